@@ -1,0 +1,33 @@
+"""Named ComfyUI workflows with typed parameters.
+
+```python
+from engine import Catalog
+
+workflow = Catalog(["."])["txt2img"]
+values = workflow.validate({"prompt": "a lighthouse at dusk"})
+graph = workflow.render(values)
+```
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.catalog import Catalog
+    from engine.workflow import Workflow
+
+__all__ = ["Catalog", "Workflow"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: `import engine` (which every submodule's import runs) stays light.
+    if name == "Catalog":
+        from engine.catalog import Catalog
+
+        return Catalog
+    if name == "Workflow":
+        from engine.workflow import Workflow
+
+        return Workflow
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,282 @@
+"""Every error the engine raises. Imports nothing.
+
+```
+EngineError
+├ RequestError          the caller must change something
+│ ├ InvalidRequest
+│ ├ UnknownWorkflow
+│ ├ InvalidPayload
+│ ├ InputUnavailable
+│ ├ InputRejected
+│ └ ResultTooLarge
+├ WorkflowError         an author must change something
+│ ├ InvalidMap
+│ ├ BindingNotFound
+│ ├ RenderFailed
+│ └ WorkflowNotReady
+├ ComfyError
+│ ├ ComfyUnavailable
+│ ├ GraphRejected
+│ ├ ExecutionFailed
+│ ├ OutOfMemory
+│ ├ ExecutionTimeout
+│ ├ Cancelled
+│ └ NoOutputs
+├ QualityRejected
+├ StorageError
+└ SettingsError
+```
+
+A message is for the person who can act on it: what was wrong, where, what is allowed. The `hint` says what
+to do. `detail` is for the log alone and never reaches a caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        where: the parameter of the payload (`steps`, `loras[0].strength`), the key of a parameter map
+            (`parameters.steps.bind`) or the key of a request (`delivery.mode`); empty for the whole.
+        message: what is wrong with it and what is allowed.
+        file: the file it is in, for problems of an author.
+    """
+
+    where: str
+    message: str
+    file: str | None = None
+
+    def __str__(self) -> str:
+        """`file: where: message`, without the parts that are empty."""
+        return ": ".join(part for part in (self.file, self.where, self.message) if part)
+
+
+class EngineError(Exception):
+    """The root of everything the engine raises on purpose.
+
+    Args:
+        message: what was wrong; left out, the problems say it.
+        hint: what to do about it.
+        problems: all that is wrong, where there can be several things.
+        detail: for the log only (ComfyUI's traceback, a path of the worker).
+    """
+
+    code: ClassVar[str] = "internal_error"
+    retryable: ClassVar[bool] = False
+    meaning: ClassVar[str] = "something went wrong inside the engine; the log has the job's id and the cause"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        hint: str | None = None,
+        problems: Iterable[Problem] = (),
+        detail: str | None = None,
+    ) -> None:
+        self.problems = tuple(problems)
+        self.message = message or "; ".join(map(str, self.problems)) or self.meaning
+        self.hint = hint
+        self.detail = detail
+        super().__init__(self.message)
+
+    def failure(self) -> dict[str, Any]:
+        """The structured form that callers get: code, message, hint, retryable, problems."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "retryable": self.retryable,
+            "problems": [{"parameter": p.where, "message": p.message} for p in self.problems],
+        }
+
+
+class RequestError(EngineError):
+    """The caller must change something."""
+
+
+class InvalidRequest(RequestError):
+    """The request is not of the form that the contract says."""
+
+    code = "invalid_request"
+    meaning = (
+        "the request itself is malformed: a wrong or missing key, not JSON, an action that does not exist"
+    )
+
+
+class UnknownWorkflow(RequestError):
+    """No workflow of that name.
+
+    Args:
+        name: the name asked for.
+        known: the names there are.
+        nearest: the known names most like it, best first.
+    """
+
+    code = "unknown_workflow"
+    meaning = "no workflow has that name"
+
+    def __init__(self, name: str, *, known: Iterable[str], nearest: Iterable[str] = ()) -> None:
+        names, near = sorted(known), list(nearest)
+        shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+        super().__init__(
+            f'unknown workflow "{name}"' + (f'; did you mean "{near[0]}"?' if near else ""),
+            hint=f"the workflows are: {shown}" if names else "there is no workflow yet",
+        )
+
+
+class InvalidPayload(RequestError):
+    """The payload does not fit the workflow's parameters."""
+
+    code = "invalid_payload"
+    meaning = "the payload does not fit the workflow's parameters; every problem is listed"
+
+
+class InputUnavailable(RequestError):
+    """A file that the payload names can't be had."""
+
+    code = "input_unavailable"
+    meaning = "a file that the payload refers to could not be read"
+
+
+class InputRejected(RequestError):
+    """A file was read and is not what the parameter takes."""
+
+    code = "input_rejected"
+    meaning = "a file was read, but it is not what the parameter takes"
+
+
+class ResultTooLarge(RequestError):
+    """The result does not fit the way it is to be delivered."""
+
+    code = "result_too_large"
+    meaning = "the result is larger than the delivery allows; a bucket has no such limit"
+
+
+class WorkflowError(EngineError):
+    """An author must change something; one broken workflow never stops the others."""
+
+
+class InvalidMap(WorkflowError):
+    """The parameter map, or the template under it, is wrong."""
+
+    code = "invalid_map"
+    meaning = "the workflow's parameter map or template is wrong; `engine check` says where"
+
+
+class BindingNotFound(WorkflowError):
+    """A path of the map matches no place in the template, or not the one it should."""
+
+    code = "binding_not_found"
+    meaning = "a path in the parameter map does not lead to a place in the template"
+
+
+class RenderFailed(WorkflowError):
+    """An expression failed, or gave what its place does not take."""
+
+    code = "render_failed"
+    meaning = "the payload was valid, but the workflow's expressions could not be computed from it"
+
+
+class WorkflowNotReady(WorkflowError):
+    """Models or nodes that the workflow needs are missing."""
+
+    code = "workflow_not_ready"
+    meaning = "models or nodes that the workflow needs are missing on this worker"
+
+
+class ComfyError(EngineError):
+    """ComfyUI did not do what it should."""
+
+
+class ComfyUnavailable(ComfyError):
+    """ComfyUI does not answer, or stopped."""
+
+    code = "comfy_unavailable"
+    retryable = True
+    meaning = "ComfyUI does not answer, did not start, or stopped while it ran the job"
+
+
+class GraphRejected(ComfyError):
+    """ComfyUI refused the rendered graph."""
+
+    code = "graph_rejected"
+    meaning = "ComfyUI refused the graph; what it says of a parameter is reported under that parameter"
+
+
+class ExecutionFailed(ComfyError):
+    """A node raised."""
+
+    code = "execution_failed"
+    meaning = "a node of the graph failed while it ran"
+
+
+class OutOfMemory(ComfyError):
+    """A node ran out of memory."""
+
+    code = "out_of_memory"
+    retryable = True
+    meaning = "the GPU or the machine ran out of memory"
+
+
+class ExecutionTimeout(ComfyError):
+    """The deadline passed."""
+
+    code = "execution_timeout"
+    retryable = True
+    meaning = "the job did not finish within its time"
+
+
+class Cancelled(ComfyError):
+    """The job was cancelled."""
+
+    code = "cancelled"
+    meaning = "the job was cancelled"
+
+
+class NoOutputs(ComfyError):
+    """The graph ran and made none of the outputs that the workflow declares."""
+
+    code = "no_outputs"
+    meaning = "the graph ran, but made no file of those that the workflow declares"
+
+
+class QualityRejected(EngineError):
+    """A quality gate refused the result."""
+
+    code = "quality_rejected"
+    retryable = True
+    meaning = "a quality check of the workflow refused the result"
+
+
+class StorageError(EngineError):
+    """The result could not be stored."""
+
+    code = "storage_error"
+    retryable = True
+    meaning = "the result was made, but could not be stored"
+
+
+class SettingsError(EngineError):
+    """An environment variable is wrong or missing."""
+
+    code = "invalid_settings"
+    meaning = "an environment variable of the worker is wrong or missing"
+
+
+def error_classes() -> list[type[EngineError]]:
+    """Every concrete error class, the root first, then in the order of the tree."""
+
+    def below(cls: type[EngineError]) -> Iterable[type[EngineError]]:
+        for child in cls.__subclasses__():
+            if "code" in vars(child):
+                yield child
+            yield from below(child)
+
+    return [EngineError, *below(EngineError)]
