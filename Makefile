@@ -7,7 +7,7 @@ UV := .tools/bin/uv
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --group test --group lint --group build \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet
 
-.PHONY: run setup test lint lock rendered verify catalogue bench clean
+.PHONY: run setup test lint lock generated rendered
 
 run: setup
 	$(BIN)/engine run txt2img -p prompt="a lighthouse at dusk, oil painting" -p seed=7
@@ -35,3 +35,11 @@ lint: setup
 # The lock again, after a change of pyproject.toml.
 lock: | $(UV)
 	$(COMPILE) --output-file requirements.lock pyproject.toml
+
+# What is made from the code: the editors' schema, the tables of errors and settings.
+generated: setup
+	$(BIN)/python docs/generate.py
+
+# The rendered graph of every example, where review sees what changed.
+rendered: setup
+	$(BIN)/python tests/support/write_rendered.py

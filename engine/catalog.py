@@ -7,19 +7,21 @@ is read again. A workflow that is broken is reported as such and never stops the
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.documents import read_json
 from engine.errors import InvalidMap, Problem, UnknownWorkflow, WorkflowError
-from engine.graph import parse_graph
-from engine.map_file import parse_map
-from engine.nodes import NodeCatalogue, load_catalogue
 from engine.wording import nearest
-from engine.workflow import Workflow
+
+if TYPE_CHECKING:
+    from engine.nodes import NodeCatalogue
+    from engine.workflow import Workflow
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 EDITOR_SCHEMA = "parameter-map.schema"  # stands among the maps, for editors, and is none
@@ -59,7 +61,7 @@ class Entry:
     error: WorkflowError | None = None
 
 
-class Catalog(Mapping[str, Workflow]):
+class Catalog(Mapping[str, "Workflow"]):
     """The workflows of some folders, by name. Safe to use from several threads.
 
     Args:
@@ -113,6 +115,8 @@ class Catalog(Mapping[str, Workflow]):
     def nodes(self) -> NodeCatalogue:
         """The node catalogue that workflows are checked against."""
         if self._nodes is None:
+            from engine.nodes import load_catalogue
+
             self._nodes = load_catalogue()
         return self._nodes
 
@@ -141,6 +145,10 @@ class Catalog(Mapping[str, Workflow]):
             else:
                 yield Entry(source, workflow=found)
 
+    def titles(self) -> dict[str, str]:
+        """Every name with the title its map gives, which is read but not checked; empty where it has none."""
+        return {name: _title(source.map) for name, source in self.sources().items()}
+
     def _find(self, name: object) -> Source | None:
         # Only safe names ever become a path, and only two files per folder are looked at.
         if not isinstance(name, str) or not NAME.fullmatch(name):
@@ -166,6 +174,11 @@ class Catalog(Mapping[str, Workflow]):
         return found
 
     def _read(self, source: Source) -> Workflow:
+        # Imported here: a listing of a thousand names needs neither pydantic nor Jinja2.
+        from engine.graph import parse_graph
+        from engine.map_file import parse_map
+        from engine.workflow import Workflow
+
         template_label, map_label = f"templates/{source.template.name}", f"schemas/{source.map.name}"
         if not NAME.fullmatch(source.name):
             message = f"{source.name!r} is no name for a workflow: letters, digits, _ and -, at most 64, no sign first"
@@ -192,6 +205,15 @@ class Catalog(Mapping[str, Workflow]):
 
 def _source(name: str, folder: Path, shadowed: tuple[Path, ...] = ()) -> Source:
     return Source(name, folder, folder / "templates" / f"{name}.json", folder / "schemas" / f"{name}.json", shadowed)
+
+
+def _title(path: Path) -> str:
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return ""
+    title = document.get("title") if isinstance(document, dict) else None
+    return title if isinstance(title, str) else ""
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

@@ -11,10 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from engine import bundled_workflows
 from engine.errors import Problem, SettingsError
 from engine.wording import shown
-
-_ROOT = Path(__file__).resolve().parent.parent
 
 
 def _named(*names: str) -> Any:
@@ -32,7 +31,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True)
 
     workflows_path: Annotated[tuple[Path, ...], NoDecode] = Field(
-        (_ROOT,),
+        (bundled_workflows(),),
         validation_alias=_named("WORKFLOWS_PATH"),
         description="folders with templates/ and schemas/, separated like PATH; later ones win",
     )
@@ -83,26 +82,27 @@ class Settings(BaseSettings):
         validation_alias=_named("INLINE_LIMIT_BYTES"),
         description="the most base64 in one result; RunPod loses what is over 10 MB (20 MB for runsync)",
     )
-    s3_bucket: str | None = Field(None, validation_alias=_named("S3_BUCKET", "S3_BUCKET_NAME", "BUCKET_NAME"))
+    s3_bucket: str | None = Field(
+        None, validation_alias=_named("S3_BUCKET", "S3_BUCKET_NAME", "BUCKET_NAME"), description="results go there"
+    )
     s3_endpoint_url: str | None = Field(
         None,
-        validation_alias=_named("S3_ENDPOINT_URL", "BUCKET_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"),
+        validation_alias=_named("S3_ENDPOINT_URL", "BUCKET_ENDPOINT_URL"),
         description="of anything but AWS: R2, MinIO, Backblaze",
     )
     s3_access_key_id: str | None = Field(
         None,
-        validation_alias=_named("S3_ACCESS_KEY_ID", "BUCKET_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"),
-        description="without any keys, boto3 finds its own (a role, a profile)",
+        validation_alias=_named("S3_ACCESS_KEY_ID", "BUCKET_ACCESS_KEY_ID"),
+        description="without any, boto3 finds its own: a role, a profile, AWS_ACCESS_KEY_ID",
     )
     s3_secret_access_key: str | None = Field(
         None,
         repr=False,
-        validation_alias=_named("S3_SECRET_ACCESS_KEY", "BUCKET_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"),
+        validation_alias=_named("S3_SECRET_ACCESS_KEY", "BUCKET_SECRET_ACCESS_KEY"),
+        description="goes with the key id",
     )
-    s3_session_token: str | None = Field(
-        None, repr=False, validation_alias=_named("S3_SESSION_TOKEN", "AWS_SESSION_TOKEN")
-    )
-    s3_region: str | None = Field(None, validation_alias=_named("S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"))
+    s3_session_token: str | None = Field(None, repr=False, validation_alias=_named("S3_SESSION_TOKEN"))
+    s3_region: str | None = Field(None, validation_alias=_named("S3_REGION", "BUCKET_REGION"))
     s3_prefix: str = Field("", validation_alias=_named("S3_PREFIX"), description="the first part of every key")
     s3_public_base_url: str | None = Field(
         None,
@@ -177,18 +177,17 @@ def load_settings() -> Settings:
     return settings
 
 
-def variables() -> list[tuple[str, str, str]]:
-    """Every variable: its names, its default and what it is for; the README's table is made of it."""
+def variables() -> list[tuple[str, list[str], str, str]]:
+    """Every setting: its field, its variable's names, its default and what it is for; the README's table."""
     rows = []
-    for field in Settings.model_fields.values():
-        names = _names(field.validation_alias)
+    for name, field in Settings.model_fields.items():
         default = "" if field.default is None or field.default == () else _default_text(field.default)
-        rows.append((", ".join(names), default, field.description or ""))
+        rows.append((name, _names(field.validation_alias), default, field.description or ""))
     return rows
 
 
 def _default_text(value: Any) -> str:
-    if value == (_ROOT,):
+    if value == (bundled_workflows(),):
         return "the engine's own folder"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
