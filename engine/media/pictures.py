@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 # Pillow opens some fifty formats, EPS by way of Ghostscript among them; these are what callers send.
-_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 # What Pillow's readers let through for broken files, beside their own exceptions
 # (https://pillow.readthedocs.io/en/stable/reference/Image.html and the plugins themselves).
@@ -22,6 +22,7 @@ _BROKEN = (
     ArithmeticError,
     AttributeError,
     MemoryError,
+    UserWarning,  # of odd metadata; raised only where warnings are errors
     struct.error,
     zlib.error,
 )

@@ -137,7 +137,7 @@ def _unreached(error: BaseException, options: S3Options) -> StorageError:
             "check the endpoint; a certificate of one's own must be known to this machine",
         ),
         (
-            (exceptions.HTTPClientError,),
+            (exceptions.HTTPClientError, exceptions.ConnectionError),
             f"no answer from {host}",
             "check the endpoint's URL, its port, and that this machine can reach it",
         ),

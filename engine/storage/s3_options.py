@@ -20,7 +20,10 @@ LONGEST_EXPIRY_SECONDS = 604_800
 # Names of the endpoints that hold their region, by their owners' documentation: Amazon, Backblaze and Wasabi
 # (`s3.REGION.`), DigitalOcean (`REGION.digitaloceanspaces.com`). R2 takes `auto` alone as its own.
 _REGION_IN_HOST = (
-    re.compile(r"^s3[.-](?:dualstack\.)?(?P<region>[a-z]+(?:-[a-z0-9]+)+)\."),
+    re.compile(
+        r"^s3[.-](?:dualstack\.)?(?P<region>[a-z]+(?:-[a-z0-9]+)+)"
+        r"\.(?:amazonaws\.com|amazonaws\.com\.cn|backblazeb2\.com|wasabisys\.com)$"
+    ),
     re.compile(r"^(?P<region>[a-z]{3}\d)\.digitaloceanspaces\.com$"),
     re.compile(r"\.r2\.(?P<region>)cloudflarestorage\.com$"),
 )
