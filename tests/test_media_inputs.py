@@ -104,9 +104,7 @@ def test_a_data_uri_without_base64(read):
     data_uri=st.booleans(),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_every_spelling_of_base64_gives_the_same_bytes(
-    read, content, url_alphabet, padded, line, ending, data_uri
-):
+def test_every_spelling_of_base64_gives_the_same_bytes(read, content, url_alphabet, padded, line, ending, data_uri):
     text = (base64.urlsafe_b64encode if url_alphabet else base64.b64encode)(content).decode()
     if not padded:
         text = text.rstrip("=")
@@ -231,9 +229,7 @@ def test_a_picture_on_its_side_is_measured_as_it_is_looked_at_and_left_as_it_is(
 
 
 @pytest.mark.parametrize("allow_files", [True, False])
-@pytest.mark.parametrize(
-    "url", ["https://example.com/a.png?sig=s3cret", "s3://bucket/key", "file:///etc/passwd"]
-)
+@pytest.mark.parametrize("url", ["https://example.com/a.png?sig=s3cret", "s3://bucket/key", "file:///etc/passwd"])
 def test_urls_are_refused_for_now(refusal, url, allow_files):
     said = refusal(url, error=InputUnavailable, allow_files=allow_files)
     assert said == "URLs are not supported yet; send the file as base64 or a data URI"

@@ -69,9 +69,7 @@ def test_no_file_is_ever_overwritten(tmp_path):
     folder = tmp_path / "outputs"
     storage = DirectoryStorage(folder)
     for content in (b"0", b"1", b"2"):
-        storage.put(
-            [output_file(tmp_path, content=content), output_file(tmp_path, "film.mp4", content)], **JOB
-        )
+        storage.put([output_file(tmp_path, content=content), output_file(tmp_path, "film.mp4", content)], **JOB)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
         "txt2img_00001_.png": b"0",
         "txt2img_00002_.png": b"1",

@@ -132,9 +132,7 @@ def test_options_made_directly_are_checked_too():
 
 
 def test_secrets_are_not_in_the_repr():
-    shown = repr(
-        S3Options("b", access_key_id="key-id", secret_access_key="the-secret", session_token="the-token")
-    )
+    shown = repr(S3Options("b", access_key_id="key-id", secret_access_key="the-secret", session_token="the-token"))
     assert not any(secret in shown for secret in ("key-id", "the-secret", "the-token"))
 
 

@@ -137,9 +137,7 @@ def test_texts_keep_their_place_and_are_not_uploaded(storage_with, tmp_path):
 
 def test_only_texts_need_no_server(tmp_path):
     storage = S3Storage(
-        S3Options(
-            "b", endpoint_url=f"http://127.0.0.1:{free_port()}", access_key_id="k", secret_access_key="s"
-        )
+        S3Options("b", endpoint_url=f"http://127.0.0.1:{free_port()}", access_key_id="k", secret_access_key="s")
     )
     [stored] = storage.put([text_output("hello")], **JOB)
     assert stored.as_dict()["text"] == "hello"
@@ -156,10 +154,7 @@ def test_jobs_share_one_storage_from_many_threads(storage_with, tmp_path):
     storage = storage_with(prefix="threads")
 
     def job(number):
-        outputs = [
-            output_file(tmp_path / str(number), f"{i}.png", f"{number}/{i}".encode(), index=i)
-            for i in range(3)
-        ]
+        outputs = [output_file(tmp_path / str(number), f"{i}.png", f"{number}/{i}".encode(), index=i) for i in range(3)]
         stored = storage.put(outputs, workflow="w", job_id=f"job-{number}")
         return [requests.get(s.url, timeout=30).text for s in stored]
 
@@ -196,9 +191,7 @@ def test_a_missing_bucket(storage_with, tmp_path):
 
 
 def test_a_missing_bucket_with_a_large_file(storage_with, tmp_path):
-    error = put_failure(
-        storage_with(bucket="nowhere"), [output_file(tmp_path, content=bytes(9 * 1024 * 1024))]
-    )
+    error = put_failure(storage_with(bucket="nowhere"), [output_file(tmp_path, content=bytes(9 * 1024 * 1024))])
     assert "the bucket `nowhere` does not exist" in error.message
 
 

@@ -66,9 +66,7 @@ class Reader:
     open: Callable[[Reference], Content]
 
 
-def rejected(
-    parameter: str, message: str, *, hint: str | None = None, detail: str | None = None
-) -> InputRejected:
+def rejected(parameter: str, message: str, *, hint: str | None = None, detail: str | None = None) -> InputRejected:
     """The error for a file that is not what its parameter takes."""
     return InputRejected(problems=[Problem(parameter, message)], hint=hint, detail=detail)
 
@@ -163,9 +161,7 @@ def _file_chunks(reference: Reference, path: Path, name: str) -> Iterator[bytes]
             while chunk := file.read(_CHUNK_BYTES):
                 yield chunk
     except OSError as error:
-        raise unavailable(
-            reference.parameter, f"{name}: can't be read: {error.strerror}", detail=str(error)
-        ) from error
+        raise unavailable(reference.parameter, f"{name}: can't be read: {error.strerror}", detail=str(error)) from error
 
 
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/_=\s-]")

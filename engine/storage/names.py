@@ -60,9 +60,7 @@ def template_problem(template: str) -> str | None:
     named = [field for _, field, _, _ in fields if field is not None]
     unknown = sorted(set(named) - TEMPLATE_FIELDS)
     if unknown:
-        return f"names {{{unknown[0]}}}; it may name " + ", ".join(
-            f"{{{f}}}" for f in sorted(TEMPLATE_FIELDS)
-        )
+        return f"names {{{unknown[0]}}}; it may name " + ", ".join(f"{{{f}}}" for f in sorted(TEMPLATE_FIELDS))
     if any(spec or conversion for _, _, spec, conversion in fields):
         return "has a format after a name; only the names themselves are allowed"
     literal = "".join(text for text, _, _, _ in fields)

@@ -106,9 +106,7 @@ class S3Storage:
         with translated(self._options):
             if output.size_bytes < _MULTIPART_BYTES:
                 with path.open("rb") as body:
-                    client.put_object(
-                        Bucket=self._options.bucket, Key=key, Body=body, ContentType=output.content_type
-                    )
+                    client.put_object(Bucket=self._options.bucket, Key=key, Body=body, ContentType=output.content_type)
             else:
                 self._upload_in_parts(client, output, path, key)
             return self._stored(client, output, key)

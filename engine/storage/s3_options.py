@@ -111,12 +111,8 @@ def region_of_endpoint(endpoint_url: str) -> str:
 
 def _refuse(problems: list[Problem], names: Mapping[str, str] | None = None) -> None:
     if problems:
-        named = [
-            Problem((names or {}).get(problem.where, problem.where), problem.message) for problem in problems
-        ]
-        raise SettingsError(
-            problems=named, hint="results go to a bucket only when it is described completely"
-        )
+        named = [Problem((names or {}).get(problem.where, problem.where), problem.message) for problem in problems]
+        raise SettingsError(problems=named, hint="results go to a bucket only when it is described completely")
 
 
 def _problems(values: Mapping[str, Any]) -> list[Problem]:

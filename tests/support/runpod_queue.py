@@ -76,9 +76,7 @@ class RunPodQueue:
     def wait_ping(self, job_id: str, timeout: float = 30) -> None:
         """Waits for a heartbeat that names a job as one in progress."""
         seen = len(self._pings)
-        self._until(
-            lambda: any(job_id in ping for ping in self._pings[seen:]), timeout, f"a ping of {job_id}"
-        )
+        self._until(lambda: any(job_id in ping for ping in self._pings[seen:]), timeout, f"a ping of {job_id}")
 
     def wait_stop_sent(self, job_id: str, timeout: float = 30) -> None:
         """Waits until a worker has been told to stop a cancelled job."""
