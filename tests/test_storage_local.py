@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -119,3 +121,8 @@ def test_a_folder_that_is_a_file(tmp_path):
     with pytest.raises(StorageError, match="outputs") as caught:
         DirectoryStorage(tmp_path / "outputs").put([output_file(tmp_path / "made")], **JOB)
     assert caught.value.hint
+
+
+def test_importing_the_engine_imports_nothing_heavy():
+    script = "import sys, engine.storage, engine.media; print({'boto3', 'botocore', 'PIL'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", script], text=True) == "set()\n"

@@ -157,3 +157,17 @@ def test_the_region_an_endpoint_tells(endpoint, region):
     assert region_of_endpoint(endpoint) == region
     assert S3Options("b", endpoint_url=endpoint).effective_region == region
     assert S3Options("b", endpoint_url=endpoint, region="mine").effective_region == "mine"
+
+
+@pytest.mark.parametrize(
+    ("values", "style"),
+    [
+        ({}, "virtual"),
+        ({"bucket": "re.sults"}, "path"),
+        ({"endpoint_url": "https://0123abc.r2.cloudflarestorage.com"}, "path"),
+        ({"endpoint_url": "https://s3.example.com", "addressing_style": "virtual"}, "virtual"),
+        ({"addressing_style": "path"}, "path"),
+    ],
+)
+def test_the_addressing_style_that_is_chosen(values, style):
+    assert S3Options.from_values({"bucket": "results", **values}).effective_addressing_style == style

@@ -156,7 +156,7 @@ def _build_client(options: S3Options) -> S3Client:
             config=Config(
                 # Without it botocore still signs some links by version 2, which newer regions and R2 refuse.
                 signature_version="s3v4",
-                s3={"addressing_style": options.addressing_style},
+                s3={"addressing_style": options.effective_addressing_style},
                 # Since 1.36 botocore adds checksums that R2, Google and others refuse, unless told so.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",

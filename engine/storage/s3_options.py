@@ -47,8 +47,8 @@ class S3Options:
         public_base_url: where the bucket's objects are public (a CDN); links are then this and the key, and
             do not expire.
         url_expires_seconds: how long a signed link lives; by default, and at most, seven days.
-        addressing_style: `virtual` puts the bucket into the host name, `path` behind it, `auto` lets botocore
-            choose (path for an own endpoint, virtual for Amazon).
+        addressing_style: `virtual` puts the bucket into the host name, `path` behind it, `auto` chooses: path for
+            an endpoint of its own and for names with dots, else virtual.
         key_template: of the keys, from `{prefix}`, `{workflow}`, `{job_id}`, `{filename}`, `{name}`.
 
     Raises:
@@ -94,6 +94,18 @@ class S3Options:
     def effective_region(self) -> str | None:
         """The region to sign for; None leaves it to the AWS environment."""
         return self.region or (region_of_endpoint(self.endpoint_url) if self.endpoint_url else None)
+
+    @property
+    def effective_addressing_style(self) -> AddressingStyle:
+        """The style, with `auto` decided.
+
+        Left to botocore, `auto` signs Amazon's links for the global host name, which answers for new buckets and
+        newer regions with a redirect that the signature does not survive
+        (https://github.com/boto/boto3/issues/3015). No certificate covers a bucket with dots in the host name.
+        """
+        if self.addressing_style != "auto":
+            return self.addressing_style
+        return "path" if self.endpoint_url or "." in self.bucket else "virtual"
 
 
 def region_of_endpoint(endpoint_url: str) -> str:
