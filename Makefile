@@ -3,6 +3,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.8
 VENV := .venv
 BIN := $(VENV)/bin
+LOCK := requirements.lock
 UV := .tools/bin/uv
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --group test --group lint --group build \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet
@@ -34,7 +35,7 @@ lint: setup
 
 # The lock again, after a change of pyproject.toml.
 lock: | $(UV)
-	$(COMPILE) --output-file requirements.lock pyproject.toml
+	$(COMPILE) --output-file $(LOCK) pyproject.toml
 
 # What is made from the code: the editors' schema, the tables of errors and settings.
 generated: setup

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -77,7 +77,7 @@ class Settings(BaseSettings):
         Path("outputs"), validation_alias=_named("OUTPUT_FOLDER"), description="for storage in a folder"
     )
     inline_limit_bytes: int = Field(
-        9_000_000,
+        9_500_000,
         gt=0,
         validation_alias=_named("INLINE_LIMIT_BYTES"),
         description="the most base64 in one result; RunPod loses what is over 10 MB (20 MB for runsync)",
@@ -167,14 +167,10 @@ def load_settings() -> Settings:
         SettingsError: with every variable that is wrong.
     """
     try:
-        settings = Settings()
+        return Settings()
     except ValidationError as error:
         problems = [_problem(item) for item in error.errors(include_url=False)]
-        raise SettingsError(problems=problems, hint="see `engine settings` for what each takes") from None
-    problems = list(_bucket_problems(settings))
-    if problems:
-        raise SettingsError(problems=problems, hint="set them all, or none of them")
-    return settings
+        raise SettingsError(problems=problems, hint="see the table in the README for what each takes") from None
 
 
 def variables() -> list[tuple[str, list[str], str, str]]:
@@ -202,15 +198,3 @@ def _problem(item: Mapping[str, Any]) -> Problem:
     value = item.get("input")
     is_secret = "SECRET" in name or "TOKEN" in name
     return Problem(name, message if is_secret else f"{message} (got {shown(str(value))})")
-
-
-def _bucket_problems(settings: Settings) -> Iterable[Problem]:
-    """Half-set credentials: what is missing, by its first name."""
-    keys = {"S3_ACCESS_KEY_ID": settings.s3_access_key_id, "S3_SECRET_ACCESS_KEY": settings.s3_secret_access_key}
-    missing = [name for name, value in keys.items() if not value]
-    if len(missing) == 1:
-        present = next(name for name in keys if name not in missing)
-        yield Problem(missing[0], f"is missing, though {present} is set")
-    wants_bucket = settings.storage == "s3" or settings.s3_endpoint_url or (not missing and settings.storage is None)
-    if wants_bucket and not settings.s3_bucket:
-        yield Problem("S3_BUCKET", "is missing, though other settings of the bucket are set")
