@@ -8,7 +8,7 @@ UV := .tools/bin/uv
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --group test --group lint --group build \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet
 
-.PHONY: run setup test lint lock generated rendered
+.PHONY: run setup test lint lock generated rendered bench
 
 run: setup
 	$(BIN)/engine run txt2img -p prompt="a lighthouse at dusk, oil painting" -p seed=7
@@ -44,3 +44,8 @@ generated: setup
 # The rendered graph of every example, where review sees what changed.
 rendered: setup
 	$(BIN)/python tests/support/write_rendered.py
+
+# The measurements behind the numbers in the README.
+bench: setup
+	$(BIN)/python benchmarks/render.py
+	$(BIN)/python benchmarks/startup.py

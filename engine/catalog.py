@@ -8,6 +8,7 @@ is read again. A workflow that is broken is reported as such and never stops the
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,16 +35,32 @@ class Source:
     Attributes:
         name: of the workflow.
         folder: the one of WORKFLOWS_PATH it was found in.
-        template: its graph.
-        map: its parameter map.
         shadowed: earlier folders that have a workflow of the same name.
     """
 
     name: str
     folder: Path
-    template: Path
-    map: Path
     shadowed: tuple[Path, ...] = ()
+
+    @property
+    def template(self) -> Path:
+        """Its graph."""
+        return self.folder / "templates" / f"{self.name}.json"
+
+    @property
+    def map(self) -> Path:
+        """Its parameter map."""
+        return self.folder / "schemas" / f"{self.name}.json"
+
+    @property
+    def title(self) -> str:
+        """What its map says, which is read but not checked; empty where it says nothing."""
+        try:
+            document = json.loads(self.map.read_bytes())
+        except (OSError, ValueError):
+            return ""
+        title = document.get("title") if isinstance(document, dict) else None
+        return title if isinstance(title, str) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +141,11 @@ class Catalog(Mapping[str, "Workflow"]):
         """Every workflow's files by name, sorted; nothing is read but the folders."""
         found: dict[str, Source] = {}
         for folder in self._folders:
-            stems = {
-                path.stem
-                for part in ("templates", "schemas")
-                for path in (folder / part).glob("*.json")
-                if not (part == "schemas" and path.stem == EDITOR_SCHEMA)
-            }
+            stems = _stems(folder / "templates") | (_stems(folder / "schemas") - {EDITOR_SCHEMA})
             for stem in stems:
                 before = found.get(stem)
                 shadowed = (*before.shadowed, before.folder) if before else ()
-                found[stem] = _source(stem, folder, shadowed)
+                found[stem] = Source(stem, folder, shadowed)
         return dict(sorted(found.items()))
 
     def entries(self) -> Iterator[Entry]:
@@ -145,16 +157,12 @@ class Catalog(Mapping[str, "Workflow"]):
             else:
                 yield Entry(source, workflow=found)
 
-    def titles(self) -> dict[str, str]:
-        """Every name with the title its map gives, which is read but not checked; empty where it has none."""
-        return {name: _title(source.map) for name, source in self.sources().items()}
-
     def _find(self, name: object) -> Source | None:
         # Only safe names ever become a path, and only two files per folder are looked at.
         if not isinstance(name, str) or not NAME.fullmatch(name):
             return self.sources().get(name) if isinstance(name, str) else None
         for position in range(len(self._folders) - 1, -1, -1):
-            source = _source(name, self._folders[position])
+            source = Source(name, self._folders[position])
             if source.template.is_file() or source.map.is_file():
                 return source
         return None
@@ -203,17 +211,12 @@ class Catalog(Mapping[str, "Workflow"]):
         return Workflow(source.name, graph, parameter_map, self.nodes, label=map_label)
 
 
-def _source(name: str, folder: Path, shadowed: tuple[Path, ...] = ()) -> Source:
-    return Source(name, folder, folder / "templates" / f"{name}.json", folder / "schemas" / f"{name}.json", shadowed)
-
-
-def _title(path: Path) -> str:
+def _stems(folder: Path) -> set[str]:
+    """The names of the JSON files in a folder; none where there is no such folder."""
     try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return ""
-    title = document.get("title") if isinstance(document, dict) else None
-    return title if isinstance(title, str) else ""
+        return {name.removesuffix(".json") for name in os.listdir(folder) if name.endswith(".json")}  # noqa: PTH208
+    except OSError:
+        return set()
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

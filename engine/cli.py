@@ -1,89 +1,49 @@
 """The command line: one function per command, each thin.
 
-Typer, because it makes the help, the completion and the usage errors from the signatures.
+argparse, because it starts in 20 ms; the libraries that make nicer help cost more than a listing of a thousand
+workflows (`benchmarks/startup.py`).
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from engine.errors import EngineError
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Named ComfyUI workflows with typed parameters.",
-)
-nodes_app = typer.Typer(no_args_is_help=True, help="The node catalogue that workflows are checked against.")
-app.add_typer(nodes_app, name="nodes")
 
-Name = Annotated[str, typer.Argument(help="The workflow.")]
-Parameters = Annotated[
-    list[str] | None,
-    typer.Option("-p", "--param", help="A parameter: key=value, key=@file, or key:=JSON.", metavar="KEY=VALUE"),
-]
-PayloadFile = Annotated[Path | None, typer.Option("--payload", help="A JSON file with the payload; - for stdin.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document, the result or the failure.")]
-
-
-@app.command()
-def run(
-    name: Name,
-    parameters: Parameters = None,
-    payload: PayloadFile = None,
-    out: Annotated[Path | None, typer.Option(help="The folder for the results.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Run a workflow and store its results."""
+def _run(options: argparse.Namespace) -> None:
     from engine.commands import run_command
 
-    run_command.run(name, parameters or [], payload, out, as_json=as_json)
+    run_command.run(options.name, options.param, options.payload, options.out, as_json=options.json)
 
 
-@app.command(name="list")
-def list_(as_json: AsJson = False) -> None:
-    """List the workflows, and what is wrong with broken ones."""
+def _list(options: argparse.Namespace) -> None:
     from engine.commands import catalog_commands
 
-    catalog_commands.list_workflows(as_json=as_json)
+    catalog_commands.list_workflows(as_json=options.json)
 
 
-@app.command()
-def describe(name: Name, as_json: AsJson = False) -> None:
-    """Show a workflow's parameters, outputs and examples."""
+def _describe(options: argparse.Namespace) -> None:
     from engine.commands import catalog_commands
 
-    catalog_commands.describe(name, as_json=as_json)
+    catalog_commands.describe(options.name, as_json=options.json)
 
 
-@app.command()
-def render(name: Name, parameters: Parameters = None, payload: PayloadFile = None, as_json: AsJson = False) -> None:
-    """Print the graph that a payload gives; nothing is queued."""
+def _render(options: argparse.Namespace) -> None:
     from engine.commands import catalog_commands
 
-    catalog_commands.render(name, parameters or [], payload, as_json=as_json)
+    catalog_commands.render(options.name, options.param, options.payload, as_json=options.json)
 
 
-@app.command()
-def check(
-    names: Annotated[list[str] | None, typer.Argument(help="Workflows; all of them by default.")] = None,
-    catalogue: Annotated[Path | None, typer.Option(help="Another node catalogue to check against.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Load workflows, and validate and render their examples; tell every problem."""
+def _check(options: argparse.Namespace) -> None:
     from engine.commands import catalog_commands
 
-    catalog_commands.check(names or [], catalogue, as_json=as_json)
+    catalog_commands.check(options.names, options.catalogue, as_json=options.json)
 
 
-@app.command()
-def worker() -> None:
-    """Answer jobs from RunPod's queue."""
+def _worker(_: argparse.Namespace) -> None:
     from engine.worker import start
 
     # The SDK reads sys.argv itself (--test_input, --rp_serve_api): it must not see our command's name.
@@ -91,39 +51,83 @@ def worker() -> None:
     start()
 
 
-@app.command()
-def settings(as_json: AsJson = False) -> None:
-    """Show every environment variable, its default and its value."""
+def _settings(options: argparse.Namespace) -> None:
     from engine.commands import settings_command
 
-    settings_command.show(as_json=as_json)
+    settings_command.show(as_json=options.json)
 
 
-@nodes_app.command()
-def refresh(
-    source: Annotated[str, typer.Option("--from", help="A running ComfyUI: http://127.0.0.1:8188.", metavar="URL")],
-    out: Annotated[Path | None, typer.Option(help="The file to write; the bundled one by default.")] = None,
-) -> None:
-    """Make the node catalogue anew from a running ComfyUI."""
+def _nodes_refresh(options: argparse.Namespace) -> None:
     from engine.commands import nodes_commands
 
-    nodes_commands.refresh(source, out)
+    nodes_commands.refresh(options.source, options.out)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("engine", description="Named ComfyUI workflows with typed parameters.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, function: object, text: str, *, takes_json: bool = True) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(function=function)
+        if takes_json:
+            added.add_argument("--json", action="store_true", help="print one JSON document, the result or the failure")
+        return added
+
+    run = command("run", _run, "Run a workflow and store its results.")
+    _takes_payload(run)
+    run.add_argument("--out", type=Path, metavar="DIR", help="the folder for the results")
+    command("list", _list, "List the workflows, and what is wrong with broken ones.")
+    describe = command("describe", _describe, "Show a workflow's parameters, outputs and examples.")
+    describe.add_argument("name", metavar="NAME")
+    _takes_payload(command("render", _render, "Print the graph that a payload gives; nothing is queued."))
+    check = command("check", _check, "Load workflows, validate and render their examples; tell every problem.")
+    check.add_argument("names", nargs="*", metavar="NAME", help="workflows; all of them by default")
+    check.add_argument("--catalogue", type=Path, metavar="FILE", help="another node catalogue to check against")
+    command("worker", _worker, "Answer jobs from RunPod's queue.", takes_json=False)
+    command("settings", _settings, "Show every environment variable, its default and its value.")
+    nodes = commands.add_parser("nodes", help="The node catalogue that workflows are checked against.")
+    refresh = nodes.add_subparsers(metavar="COMMAND", required=True).add_parser(
+        "refresh", help="Make the node catalogue anew from a running ComfyUI."
+    )
+    refresh.set_defaults(function=_nodes_refresh)
+    refresh.add_argument("--from", dest="source", required=True, metavar="URL", help="http://127.0.0.1:8188")
+    refresh.add_argument("--out", type=Path, metavar="FILE", help="the file to write; the bundled one by default")
+    return parser
+
+
+def _takes_payload(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="the workflow")
+    parser.add_argument(
+        "-p",
+        "--param",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a parameter; KEY=@FILE reads a file, KEY:=JSON takes JSON",
+    )
+    parser.add_argument("--payload", type=Path, metavar="FILE", help="a JSON file with the payload; - for stdin")
 
 
 def main() -> None:
     """The `engine` command: exit status 0, 1 for a failure, 2 for usage."""
+    parser = _parser()
+    if len(sys.argv) == 1:
+        parser.print_help(sys.stderr)
+        sys.exit(2)
+    options = parser.parse_args()
     try:
-        app()
+        options.function(options)
     except EngineError as error:
         from engine.commands.output import print_failure
 
-        print_failure(error, as_json="--json" in sys.argv)
+        print_failure(error, as_json=getattr(options, "json", False))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
+        # Whoever read our output stopped: that is no failure of ours, and Python must not complain at exit.
+        sys.stdout = None  # type: ignore[assignment]
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def list_workflows(*, as_json: bool) -> None:
     if checked:
         lines = [_line(entry) for entry in catalog.entries()]
     else:
-        lines = [{"name": name, "status": "not checked", "title": title} for name, title in catalog.titles().items()]
+        lines = [{"name": name, "status": "not checked", "title": each.title} for name, each in sources.items()]
     for line in lines:
         if shadowed := sources[line["name"]].shadowed:
             line["replaces"] = [str(folder) for folder in shadowed]

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import typer
-
+from engine.commands.output import print_note
 from engine.documents import parse_json, read_json
 from engine.errors import InvalidMap, InvalidRequest
 from engine.schema import MediaParameter, Parameter, StringParameter
@@ -29,13 +28,13 @@ def payload_from(workflow: Workflow, parameters: Sequence[str], file: Path | Non
 
     Raises:
         InvalidRequest: the file is no JSON object, or can't be read.
-        typer.BadParameter: a parameter is not of the form.
+        SystemExit: a parameter is not of the form; with status 2, as for any usage error.
     """
     payload = _document(file) if file else {}
     for text in parameters:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise typer.BadParameter(f"{text!r} is not of the form key=value", param_hint="-p")
+            raise _usage_error(f"-p {text}: not of the form key=value")
         if key.endswith(":"):
             payload[key[:-1]] = _json(key[:-1], value)
         else:
@@ -58,7 +57,7 @@ def _json(key: str, value: str) -> Any:
     try:
         return json.loads(value)
     except ValueError as error:
-        raise typer.BadParameter(f"{key}:= takes JSON: {error}", param_hint="-p") from error
+        raise _usage_error(f"-p {key}:= takes JSON: {error}") from error
 
 
 def _typed(key: str, value: str, parameter: Parameter | None) -> Any:
@@ -82,4 +81,9 @@ def _text_of(key: str, value: str) -> str:
         return Path(value[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise typer.BadParameter(f"{key}: {value[1:]}: {reason} (@ reads a file)", param_hint="-p") from error
+        raise _usage_error(f"-p {key}=@{value[1:]}: {reason}; @ reads a file") from error
+
+
+def _usage_error(message: str) -> SystemExit:
+    print_note(f"engine: {message}")
+    return SystemExit(2)
