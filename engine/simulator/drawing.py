@@ -134,7 +134,9 @@ def _ridge(canvas: Image.Image, dice: _Dice, level: float, swing: float, colour:
     mask = Image.new("L", canvas.size, 0)
     ImageDraw.Draw(mask).polygon([*line, (width, height), (0, height)], fill=255)
     shade = _gradient(
-        canvas.size, colour, tuple(round(part * 0.72) for part in colour)  # type: ignore[arg-type]
+        canvas.size,
+        colour,
+        tuple(round(part * 0.72) for part in colour),  # type: ignore[arg-type]
     )
     canvas.paste(shade, (0, 0), mask.filter(ImageFilter.GaussianBlur(0.7)))
 
