@@ -182,7 +182,7 @@ def _grown(template: Mapping[str, Any], inputs: Mapping[str, Any], name: str) ->
 
 
 def choices_from(graphs: Iterable[Mapping[str, Any]], catalogue: NodeCatalogue) -> dict[str, list[str]]:
-    """Every file that those graphs name in lists of files, for `Simulator(choices=…)`: then they all validate.
+    """Every file that those graphs name, for `Simulator(choices=…)`: with these, they all validate.
 
     Args:
         graphs: API graphs.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import threading
-import time
 import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from engine.simulator.calls import Call, InterruptedPromptError, Operation
 from engine.simulator.classes import Classes, is_second_style
 from engine.simulator.folders import Folders
 from engine.simulator.jobs import Job, Result
+from engine.simulator.reporting import Reporter
 from engine.simulator.schedule import Schedule, is_link, signatures
 from engine.simulator.sockets import Hub
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 OPERATIONS: Mapping[str, Operation] = {**images.OPERATIONS, **saving.OPERATIONS, **models.OPERATIONS}
-
-_Messages = list[tuple[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,23 +103,22 @@ class _Run:
 
     executor: Executor
     job: Job
-    messages: _Messages = field(default_factory=list)
     shown: dict[str, dict[str, Any]] = field(default_factory=dict)
     executed: list[str] = field(default_factory=list)
-    progress: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.client: str | None = self.job.extra_data.get("client_id")
         self.prompt, self.prompt_id = self.job.prompt, self.job.prompt_id
-        self.classes, self.hub = self.executor.classes, self.executor.hub
+        self.classes = self.executor.classes
+        self.reporter = Reporter(self.executor.hub, self.prompt_id, self.client)
 
     def to_its_end(self) -> Result:
-        self._message("execution_start", {"prompt_id": self.prompt_id})
+        self.reporter.tell("execution_start", {"prompt_id": self.prompt_id})
         self.keys = signatures(self.prompt, self.classes, self.executor.folders)
         used = set(self.keys.values())
         kept = self.executor.kept = {key: value for key, value in self.executor.kept.items() if key in used}
         cached = [node_id for node_id in self.prompt if self.keys[node_id] in kept]
-        self._message("execution_cached", {"nodes": cached, "prompt_id": self.prompt_id})
+        self.reporter.tell("execution_cached", {"nodes": cached, "prompt_id": self.prompt_id})
         self.schedule = Schedule(self.prompt, self.classes, lambda node_id: self.keys[node_id] in kept)
         for output in self.job.outputs:
             self.schedule.add(output)
@@ -130,7 +127,7 @@ class _Run:
             success,
             {node_id: shown["output"] for node_id, shown in self.shown.items()},
             {node_id: shown["meta"] for node_id, shown in self.shown.items()},
-            self.messages,
+            self.reporter.messages,
         )
 
     def _dissolve(self) -> bool:
@@ -140,32 +137,27 @@ class _Run:
             try:
                 finished = self._execute(node_id, current_inputs)
             except InterruptedPromptError:
-                self._message("execution_interrupted", self._about(node_id), to_all=True)
+                self.reporter.tell("execution_interrupted", self._about(node_id), to_all=True)
                 return False
             except Exception as error:  # noqa: BLE001 -- the edge: whatever a node raises is the prompt's error
-                self._message("execution_error", self._failure(node_id, error, current_inputs))
+                self.reporter.tell("execution_error", self._failure(node_id, error, current_inputs))
                 return False
             if finished:
                 self.schedule.done(node_id)
-        self._message("execution_success", {"prompt_id": self.prompt_id})
+        self.reporter.tell("execution_success", {"prompt_id": self.prompt_id})
         return True
 
     def _execute(self, node_id: str, current_inputs: dict[str, Any]) -> bool:
         """Run a node; false when it turned out to need another first."""
         kept = self.executor.kept.get(self.keys[node_id])
         if kept is not None:
-            if self.client is not None:
-                self._send_executed(node_id, kept.shown["output"] if kept.shown else None)
-                if kept.shown is not None:
-                    self.shown[node_id] = kept.shown
-            self._finish(node_id)
+            self.reporter.shows(node_id, kept.shown["output"] if kept.shown else None)
+            if kept.shown is not None and self.client is not None:
+                self.shown[node_id] = kept.shown
+            self.reporter.ends(node_id)
             return True
 
-        self._progress(node_id, 0.0, 1.0, "running")
-        if self.client is not None:
-            self.hub.executing = (self.client, node_id)
-            data = {"node": node_id, "display_node": node_id, "prompt_id": self.prompt_id}
-            self.hub.send("executing", data, self.client)
+        self.reporter.starts(node_id)
         description = self.classes.describe(self.prompt[node_id]["class_type"])
         inputs, missing = self._inputs(node_id)
         current_inputs |= {name: [_shown(value)] for name, value in inputs.items()}
@@ -184,10 +176,9 @@ class _Run:
                 "real_node_id": node_id,
             }
             self.shown[node_id] = {"meta": meta, "output": outcome.ui}
-            if self.client is not None:
-                self._send_executed(node_id, outcome.ui)
+            self.reporter.shows(node_id, outcome.ui)
         self.executor.kept[self.keys[node_id]] = _Kept(outcome.outputs, self.shown.get(node_id))
-        self._finish(node_id)
+        self.reporter.ends(node_id)
         self.executed.append(node_id)
         return True
 
@@ -195,7 +186,8 @@ class _Run:
         def report(
             value: int, maximum: int, preview: Image | None = None, picture_format: str = "JPEG"
         ) -> None:
-            self._report(node_id, value, maximum, preview, picture_format)
+            self.executor.look_up()
+            self.reporter.step(node_id, value, maximum, preview, picture_format)
 
         class_type = self.prompt[node_id]["class_type"]
         method = self.job.extra_data.get("preview_method")
@@ -255,48 +247,6 @@ class _Run:
         for name, kind in description["input"].get("hidden", {}).items():
             if isinstance(kind, str) and kind in values:
                 yield name, values[kind]
-
-    def _report(
-        self, node_id: str, value: int, maximum: int, preview: Image | None, picture_format: str
-    ) -> None:
-        self.executor.look_up()
-        self._progress(node_id, value, maximum, "running")
-        with_metadata = preview is not None and self.hub.wants_metadata(self.client)
-        if preview is not None and with_metadata:
-            keys = ("node_id", "prompt_id", "display_node_id", "parent_node_id", "real_node_id")
-            metadata = {key: self.progress[node_id][key] for key in keys}
-            self.hub.send_preview(preview, picture_format, self.client, metadata)
-        data = {"value": value, "max": maximum, "prompt_id": self.prompt_id, "node": node_id}
-        self.hub.send("progress", data, self.client)
-        if preview is not None and not with_metadata:
-            self.hub.send_preview(preview, picture_format, self.client, None)
-
-    def _progress(self, node_id: str, value: float, maximum: float, state: str) -> None:
-        self.progress[node_id] = {
-            "value": value,
-            "max": maximum,
-            "state": state,
-            "node_id": node_id,
-            "prompt_id": self.prompt_id,
-            "display_node_id": node_id,
-            "parent_node_id": None,
-            "real_node_id": node_id,
-        }
-        self.hub.send("progress_state", {"prompt_id": self.prompt_id, "nodes": self.progress}, self.client)
-
-    def _finish(self, node_id: str) -> None:
-        maximum = self.progress[node_id]["max"] if node_id in self.progress else 1
-        self._progress(node_id, maximum, maximum, "finished")
-
-    def _send_executed(self, node_id: str, output: Any) -> None:
-        data = {"node": node_id, "display_node": node_id, "output": output, "prompt_id": self.prompt_id}
-        self.hub.send("executed", data, self.client)
-
-    def _message(self, event: str, data: dict[str, Any], *, to_all: bool = False) -> None:
-        stamped = {**data, "timestamp": int(time.time() * 1000)}
-        self.messages.append((event, stamped))
-        if self.client is not None or to_all:
-            self.hub.send(event, stamped, self.client)
 
     def _about(self, node_id: str) -> dict[str, Any]:
         return {

@@ -26,12 +26,12 @@ def routes(folders: Folders) -> list[web.RouteDef]:
     """The routes over those folders."""
 
     async def upload_image(request: web.Request) -> web.Response:
-        return _upload(folders, await request.post(), lambda data, _: data)
+        return _upload(folders, await request.post(), lambda data: data)
 
     async def upload_mask(request: web.Request) -> web.Response:
         form = await request.post()
         original = json.loads(str(form["original_ref"]))
-        return _upload(folders, form, lambda data, path: _with_mask(folders, original, data, path))
+        return _upload(folders, form, lambda data: _with_mask(folders, original, data))
 
     async def view(request: web.Request) -> web.StreamResponse:
         return _view(folders, request.query)
@@ -44,7 +44,7 @@ def routes(folders: Folders) -> list[web.RouteDef]:
 
 
 def _upload(
-    folders: Folders, form: Mapping[str, Any], prepare: Callable[[bytes, Path], bytes | None]
+    folders: Folders, form: Mapping[str, Any], prepare: Callable[[bytes], bytes | None]
 ) -> web.Response:
     file = form.get("image")
     kind = form.get("type", "input")
@@ -69,14 +69,14 @@ def _upload(
             path = folders.inside(folder, os.path.normpath(subfolder), name)
             number += 1
     if not same:
-        prepared = prepare(data, path)
+        prepared = prepare(data)
         if prepared is not None:
             path.write_bytes(prepared)
     return web.json_response({"name": name, "subfolder": subfolder, "type": kind})
 
 
-def _with_mask(folders: Folders, original: Mapping[str, Any], mask: bytes, path: Path) -> bytes | None:
-    """The original with the mask's alpha, as PNG; None, and so nothing written, where there is no original."""
+def _with_mask(folders: Folders, original: Mapping[str, Any], mask: bytes) -> bytes | None:
+    """The original with the mask's alpha, as PNG; None, and nothing is written, where it is not there."""
     name, folder = folders.annotated(original["filename"])
     folder = folder or folders.of_type(original.get("type", "output"))
     if not name or name.startswith("/") or ".." in name or folder is None:

@@ -1,4 +1,4 @@
-"""The folders that ComfyUI reads from and writes to, with its rules for names (0.3.64 and 0.8.0, measured)."""
+"""The folders that ComfyUI reads from and writes to, with its rules for names (0.3.64 and 0.8.0)."""
 
 from __future__ import annotations
 

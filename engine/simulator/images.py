@@ -47,7 +47,8 @@ def _empty_image(call: Call) -> Outcome:
 
 
 def _load_image(call: Call) -> Outcome:
-    frames, masks = [], []
+    frames: list[Image.Image] = []
+    masks: list[Image.Image] = []
     with Image.open(call.folders.input_file(call.inputs["image"])) as file:
         for raw in ImageSequence.Iterator(file):
             frame = ImageOps.exif_transpose(raw)

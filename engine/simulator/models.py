@@ -230,7 +230,9 @@ def _batch_changed(size: Callable[[Call, Latent], int]) -> Operation:
 
 
 def _taken(call: Call, latent: Latent) -> int:
-    return min(call.inputs["length"], latent.batch - min(call.inputs["batch_index"], latent.batch - 1))
+    return min(
+        int(call.inputs["length"]), latent.batch - min(int(call.inputs["batch_index"]), latent.batch - 1)
+    )
 
 
 def _all_together(call: Call, _: Latent) -> int:

@@ -226,9 +226,9 @@ async def _own_origin_only(request: web.Request, handler: _Handler) -> web.Strea
         host = urlsplit("//" + request.headers["Host"].lower())
         origin = urlsplit(request.headers["Origin"].lower())
         ports_differ = host.port is not None and origin.port is not None and host.port != origin.port
-        if _is_loopback(host.hostname) and origin.hostname:
-            if host.hostname != origin.hostname or ports_differ:
-                return web.Response(status=403)
+        differs = host.hostname != origin.hostname or ports_differ
+        if _is_loopback(host.hostname) and origin.hostname and differs:
+            return web.Response(status=403)
     if request.method == "OPTIONS":
         return web.Response()
     return await handler(request)

@@ -118,7 +118,7 @@ def _signature(node_id: str, prompt: Mapping[str, Any], classes: Classes, folder
     before: list[str] = []
 
     def walk(current: str) -> None:
-        for _, value in sorted(prompt[current].get("inputs", {}).items()):
+        for _, value in sorted(_inputs_of(prompt[current]).items()):
             if is_link(value) and value[0] in prompt and value[0] not in before:
                 before.append(value[0])
                 walk(value[0])
@@ -133,7 +133,7 @@ def _own_part(
     node_id: str, prompt: Mapping[str, Any], position: Mapping[str, int], classes: Classes, folders: Folders
 ) -> list[Any]:
     node = prompt[node_id]
-    class_type, inputs = node["class_type"], node.get("inputs", {})
+    class_type, inputs = node["class_type"], _inputs_of(node)
     part: list[Any] = [class_type, _changing(class_type, inputs, folders)]
     hidden = classes.describe(class_type)["input"].get("hidden", {}).values()
     if any(value in ("UNIQUE_ID", ["UNIQUE_ID"]) for value in hidden):
@@ -145,6 +145,12 @@ def _own_part(
         else:
             part.append([name, "value", value])
     return part
+
+
+def _inputs_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A node's inputs; none where it has none: nobody validates the nodes that no output needs."""
+    inputs = node.get("inputs")
+    return inputs if isinstance(inputs, dict) else {}
 
 
 def _changing(class_type: str, inputs: Mapping[str, Any], folders: Folders) -> Any:

@@ -25,7 +25,7 @@ from engine.simulator.sockets import Hub
 class Simulator:
     """A ComfyUI that has no models, on 127.0.0.1.
 
-    It answers as the ComfyUI of its node catalogue would: the same refusals, the same messages, the same files.
+    It answers as the ComfyUI of its node catalogue would: the same refusals, messages and files.
     Nodes that need no model really run; a picture that would need one is drawn and says that it is simulated.
 
     ```python

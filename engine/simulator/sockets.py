@@ -22,8 +22,8 @@ class Hub:
     """Sends messages in the order in which they were given, whatever thread gave them.
 
     Quirks kept from ComfyUI: a second socket of a client takes the place of the first, and when the first
-    closes, the second is forgotten; nothing is sent again after a reconnect; a message for nobody in particular
-    goes to everyone.
+    closes, the second is forgotten; nothing is sent again after a reconnect; a message for nobody in
+    particular goes to everyone.
 
     Args:
         loop: the event loop of the server.

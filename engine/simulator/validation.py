@@ -1,10 +1,11 @@
 """What `POST /prompt` finds wrong with a graph, in ComfyUI's own terms.
 
-Read off the answers of 0.3.64 and 0.8.0: only what the outputs need is looked into (classes, of all nodes);
-values are converted in place, so that history shows `256` where `"256"` was sent; an invalid output is dropped
-and the rest runs.
+Read off the answers of 0.3.64 and 0.8.0: of all nodes the class is looked at, of those that the outputs need
+everything; values are converted in place, so that history shows `256` where `"256"` was sent; an invalid
+output is dropped and the rest runs.
 
-One thing is ours: inputs are looked at in the order of their declaration, ComfyUI's order changes from run to run.
+One thing is ours: inputs are looked at in the order of their declaration; ComfyUI's order changes from run to
+run.
 """
 
 from __future__ import annotations
@@ -108,8 +109,8 @@ def validate_prompt(
     if good:
         return Verdict(good, None, node_errors)
     details = "\n".join(f"{problem['message']}: {problem['details']}" for problem in bad)
-    error = _error("prompt_outputs_failed_validation", "Prompt outputs failed validation", details)
-    return Verdict([], error, node_errors)
+    message = "Prompt outputs failed validation"
+    return Verdict([], _error("prompt_outputs_failed_validation", message, details), node_errors)
 
 
 class _Checker:
@@ -128,9 +129,11 @@ class _Checker:
         if node_id in self._valid:
             return self._valid[node_id]
         inputs = self._prompt[node_id]["inputs"]
+        if not isinstance(inputs, dict):
+            raise TypeError("inputs must be an object")
         class_type = self._prompt[node_id]["class_type"]
         description = self._classes.describe(class_type)
-        # Whoever comes back here has gone round a circle: invalid, without a word, as ComfyUI's recursion ends.
+        # Whoever comes back here went round a circle: invalid without a word, as ComfyUI's recursion ends.
         self._valid[node_id] = False
         problems: list[Problem] = []
         upstream = True
