@@ -249,7 +249,7 @@ class GraphRejected(ComfyError):
         detail: str | None = None,
     ) -> None:
         self.complaints = tuple(complaints)
-        problems = [Problem(where=complaint.where, message=complaint.message) for complaint in self.complaints]
+        problems = [Problem(complaint.where, complaint.message) for complaint in self.complaints]
         super().__init__(message, hint=hint, problems=problems, detail=detail)
 
 

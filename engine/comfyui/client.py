@@ -6,7 +6,6 @@ here, once: whoever calls sees `ComfyUnavailable`, or the error that the answer 
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -52,7 +51,7 @@ class ComfyClient:
         self._session = requests.Session()
         if parts.username:
             self._session.auth = (unquote(parts.username), unquote(parts.password or ""))
-        # A proxy of the environment has no way to this machine's own ports, and .netrc nothing to say of them.
+        # A proxy of the environment has no way to this machine's own ports.
         self._session.trust_env = parts.hostname not in _LOOPBACK
         # The one pool is shared: more threads than this at once only open connections that are not kept.
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=32)
@@ -111,7 +110,8 @@ class ComfyClient:
             extra_data: kept in history, but for `api_key_comfy_org` and `auth_token_comfy_org`.
 
         Returns:
-            `node_errors`: with some, ComfyUI left the outputs that depend on those nodes out and runs the rest.
+            `node_errors`: where it holds some, ComfyUI dropped the outputs that depend on those nodes
+            and runs the rest.
 
         Raises:
             GraphRejected: ComfyUI runs nothing of it.
@@ -134,7 +134,8 @@ class ComfyClient:
     def history(self, prompt_id: str, *, read_timeout: float | None = None) -> dict[str, Any] | None:
         """What came of a prompt: `{outputs, status: {status_str, messages}, …}`; None until it has ended."""
         entries = self._json("GET", f"/history/{quote(prompt_id, safe='')}", read_timeout=read_timeout)
-        return entries.get(prompt_id)
+        entry: dict[str, Any] | None = entries.get(prompt_id)
+        return entry
 
     def queue(self, *, read_timeout: float | None = None) -> tuple[frozenset[str], frozenset[str]]:
         """The prompt ids that run, and those that wait."""
@@ -295,4 +296,4 @@ class ComfyClient:
 
 def new_prompt_id() -> str:
     """An id for `queue_prompt`: a random UUID in the one form that every version of ComfyUI takes."""
-    return str(uuid.UUID(bytes=os.urandom(16), version=4))
+    return str(uuid.uuid4())

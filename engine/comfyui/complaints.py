@@ -154,7 +154,8 @@ def _message(error: Mapping[str, Any]) -> str:
 
 
 def _nearest(received: Any, declared: Any) -> str:
-    choices = [choice for choice in (choices_of(declared) or ()) if isinstance(choice, str)] if declared else []
+    known = choices_of(declared) if declared else None
+    choices = [choice for choice in known or () if isinstance(choice, str)]
     near = difflib.get_close_matches(str(received), choices, n=1)
     if near:
         return f'; did you mean "{near[0]}"?'
