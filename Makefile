@@ -35,3 +35,10 @@ lint: setup
 # The lock again, after a change of pyproject.toml.
 lock: | $(UV)
 	$(COMPILE) --output-file requirements.lock pyproject.toml
+
+# Every test that touches ComfyUI, against a real one: make verify COMFY_URL=… or COMFY_HOME=…, with
+# COMFY_PYTHON and COMFY_ARGS=--cpu where it needs them. Leaves the outcome in docs/verified.md.
+verify: setup
+	@test -n "$(COMFY_URL)$(COMFY_HOME)" || { echo "say which: make verify COMFY_URL=… or COMFY_HOME=…"; exit 2; }
+	COMFY_URL="$(COMFY_URL)" COMFY_HOME="$(COMFY_HOME)" COMFY_PYTHON="$(COMFY_PYTHON)" COMFY_ARGS="$(COMFY_ARGS)" \
+		$(BIN)/python -m pytest --verified docs/verified.md
