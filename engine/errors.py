@@ -105,9 +105,7 @@ class InvalidRequest(RequestError):
     """The request is not of the form that the contract says."""
 
     code = "invalid_request"
-    meaning = (
-        "the request itself is malformed: a wrong or missing key, not JSON, an action that does not exist"
-    )
+    meaning = "the request itself is malformed: a wrong or missing key, not JSON, an action that does not exist"
 
 
 class UnknownWorkflow(RequestError):

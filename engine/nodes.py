@@ -175,9 +175,7 @@ class NodeCatalogue(Mapping[str, NodeSpec]):
         choices = choices_of(declared)
         return InputSpec(
             name=name,
-            type="COMBO"
-            if choices is not None and declared[0] != "COMFY_DYNAMICCOMBO_V3"
-            else str(declared[0]),
+            type="COMBO" if choices is not None and declared[0] != "COMFY_DYNAMICCOMBO_V3" else str(declared[0]),
             required=required,
             choices=choices,
             from_files=f"{class_type}.{name}" in self.from_files,

@@ -1,0 +1,203 @@
+"""Finds, loads, checks and reloads workflows by name.
+
+A folder holds `templates/NAME.json` and `schemas/NAME.json`. Loading is lazy: making a catalog costs nothing, a
+listing costs a look into the folders, and a workflow is compiled when it is first asked for. A file that changes
+is read again. A workflow that is broken is reported as such and never stops the others.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.documents import read_json
+from engine.errors import InvalidMap, Problem, UnknownWorkflow, WorkflowError
+from engine.graph import parse_graph
+from engine.map_file import parse_map
+from engine.nodes import NodeCatalogue, load_catalogue
+from engine.wording import nearest
+from engine.workflow import Workflow
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+EDITOR_SCHEMA = "parameter-map.schema"  # stands among the maps, for editors, and is none
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a workflow's two files are, or would be.
+
+    Attributes:
+        name: of the workflow.
+        folder: the one of WORKFLOWS_PATH it was found in.
+        template: its graph.
+        map: its parameter map.
+        shadowed: earlier folders that have a workflow of the same name.
+    """
+
+    name: str
+    folder: Path
+    template: Path
+    map: Path
+    shadowed: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of a listing.
+
+    Attributes:
+        source: where it is.
+        workflow: it, if it loads.
+        error: why it does not.
+    """
+
+    source: Source
+    workflow: Workflow | None = None
+    error: WorkflowError | None = None
+
+
+class Catalog(Mapping[str, Workflow]):
+    """The workflows of some folders, by name. Safe to use from several threads.
+
+    Args:
+        folders: each with `templates/` and `schemas/`; a later one wins over an earlier one.
+        nodes: the node catalogue to check against; the bundled one by default, read when first needed.
+
+    Raises:
+        InvalidMap: a folder does not exist.
+    """
+
+    def __init__(self, folders: Iterable[str | Path], nodes: NodeCatalogue | None = None) -> None:
+        self._folders = [Path(folder) for folder in folders]
+        self._nodes = nodes
+        self._loaded: dict[str, tuple[tuple[object, ...], Workflow | WorkflowError]] = {}
+        self._lock = threading.Lock()
+        for folder in self._folders:
+            if not folder.is_dir():
+                raise InvalidMap(
+                    f"the workflow folder {folder} does not exist",
+                    hint="WORKFLOWS_PATH names folders that hold templates/ and schemas/",
+                )
+
+    def __getitem__(self, name: str) -> Workflow:
+        """The workflow of that name, read again if a file of it changed.
+
+        Raises:
+            UnknownWorkflow: there is none; with the nearest name.
+            InvalidMap: it is broken; with every problem.
+            BindingNotFound: as InvalidMap, where only paths are wrong.
+        """
+        source = self._find(name)
+        if source is None:
+            known = self.sources()
+            near = nearest(name, known) if isinstance(name, str) else None
+            raise UnknownWorkflow(str(name)[:64], known=known, nearest=[near] if near else [])
+        found = self._load(source)
+        if isinstance(found, WorkflowError):
+            raise found
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.sources())
+
+    def __len__(self) -> int:
+        return len(self.sources())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._find(name) is not None
+
+    @property
+    def nodes(self) -> NodeCatalogue:
+        """The node catalogue that workflows are checked against."""
+        if self._nodes is None:
+            self._nodes = load_catalogue()
+        return self._nodes
+
+    def sources(self) -> dict[str, Source]:
+        """Every workflow's files by name, sorted; nothing is read but the folders."""
+        found: dict[str, Source] = {}
+        for folder in self._folders:
+            stems = {
+                path.stem
+                for part in ("templates", "schemas")
+                for path in (folder / part).glob("*.json")
+                if not (part == "schemas" and path.stem == EDITOR_SCHEMA)
+            }
+            for stem in stems:
+                before = found.get(stem)
+                shadowed = (*before.shadowed, before.folder) if before else ()
+                found[stem] = _source(stem, folder, shadowed)
+        return dict(sorted(found.items()))
+
+    def entries(self) -> Iterator[Entry]:
+        """Every workflow, loaded: what works and what is broken, with the reason."""
+        for source in self.sources().values():
+            found = self._load(source)
+            if isinstance(found, WorkflowError):
+                yield Entry(source, error=found)
+            else:
+                yield Entry(source, workflow=found)
+
+    def _find(self, name: object) -> Source | None:
+        # Only safe names ever become a path, and only two files per folder are looked at.
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            return self.sources().get(name) if isinstance(name, str) else None
+        for position in range(len(self._folders) - 1, -1, -1):
+            source = _source(name, self._folders[position])
+            if source.template.is_file() or source.map.is_file():
+                return source
+        return None
+
+    def _load(self, source: Source) -> Workflow | WorkflowError:
+        state = (source.folder, _state(source.template), _state(source.map))
+        with self._lock:
+            known = self._loaded.get(source.name)
+        if known and known[0] == state:
+            return known[1]
+        try:
+            found: Workflow | WorkflowError = self._read(source)
+        except WorkflowError as error:
+            found = error
+        with self._lock:
+            self._loaded[source.name] = (state, found)
+        return found
+
+    def _read(self, source: Source) -> Workflow:
+        template_label, map_label = f"templates/{source.template.name}", f"schemas/{source.map.name}"
+        if not NAME.fullmatch(source.name):
+            message = f"{source.name!r} is no name for a workflow: letters, digits, _ and -, at most 64, no sign first"
+            raise InvalidMap(problems=[Problem("", message, file=template_label)])
+        for path, label, other in ((source.map, map_label, "schemas"), (source.template, template_label, "templates")):
+            if not path.is_file():
+                has = template_label if other == "schemas" else map_label
+                message = f"there is no {label} beside it; a workflow is two files of the same name"
+                raise InvalidMap(problems=[Problem("", message, file=has)])
+        problems: list[Problem] = []
+        graph = parameter_map = None
+        try:
+            graph = parse_graph(read_json(source.template, label=template_label), label=template_label)
+        except InvalidMap as error:
+            problems += error.problems
+        try:
+            parameter_map = parse_map(read_json(source.map, label=map_label), label=map_label)
+        except InvalidMap as error:
+            problems += error.problems
+        if graph is None or parameter_map is None:
+            raise InvalidMap(problems=problems)
+        return Workflow(source.name, graph, parameter_map, self.nodes, label=map_label)
+
+
+def _source(name: str, folder: Path, shadowed: tuple[Path, ...] = ()) -> Source:
+    return Source(name, folder, folder / "templates" / f"{name}.json", folder / "schemas" / f"{name}.json", shadowed)
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    """What changes when a file does."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -1,0 +1,350 @@
+"""A template and its map, compiled: every path resolved, every expression parsed, everything checked. Pure.
+
+All problems are found before any is raised, so that an author sees them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.bindings import BindingInvalid, Place, resolve
+from engine.errors import BindingNotFound, InvalidMap, InvalidPayload, Problem
+from engine.expressions import Expression, ExpressionInvalid, compile_expression
+from engine.fitting import misfit_of_type, narrowed, takes_choices
+from engine.graph import Graph, as_link, label_of, links
+from engine.nodes import InputSpec, NodeCatalogue
+from engine.payload import ChoiceList, PayloadValidator
+from engine.results import OutputKind
+from engine.schema import (
+    ArrayParameter,
+    Computed,
+    MediaParameter,
+    ObjectParameter,
+    Parameter,
+    ParameterMap,
+    SeedParameter,
+    StringParameter,
+)
+from engine.template_checks import template_warnings
+from engine.wording import listed, shown
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """What writes one place.
+
+    Attributes:
+        place: where.
+        spec: of the input there; None where the node catalogue does not know it.
+        parameter: the name of the parameter whose value goes there; empty for an expression.
+        expression: what is computed for it otherwise.
+        is_media: the parameter is a file, so its uploaded name is written.
+        replaces_link: the place held a link.
+        choices: what the input takes, where that may be enforced offline.
+    """
+
+    place: Place
+    spec: InputSpec | None
+    parameter: str = ""
+    expression: Expression | None = None
+    is_media: bool = False
+    replaces_link: bool = False
+    choices: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredOutput:
+    """A node whose results are returned under a name; see `engine.schema.Output`."""
+
+    name: str
+    node_id: str
+    kind: OutputKind | None
+
+
+@dataclass(slots=True)
+class Compiled:
+    """What a workflow is made of, once checked.
+
+    Attributes:
+        parameters: as the map has them, their ranges narrowed to those of the inputs they are bound to.
+        defaults: the value of each parameter that may be left out.
+        writers: what is written where.
+        rules: expression and message of each.
+        outputs: what is returned.
+        choice_lists: parameters whose values come from lists of the node catalogue.
+        choices: those lists, where they hold without asking a running ComfyUI.
+        validator: of payloads.
+        warnings: what may be wrong, for `engine check`.
+    """
+
+    parameters: dict[str, Parameter]
+    defaults: dict[str, Any] = field(default_factory=dict)
+    writers: list[Writer] = field(default_factory=list)
+    rules: list[tuple[Expression, str]] = field(default_factory=list)
+    outputs: tuple[DeclaredOutput, ...] = ()
+    choice_lists: list[ChoiceList] = field(default_factory=list)
+    choices: dict[str, Sequence[Any]] = field(default_factory=dict)
+    validator: PayloadValidator = field(init=False)
+    warnings: list[str] = field(default_factory=list)
+
+
+EXPRESSION_NAMES = ("workflow", "job_id")
+
+
+def compile_workflow(parameter_map: ParameterMap, graph: Graph, nodes: NodeCatalogue, *, label: str) -> Compiled:
+    """Check a map against its template and prepare both for use.
+
+    Args:
+        parameter_map: read from its file.
+        graph: the template.
+        nodes: the node catalogue: types, ranges and choices of inputs.
+        label: how messages call the map.
+
+    Raises:
+        BindingNotFound: paths do not lead to places, and nothing else is wrong.
+        InvalidMap: with every problem.
+    """
+    compiler = _Compiler(parameter_map, graph, nodes)
+    compiled = compiler.compile()
+    if compiler.problems:
+        only_paths = all(is_path for is_path, _, _ in compiler.problems)
+        kind = BindingNotFound if only_paths else InvalidMap
+        raise kind(problems=[Problem(where, message, file=label) for _, where, message in compiler.problems])
+    return compiled
+
+
+class _Compiler:
+    def __init__(self, parameter_map: ParameterMap, graph: Graph, nodes: NodeCatalogue) -> None:
+        self.map = parameter_map
+        self.graph = graph
+        self.nodes = nodes
+        self.problems: list[tuple[bool, str, str]] = []  # is it about a path, where, message
+        self.result = Compiled(parameters=dict(parameter_map.parameters))
+        self.used: set[str] = set()
+
+    def compile(self) -> Compiled:
+        self._expected_classes()
+        for name in self.map.parameters:
+            self._bind(name)
+        for path, computed in self.map.computed.items():
+            self._compute(path, computed)
+        self._one_writer_each()
+        self._rules()
+        self._outputs()
+        for name in self.map.parameters:
+            self._nested_choices(self.map.parameters[name], (name,))
+            self._default(name)
+            if name not in self.used:
+                self._problem(f"parameters.{name}", "it is used nowhere; bind it, use it in an expression, or drop it")
+        self._validator()
+        self.result.warnings += template_warnings(self.graph, self.nodes)
+        return self.result
+
+    def _problem(self, where: str, message: str, *, path: bool = False) -> None:
+        self.problems.append((path, where, message))
+
+    def _expected_classes(self) -> None:
+        for node_id, class_type in self.map.expects.items():
+            where = f"expects.{node_id}"
+            if node_id not in self.graph:
+                known = listed(label_of(self.graph, each) for each in self.graph)
+                self._problem(where, f"no node {node_id} in the template; the nodes are: {known}", path=True)
+            elif (found := self.graph[node_id]["class_type"]) != class_type:
+                self._problem(
+                    where,
+                    f"node {node_id} is a {found}, not a {class_type}: the template was exported anew and its "
+                    "ids moved; correct the paths that name it",
+                    path=True,
+                )
+
+    def _bind(self, name: str) -> None:
+        parameter = self.map.parameters[name]
+        bindings = parameter.bindings
+        for index, binding in enumerate(bindings):
+            where = f"parameters.{name}.bind" + (f"[{index}]" if len(bindings) > 1 else "")
+            places = self._resolve(
+                where, binding.path, binding.match, replaces_link=binding.replaces_link, create=binding.create
+            )
+            for place in places:
+                self._bind_place(name, where, place, replaces_link=binding.replaces_link)
+            self.used.add(name)
+
+    def _bind_place(self, name: str, where: str, place: Place, *, replaces_link: bool) -> None:
+        spec = self._spec(place)
+        parameter = self.result.parameters[name]
+        if spec is not None:
+            if reason := misfit_of_type(parameter, spec):
+                self._problem(where, f"{place}: {reason}")
+                return
+            if takes_choices(parameter, spec):
+                self._choice_list((name,), f"{self.graph[place.node_id]['class_type']}.{place.input_name}")
+            self.result.parameters[name] = narrowed(parameter, spec)
+        self.result.writers.append(
+            Writer(
+                place,
+                spec,
+                parameter=name,
+                is_media=isinstance(parameter, MediaParameter),
+                replaces_link=replaces_link,
+            )
+        )
+
+    def _compute(self, path: str, computed: str | Computed) -> None:
+        where = f"computed.{path}"
+        settings = Computed(expression=computed) if isinstance(computed, str) else computed
+        expression = self._expression(where, settings.expression)
+        places = self._resolve(
+            where, path, settings.match, replaces_link=settings.replaces_link, create=settings.create
+        )
+        for place in places if expression else ():
+            spec = self._spec(place)
+            reference = f"{self.graph[place.node_id]['class_type']}.{place.input_name}"
+            self.result.writers.append(
+                Writer(
+                    place,
+                    spec,
+                    expression=expression,
+                    replaces_link=settings.replaces_link,
+                    choices=self.nodes.choices(reference) if spec else None,
+                )
+            )
+
+    def _resolve(self, where: str, path: str, match: str, *, replaces_link: bool, create: bool) -> tuple[Place, ...]:
+        try:
+            return resolve(
+                path,
+                self.graph,
+                match_all=match == "all",
+                replaces_link=replaces_link,
+                create=create,
+                nodes=self.nodes,
+            )
+        except BindingInvalid as error:
+            message = str(error) if path in where else f"{path} {error}"
+            self._problem(where, message, path=True)
+            return ()
+
+    def _expression(self, where: str, source: str) -> Expression | None:
+        try:
+            expression = compile_expression(source, [*self.map.parameters, *EXPRESSION_NAMES])
+        except ExpressionInvalid as error:
+            self._problem(where, f"{shown(source)}: {error}")
+            return None
+        self.used |= expression.names
+        return expression
+
+    def _spec(self, place: Place) -> InputSpec | None:
+        return self.nodes.input(self.graph[place.node_id]["class_type"], place.input_name)
+
+    def _one_writer_each(self) -> None:
+        writers: dict[Place, str] = {}
+        for writer in self.result.writers:
+            name = f"parameters.{writer.parameter}" if writer.parameter else f"computed.{writer.place}"
+            if writer.place in writers:
+                self._problem(
+                    name, f"{writer.place} is written by {writers[writer.place]} already; one place, one writer"
+                )
+            writers.setdefault(writer.place, name)
+
+    def _rules(self) -> None:
+        for index, rule in enumerate(self.map.rules):
+            if expression := self._expression(f"rules[{index}].that", rule.that):
+                self.result.rules.append((expression, rule.message))
+
+    def _outputs(self) -> None:
+        declared = []
+        for name, output in self.map.outputs.items():
+            where = f"outputs.{name}.node"
+            if output.node not in self.graph:
+                known = listed(label_of(self.graph, each) for each in self.graph)
+                self._problem(where, f"no node {output.node} in the template; the nodes are: {known}", path=True)
+                continue
+            spec = self.nodes.get(self.graph[output.node]["class_type"])
+            if spec is not None and not spec.is_output:
+                label = label_of(self.graph, output.node)
+                self._problem(where, f"{label} saves nothing; name a node that does, such as SaveImage")
+            declared.append(DeclaredOutput(name, output.node, output.kind))
+        if not self.map.outputs:
+            declared = [DeclaredOutput(node_id, node_id, None) for node_id in self._output_nodes()]
+            if not declared:
+                self._problem("outputs", "no node of the template saves anything; add one, such as SaveImage")
+        self.result.outputs = tuple(declared)
+
+    def _output_nodes(self) -> Iterator[str]:
+        linked = {link[0] for node in self.graph.values() for _, link in links(node)}
+        for node_id, node in self.graph.items():
+            spec = self.nodes.get(node["class_type"])
+            if spec.is_output if spec else node_id not in linked:
+                yield node_id
+
+    def _choice_list(self, path: tuple[str, ...], reference: str) -> None:
+        self.result.choice_lists.append(ChoiceList(path, reference))
+        choices = self.nodes.choices(reference)
+        if choices is not None:
+            self.result.choices[reference] = choices
+
+    def _nested_choices(self, parameter: Parameter, path: tuple[str, ...]) -> None:
+        if isinstance(parameter, StringParameter) and parameter.choices:
+            where = f"parameters.{'.'.join(path)}.choices"
+            class_type, _, name = parameter.choices.partition(".")
+            spec = self.nodes.input(class_type, name)
+            if class_type in self.nodes and (spec is None or spec.choices is None):
+                self._problem(where, f"{shown(parameter.choices)} is no list of choices in the node catalogue")
+            self._choice_list(path, parameter.choices)
+        elif isinstance(parameter, ArrayParameter):
+            self._nested_choices(parameter.items, (*path, "*"))
+        elif isinstance(parameter, ObjectParameter):
+            for name, nested in parameter.properties.items():
+                self._nested_choices(nested, (*path, name))
+
+    def _default(self, name: str) -> None:
+        parameter = self.map.parameters[name]
+        if parameter.required or (isinstance(parameter, SeedParameter) and not parameter.has_default):
+            return
+        if parameter.has_default or isinstance(parameter, MediaParameter):
+            self.result.defaults[name] = parameter.default
+            return
+        where = f"parameters.{name}"
+        writers = [writer for writer in self.result.writers if writer.parameter == name]
+        literals = [self.graph[each.place.node_id].get("inputs", {}).get(each.place.input_name) for each in writers]
+        if not writers:
+            if not parameter.bindings:
+                self._problem(where, 'say "required": true or give it a "default"; without a `bind` it has none')
+        elif any(literal is None or as_link(literal) for literal in literals):
+            self._problem(where, 'the template has no value there: say "required": true or give it a "default"')
+        elif any(literal != literals[0] for literal in literals):
+            values = listed(
+                f"{shown(literal)} at {each.place}" for literal, each in zip(literals, writers, strict=True)
+            )
+            self._problem(where, f'its places hold different values ({values}); give it a "default"')
+        else:
+            self.result.defaults[name] = literals[0]
+
+    def _validator(self) -> None:
+        self.result.validator = PayloadValidator(self.result.parameters, self.result.defaults, self.result.choice_lists)
+        if self.problems:
+            return
+        optional = {name: value for name, value in self.result.defaults.items() if value is not None}
+        lenient = {name: each.model_copy(update={"required": False}) for name, each in self.result.parameters.items()}
+        checker = PayloadValidator(lenient, self.result.defaults, self.result.choice_lists)
+        for name, value in optional.items():
+            given = self.map.parameters[name].has_default
+            origin = "its default" if given else f"the template's own value {shown(value)}"
+            for problem in _payload_problems(checker, {name: value}, self.result.choices):
+                where = f"parameters.{name}" + (".default" if given else "")
+                self._problem(where, f"{origin} does not validate: {problem.message}")
+        for index, example in enumerate(self.map.examples):
+            for problem in _payload_problems(self.result.validator, example.payload, self.result.choices):
+                self._problem(f"examples[{index}].payload", f"does not validate: {problem}")
+
+
+def _payload_problems(
+    validator: PayloadValidator, payload: dict[str, Any], choices: Mapping[str, Sequence[Any]]
+) -> tuple[Problem, ...]:
+    try:
+        validator.validate(payload, choices)
+    except InvalidPayload as error:
+        return error.problems
+    return ()

@@ -1,0 +1,63 @@
+"""Reading the JSON files that people write, strictly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from engine.errors import InvalidMap, Problem
+
+
+class _Refused(ValueError):
+    """The text is JSON to Python's parser, but not to us."""
+
+
+def read_json(path: Path, *, label: str) -> Any:
+    """The document in a file.
+
+    Args:
+        path: the file, UTF-8 with or without a byte order mark.
+        label: how messages call it.
+
+    Raises:
+        InvalidMap: it can't be read, is not JSON, repeats a key, or holds NaN or Infinity.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _invalid(label, f"not UTF-8 text (byte {error.start})") from error
+    except OSError as error:
+        raise _invalid(label, f"can't be read: {error.strerror}") from error
+    return parse_json(text, label=label)
+
+
+def parse_json(text: str, *, label: str) -> Any:
+    """The document in a text; see `read_json`."""
+    try:
+        return json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise _invalid(label, f"not JSON: {error.msg}, line {error.lineno}, column {error.colno}") from error
+    except _Refused as error:
+        raise _invalid(label, str(error)) from error
+    except RecursionError as error:
+        raise _invalid(label, "nested too deeply") from error
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _Refused(f'the key "{key}" stands twice in one object; keep one')
+            seen.add(key)
+    return document
+
+
+def _refuse_constant(name: str) -> Any:
+    raise _Refused(f"{name} is no JSON value")
+
+
+def _invalid(label: str, message: str) -> InvalidMap:
+    return InvalidMap(problems=[Problem("", message, file=label)])

@@ -1,0 +1,285 @@
+"""Parameter maps: the file beside a template that gives it a signature (`schemas/NAME.json`).
+
+The models here say what a map may hold, `engine.map_file` reads one and says what is wrong with it, and
+`engine.workflow` says whether it fits its template. Constraint words are JSON Schema's own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]*")
+RESERVED_NAMES = frozenset(
+    {"item", "workflow", "job_id"}  # names that expressions give a meaning
+    | {"and", "or", "not", "in", "is", "if", "else", "true", "false", "none"}  # words of expressions
+)
+MEDIA_TYPES = ("image", "mask", "video", "audio", "file")
+SEED_MAXIMUM = 2**64 - 1
+
+
+_CAMEL = frozenset(
+    {
+        "min_length",
+        "max_length",
+        "exclusive_minimum",
+        "exclusive_maximum",
+        "multiple_of",
+        "min_items",
+        "max_items",
+    }
+)
+
+
+def spelling(name: str) -> str:
+    """JSON Schema's words keep its spelling; ours are snake_case."""
+    return to_camel(name) if name in _CAMEL else name
+
+
+class Model(BaseModel):
+    """The base: unknown keys are refused, types are strict, nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class BindingPath(Model):
+    """Where a value goes, where a bare path does not say enough."""
+
+    path: str = Field(description="JSONPath of one input: $['3'].inputs.seed")
+    match: Literal["one", "all"] = Field("one", description="`all`: the path may match several inputs")
+    replaces_link: bool = Field(False, description="the input holds a link, which the value replaces")
+    create: bool = Field(False, description="the input is not in the export; make it")
+
+
+Bind: TypeAlias = str | BindingPath | list[str | BindingPath]
+
+
+class AnyParameter(Model):
+    """What every parameter has."""
+
+    model_config = ConfigDict(alias_generator=spelling)
+
+    title: str | None = None
+    description: str | None = None
+    group: str | None = Field(None, description="heading under which forms show it")
+    deprecated: bool = False
+    examples: list[Any] = Field(default_factory=list)
+    required: bool = Field(False, description="the caller must send it")
+    bind: Bind = Field(default_factory=list, description="where the value goes: a JSONPath or several")
+    default: Any = Field(None, description="the value when it is not sent; without it, the template's own")
+
+    @property
+    def has_default(self) -> bool:
+        """Whether the map gives a default, be it null."""
+        return "default" in self.model_fields_set
+
+    @property
+    def nullable(self) -> bool:
+        """Whether null is a value of it."""
+        return self.has_default and self.default is None
+
+    @property
+    def bindings(self) -> tuple[BindingPath, ...]:
+        """The places as written, each in its long form."""
+        listed = self.bind if isinstance(self.bind, list) else [self.bind]
+        return tuple(BindingPath(path=entry) if isinstance(entry, str) else entry for entry in listed)
+
+
+class StringParameter(AnyParameter):
+    """A text, or one of a list of choices."""
+
+    type: Literal["string"]
+    min_length: int | None = Field(None, ge=0)
+    max_length: int | None = Field(None, ge=0)
+    pattern: str | None = Field(None, description="a regular expression of Python, searched for in the text")
+    enum: list[str] | None = Field(None, min_length=1)
+    choices: str | Literal[False] | None = Field(
+        None,
+        description='"Class.input" whose list holds; false: none; absent: the bound input decides',
+    )
+    multiline: bool = Field(False, description="forms show a text area")
+
+
+class _Numeric(AnyParameter):
+    minimum: float | int | None = None
+    maximum: float | int | None = None
+    exclusive_minimum: float | int | None = None
+    exclusive_maximum: float | int | None = None
+    multiple_of: float | int | None = Field(None, gt=0)
+
+
+class IntegerParameter(_Numeric):
+    """A whole number."""
+
+    type: Literal["integer"]
+    enum: list[int] | None = Field(None, min_length=1)
+
+
+class NumberParameter(_Numeric):
+    """A number."""
+
+    type: Literal["number"]
+    enum: list[float | int] | None = Field(None, min_length=1)
+
+
+class BooleanParameter(AnyParameter):
+    """true or false."""
+
+    type: Literal["boolean"]
+
+
+class SeedParameter(AnyParameter):
+    """A whole number from 0 to 2^64-1, or -1 to draw one.
+
+    Where it is neither sent nor given a default it is drawn: a fixed seed in an export is an accident.
+    """
+
+    type: Literal["seed"]
+    maximum: int = Field(SEED_MAXIMUM, ge=0, le=SEED_MAXIMUM)
+
+
+class MediaParameter(AnyParameter):
+    """A file: a data URI, base64, or, on the command line, @path. Absent, it is null."""
+
+    type: Literal["image", "mask", "video", "audio", "file"]
+
+    @property
+    def nullable(self) -> bool:
+        """A file may be left out unless it is required."""
+        return not self.required
+
+
+class ArrayParameter(AnyParameter):
+    """A list."""
+
+    type: Literal["array"]
+    items: Parameter
+    min_items: int | None = Field(None, ge=0)
+    max_items: int | None = Field(None, ge=0)
+
+
+class ObjectParameter(AnyParameter):
+    """Named values."""
+
+    type: Literal["object"]
+    properties: dict[str, Parameter]
+
+
+Parameter: TypeAlias = Annotated[
+    StringParameter
+    | IntegerParameter
+    | NumberParameter
+    | BooleanParameter
+    | SeedParameter
+    | MediaParameter
+    | ArrayParameter
+    | ObjectParameter,
+    Field(discriminator="type"),
+]
+
+
+class Computed(Model):
+    """An expression for one input, where the bare expression does not say enough."""
+
+    expression: str
+    match: Literal["one", "all"] = "one"
+    replaces_link: bool = Field(False, description="the input holds a link; the expression may give another")
+    create: bool = False
+
+
+class Rule(Model):
+    """What must hold between parameters."""
+
+    that: str = Field(description="an expression that gives true or false")
+    message: str = Field(min_length=1, description="what the caller reads when it does not hold")
+
+
+class Output(Model):
+    """A node whose results are returned under a name."""
+
+    node: str
+    kind: Literal["image", "video", "audio", "text", "3d", "file"] | None = None
+    title: str | None = None
+    description: str | None = None
+
+
+class ModelFile(Model):
+    """A model file that the workflow needs."""
+
+    path: str = Field(min_length=1, description="below ComfyUI's models folder: checkpoints/sd15.safetensors")
+    url: str | None = None
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    source: str | None = None
+
+
+class Requires(Model):
+    """What a worker must have to run the workflow."""
+
+    models: list[ModelFile] = Field(default_factory=list)
+    node_packs: list[str] = Field(default_factory=list)
+
+
+class Example(Model):
+    """A payload that works."""
+
+    title: str = Field(min_length=1)
+    description: str | None = None
+    payload: dict[str, Any]
+
+
+def _not_yet(value: Any) -> Any:
+    if value:
+        raise ValueError("not yet supported; leave it out")
+    return value
+
+
+class ParameterMap(Model):
+    """The whole file."""
+
+    schema_: str | None = Field(None, alias="$schema")
+    title: str | None = None
+    description: str | None = None
+    version: str = "1.0"
+    parameters: dict[str, Parameter]
+    computed: dict[str, str | Computed] = Field(default_factory=dict)
+    rules: list[Rule] = Field(default_factory=list)
+    switches: Annotated[dict[str, Any], BeforeValidator(_not_yet)] = Field(default_factory=dict)
+    repeat: Annotated[dict[str, Any], BeforeValidator(_not_yet)] = Field(default_factory=dict)
+    outputs: dict[str, Output] = Field(default_factory=dict)
+    expects: dict[str, str] = Field(default_factory=dict, description="node id to the class it had")
+    requires: Requires = Field(default_factory=Requires)
+    timeout_seconds: float | None = Field(None, gt=0)
+    examples: list[Example] = Field(default_factory=list)
+
+
+ArrayParameter.model_rebuild()
+ObjectParameter.model_rebuild()
+
+PARAMETER_TYPES: dict[str, type[AnyParameter]] = {
+    "string": StringParameter,
+    "integer": IntegerParameter,
+    "number": NumberParameter,
+    "boolean": BooleanParameter,
+    "seed": SeedParameter,
+    **dict.fromkeys(MEDIA_TYPES, MediaParameter),
+    "array": ArrayParameter,
+    "object": ObjectParameter,
+}
+
+
+def walk(parameters: Mapping[str, Any], where: str = "parameters") -> Iterator[tuple[str, Any, bool]]:
+    """Every parameter with its key in the map and whether it is nested in another."""
+    for name, parameter in parameters.items():
+        yield from _walk_one(parameter, f"{where}.{name}", nested=where != "parameters")
+
+
+def _walk_one(parameter: Any, where: str, *, nested: bool) -> Iterator[tuple[str, Any, bool]]:
+    yield where, parameter, nested
+    if isinstance(parameter, ArrayParameter):
+        yield from _walk_one(parameter.items, f"{where}.items", nested=True)
+    elif isinstance(parameter, ObjectParameter):
+        yield from walk(parameter.properties, f"{where}.properties")

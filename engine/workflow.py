@@ -1,0 +1,257 @@
+"""A workflow: a template and its parameter map under one name, ready to validate and render. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.compilation import Compiled, DeclaredOutput, Writer, compile_workflow
+from engine.errors import InvalidPayload, Problem, RenderFailed
+from engine.expression_filters import ExpressionFailed
+from engine.expressions import context_of
+from engine.fitting import fitted, fitted_link
+from engine.graph import Graph, Node, label_of, needed_by
+from engine.nodes import NodeCatalogue
+from engine.payload_schema import payload_schema
+from engine.schema import Example, MediaParameter, Parameter, ParameterMap, Requires
+
+# What stands for a file in a graph that was rendered without uploading any.
+_PLACEHOLDER_SUFFIX = {"image": ".png", "mask": ".png", "video": ".mp4", "audio": ".wav", "file": ".bin"}
+
+
+class Workflow:
+    """A named workflow. Immutable, and safe to use from several threads.
+
+    Args:
+        name: what callers ask for.
+        template: the graph, as `engine.graph.parse_graph` gave it.
+        parameter_map: as `engine.map_file.parse_map` gave it.
+        nodes: the node catalogue to check against.
+        label: how messages call the map's file.
+
+    Raises:
+        InvalidMap: the map does not fit the template; with every problem.
+        BindingNotFound: its paths don't.
+
+    Attributes:
+        name: what callers ask for.
+        title: for people.
+        version: of the map, reported with every result.
+        outputs: what a run returns.
+        warnings: what may be wrong with it, for its author.
+    """
+
+    def __init__(
+        self, name: str, template: Graph, parameter_map: ParameterMap, nodes: NodeCatalogue, *, label: str = ""
+    ) -> None:
+        self.name = name
+        self._map = parameter_map
+        self._template = template
+        self._nodes = nodes
+        self._compiled: Compiled = compile_workflow(parameter_map, template, nodes, label=label)
+        self._media = tuple(key for key, each in self.parameters.items() if isinstance(each, MediaParameter))
+        self._output_ids = tuple(output.node_id for output in self.outputs)
+        # Links can only change where an expression replaces one: elsewhere what is needed is known now.
+        rewires = any(writer.replaces_link for writer in self._compiled.writers)
+        self._kept = None if rewires else needed_by(template, self._output_ids)
+
+    @property
+    def title(self) -> str:
+        """For people; the name where the map has none."""
+        return self._map.title or self.name
+
+    @property
+    def description(self) -> str:
+        """What it does, for people."""
+        return self._map.description or ""
+
+    @property
+    def version(self) -> str:
+        """Of the map."""
+        return self._map.version
+
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """The parameters by name, their ranges narrowed to what their inputs take."""
+        return self._compiled.parameters
+
+    @property
+    def media_parameters(self) -> tuple[str, ...]:
+        """The names of the parameters that are files."""
+        return self._media
+
+    @property
+    def outputs(self) -> tuple[DeclaredOutput, ...]:
+        """What a run returns: the declared outputs, or every output node of the template."""
+        return self._compiled.outputs
+
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        """Payloads that work."""
+        return tuple(self._map.examples)
+
+    @property
+    def requires(self) -> Requires:
+        """The models and node packs it needs."""
+        return self._map.requires
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        """How long a run may take, where the map says so."""
+        return self._map.timeout_seconds
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What may be wrong, though it loads."""
+        return tuple(self._compiled.warnings)
+
+    def validate(self, payload: Any, live: NodeCatalogue | None = None) -> dict[str, Any]:
+        """The values of a payload: defaults filled in, seeds drawn.
+
+        Args:
+            payload: what the caller sent.
+            live: the node catalogue of the running ComfyUI; its lists of files are then enforced as well.
+
+        Raises:
+            InvalidPayload: with every problem.
+            RenderFailed: a rule could not be computed from these values; the author's mistake.
+        """
+        values = self._compiled.validator.validate(payload, self._choices(live))
+        if self._compiled.rules:
+            self._check_rules(values)
+        return values
+
+    def render(self, values: Mapping[str, Any], files: Mapping[str, str] | None = None, *, job_id: str = "") -> Graph:
+        """The graph to queue.
+
+        The template never changes, and no two results share anything that one could change.
+
+        Args:
+            values: what `validate` gave.
+            files: for each media parameter with a value, the name ComfyUI knows the file by; a parameter that is
+                missing here gets a stand-in (`image.png`).
+            job_id: for expressions that use it.
+
+        Raises:
+            RenderFailed: expressions failed or do not fit their places; with every problem.
+        """
+        values = self._with_file_names(values, files or {})
+        if self._kept is None:
+            graph = {node_id: _copy(node) for node_id, node in self._template.items()}
+        else:
+            graph = {node_id: _copy(node) for node_id, node in self._template.items() if node_id in self._kept}
+        context = None
+        problems: list[Problem] = []
+        for writer in self._compiled.writers:
+            node = graph.get(writer.place.node_id)
+            if node is None:
+                continue
+            if writer.expression is None:
+                value = values[writer.parameter]
+                if value is not None:
+                    node["inputs"][writer.place.input_name] = value if type(value) is not list else {"__value__": value}
+                continue
+            context = context or context_of({**values, "workflow": self.name, "job_id": job_id})
+            try:
+                value = self._computed(writer, writer.expression.evaluate(context))
+            except ValueError as error:
+                where = f"{label_of(self._template, writer.place.node_id)}.{writer.place.input_name}"
+                problems.append(Problem(where, f"{error}; computed by: {writer.expression.source}"))
+                continue
+            if value is not None:
+                node["inputs"][writer.place.input_name] = value
+        if problems:
+            raise RenderFailed(problems=problems, hint="tell the workflow's author; other values may work")
+        if self._kept is None:
+            kept = needed_by(graph, self._output_ids)
+            graph = {node_id: node for node_id, node in graph.items() if node_id in kept}
+        return graph
+
+    def payload_schema(self, live: NodeCatalogue | None = None) -> dict[str, Any]:
+        """The JSON Schema (2020-12) of the payload; see `validate` for `live`."""
+        return payload_schema(
+            self.parameters,
+            self._compiled.defaults,
+            title=self.title,
+            description=self.description,
+            choice_lists=self._compiled.choice_lists,
+            choices=self._choices(live),
+            examples=[example.payload for example in self.examples],
+        )
+
+    def describe(self, live: NodeCatalogue | None = None) -> dict[str, Any]:
+        """All a caller needs to know, in JSON's types."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "description": self.description,
+            "version": self.version,
+            "payload": self.payload_schema(live),
+            "outputs": [{"name": each.name, "kind": each.kind} for each in self.outputs],
+            "requires": self.requires.model_dump(mode="json"),
+            "timeout_seconds": self.timeout_seconds,
+            "examples": [example.model_dump(mode="json", exclude_none=True) for example in self.examples],
+        }
+
+    def parameters_at(self, node_id: str, input_name: str) -> tuple[str, ...]:
+        """The parameters that decide what stands in an input: its own, or those its expression uses."""
+        for writer in self._compiled.writers:
+            if (writer.place.node_id, writer.place.input_name) == (node_id, input_name):
+                names = [writer.parameter] if writer.expression is None else sorted(writer.expression.names)
+                return tuple(name for name in names if name in self.parameters)
+        return ()
+
+    def _choices(self, live: NodeCatalogue | None) -> Mapping[str, Any]:
+        if live is None:
+            return self._compiled.choices
+        found = {each.reference: live.choices(each.reference) for each in self._compiled.choice_lists}
+        return {reference: choices for reference, choices in found.items() if choices is not None}
+
+    def _check_rules(self, values: Mapping[str, Any]) -> None:
+        context = context_of({**values, "workflow": self.name, "job_id": ""})
+        broken = []
+        for expression, message in self._compiled.rules:
+            try:
+                holds = expression.evaluate(context)
+            except ExpressionFailed as error:
+                raise RenderFailed(f"a rule could not be computed: {error}; the rule: {expression.source}") from error
+            if not isinstance(holds, bool):
+                raise RenderFailed(f"a rule must give true or false; the rule: {expression.source}")
+            if not holds:
+                names = sorted(name for name in expression.names if name in self.parameters)
+                broken.append(Problem(", ".join(names), message))
+        if broken:
+            raise InvalidPayload(problems=broken)
+
+    def _with_file_names(self, values: Mapping[str, Any], files: Mapping[str, str]) -> Mapping[str, Any]:
+        if not self._media:
+            return values
+        named = dict(values)
+        for name in self._media:
+            if named[name] is not None:
+                suffix = _PLACEHOLDER_SUFFIX[self.parameters[name].type]
+                named[name] = files.get(name, f"{name}{suffix}")
+        return named
+
+    def _computed(self, writer: Writer, value: Any) -> Any:
+        if value is None:
+            return None
+        if writer.replaces_link and isinstance(value, list):
+            return fitted_link(value, writer.spec, self._template, self._nodes)
+        return fitted(value, writer.spec, writer.choices)
+
+
+def _copy(node: Node) -> Node:
+    """A node that shares nothing with the template's: deepcopy does the same at many times the cost."""
+    copied: Node = _copy_value(node)
+    copied.setdefault("inputs", {})
+    return copied
+
+
+def _copy_value(value: Any) -> Any:
+    if type(value) is dict:
+        return {key: _copy_value(item) if type(item) in _CONTAINERS else item for key, item in value.items()}
+    return [_copy_value(item) if type(item) in _CONTAINERS else item for item in value]
+
+
+_CONTAINERS = frozenset({dict, list})
