@@ -7,16 +7,19 @@ and the arguments `COMFY_ARGS` (`--cpu`). Neither: the simulator. The same tests
 import contextlib
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 from support.proxy import CuttableProxy
 from support.verified import STATS, VerifiedReport
 
-from engine.comfyui import ComfyProcess, ComfyUI
+from engine.cancellation import CancellationToken
+from engine.comfyui import ComfyProcess, ComfyUI, new_prompt_id
 
 # Read before any test wipes them.
 COMFY_URL = os.environ.get("COMFY_URL")
@@ -142,3 +145,41 @@ def proxy(comfy_url):
     """A way to ComfyUI that the test can cut."""
     with CuttableProxy(comfy_url) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def run(request):
+    """Run a graph to its end, with bounds that no test should reach."""
+
+    def run(graph, *, comfy=None, prompt_id=None, cancel=None, timeout_seconds=90, queue_timeout_seconds=90, **more):
+        return (comfy or request.getfixturevalue("comfy")).execute(
+            graph,
+            prompt_id=prompt_id or new_prompt_id(),
+            cancel=cancel or CancellationToken(),
+            timeout_seconds=timeout_seconds,
+            queue_timeout_seconds=queue_timeout_seconds,
+            **more,
+        )
+
+    return run
+
+
+@pytest.fixture
+def wait_until():
+    """Look at something until it holds; fail after half a minute."""
+
+    def wait(holds):
+        deadline = time.monotonic() + 30
+        while not holds():
+            assert time.monotonic() < deadline, "it never came to hold"
+            time.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+def unused_port():
+    """A port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        yield probe.getsockname()[1]

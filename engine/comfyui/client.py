@@ -90,9 +90,7 @@ class ComfyClient:
         for folder in self._json("GET", "/models"):
             files.update(self._json("GET", f"/models/{quote(folder, safe='')}"))
         version = str(self.system_stats()["system"].get("comfyui_version", "unknown"))
-        return NodeCatalogue.from_object_info(
-            self.object_info(), version=version, model_files=files, live=True
-        )
+        return NodeCatalogue.from_object_info(self.object_info(), version=version, model_files=files, live=True)
 
     def queue_prompt(
         self,
@@ -140,9 +138,7 @@ class ComfyClient:
     def queue(self, *, read_timeout: float | None = None) -> tuple[frozenset[str], frozenset[str]]:
         """The prompt ids that run, and those that wait."""
         answer = self._json("GET", "/queue", read_timeout=read_timeout)
-        running, pending = (
-            frozenset(item[1] for item in answer[key]) for key in ("queue_running", "queue_pending")
-        )
+        running, pending = (frozenset(item[1] for item in answer[key]) for key in ("queue_running", "queue_pending"))
         return running, pending
 
     def interrupt(self, prompt_id: str) -> None:
@@ -249,9 +245,7 @@ class ComfyClient:
     ) -> requests.Response:
         timeout = (self.connect_timeout, read_timeout or self.read_timeout)
         try:
-            response = self._session.request(
-                method, self.url + path, timeout=timeout, allow_redirects=False, **request
-            )
+            response = self._session.request(method, self.url + path, timeout=timeout, allow_redirects=False, **request)
         except (requests.ConnectTimeout, requests.exceptions.InvalidURL) as error:
             raise self._nobody() from error
         except requests.ReadTimeout as error:

@@ -72,9 +72,7 @@ def raw_outputs(
 
     wanted = ", ".join(f"{name} (node {node_id})" for name, node_id, _ in declared)
     raise NoOutputs(
-        f"the graph ran and made none of the declared outputs: {wanted}"
-        if wanted
-        else "the graph made nothing",
+        f"the graph ran and made none of the declared outputs: {wanted}" if wanted else "the graph made nothing",
         hint="a node that saves to a file (SaveImage) is needed; one that sends over the websocket "
         "(SaveImageWebsocket) leaves nothing to collect",
     )

@@ -16,9 +16,7 @@ from engine.errors import ExecutionFailed, GraphRejected, NodeComplaint, OutOfMe
 from engine.nodes import choices_of
 
 _QUOTED_PATH = re.compile(r"""(['"])~?(?:[A-Za-z]:)?[/\\](?:[^'"/\\\n]+[/\\]+)+([^'"/\\\n]*)\1""")
-_BARE_PATH = re.compile(
-    r"""(?<![\w:/.\\])~?(?:[A-Za-z]:[/\\]|/)(?:[^\s/\\'"<>:,;()]+[/\\]+)+([^\s/\\'"<>:,;()]*)"""
-)
+_BARE_PATH = re.compile(r"""(?<![\w:/.\\])~?(?:[A-Za-z]:[/\\]|/)(?:[^\s/\\'"<>:,;()]+[/\\]+)+([^\s/\\'"<>:,;()]*)""")
 _LONGEST_VALUE = 80
 _LONGEST_MESSAGE = 500
 _OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|allocation on device", re.IGNORECASE)

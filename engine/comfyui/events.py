@@ -75,9 +75,7 @@ class EventStream:
         connect_timeout: seconds to wait for a connection.
     """
 
-    def __init__(
-        self, url: str, *, auth: tuple[str, str] | None = None, connect_timeout: float = 5.0
-    ) -> None:
+    def __init__(self, url: str, *, auth: tuple[str, str] | None = None, connect_timeout: float = 5.0) -> None:
         self._url = "ws" + url.removeprefix("http") + "/ws"
         self._headers = []
         if auth:

@@ -152,9 +152,7 @@ class _Run:
             self._unsure = error
         self._queued_at = self._answered_at = time.monotonic()
 
-    def wait(
-        self, cancel: CancellationToken, timeout_seconds: float, queue_timeout_seconds: float
-    ) -> dict[str, Any]:
+    def wait(self, cancel: CancellationToken, timeout_seconds: float, queue_timeout_seconds: float) -> dict[str, Any]:
         """The history entry of the prompt, once it has ended."""
         ask_at = time.monotonic() + (0.0 if self._unsure else self._interval())
         while True:

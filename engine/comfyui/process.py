@@ -21,7 +21,6 @@ from engine.errors import ComfyUnavailable
 
 _LOOK_SECONDS = 0.05
 _TAIL_LINES, _TAIL_BYTES = 40, 16_384
-_TERM_SECONDS = 10.0
 # Becomes ComfyUI under the same process id; before, it asks Linux to end it when its parent ends, however
 # that happens (prctl(2), PR_SET_PDEATHSIG = 1). execv keeps the request.
 _DIE_WITH_PARENT = """
@@ -44,6 +43,7 @@ class ComfyProcess:
         args: further arguments of ComfyUI (`--cpu`).
         log_file: takes what ComfyUI prints; appended to.
         start_timeout: seconds it may take until it answers (node packs load, models do not).
+        stop_timeout: seconds it may take to end before it is killed.
     """
 
     def __init__(
@@ -55,11 +55,13 @@ class ComfyProcess:
         args: Sequence[str] = (),
         log_file: Path,
         start_timeout: float = 300.0,
+        stop_timeout: float = 10.0,
     ) -> None:
         self.home = home
         self.port = port or _free_port()
         self.log_file = log_file
         self.start_timeout = start_timeout
+        self.stop_timeout = stop_timeout
         self._python = python or _python_of(home)
         self._args = tuple(args)
         self._process: subprocess.Popen[bytes] | None = None
@@ -74,6 +76,11 @@ class ComfyProcess:
     def alive(self) -> bool:
         """Whether the process runs."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None before the start and after the stop."""
+        return self._process.pid if self._process else None
 
     def __enter__(self) -> Self:
         self.start()
@@ -123,7 +130,7 @@ class ComfyProcess:
             return
         _signal(process, signal.SIGTERM)
         try:
-            process.wait(_TERM_SECONDS)
+            process.wait(self.stop_timeout)
         except subprocess.TimeoutExpired:
             _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
             process.wait()

@@ -92,10 +92,7 @@ def _told(outcome, reason):
 
 def _sections(text):
     parts = re.split(r"^## ComfyUI (.+)$", text, flags=re.MULTILINE)
-    return {
-        name: f"## ComfyUI {name}\n\n{body.strip()}\n"
-        for name, body in zip(parts[1::2], parts[2::2], strict=True)
-    }
+    return {name: f"## ComfyUI {name}\n\n{body.strip()}\n" for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 def _by_number(name):
