@@ -8,7 +8,7 @@ UV := .tools/bin/uv
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --group test --group lint --group build \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet
 
-.PHONY: run setup test lint lock generated rendered bench
+.PHONY: run setup test lint lock generated rendered bench verify
 
 run: setup
 	$(BIN)/engine run txt2img -p prompt="a lighthouse at dusk, oil painting" -p seed=7
@@ -49,3 +49,10 @@ rendered: setup
 bench: setup
 	$(BIN)/python benchmarks/render.py
 	$(BIN)/python benchmarks/startup.py
+
+# Every test that touches ComfyUI, against a real one: make verify COMFY_URL=… or COMFY_HOME=…, with
+# COMFY_PYTHON and COMFY_ARGS=--cpu where it needs them. Leaves the outcome in docs/verified.md.
+verify: setup
+	@test -n "$(COMFY_URL)$(COMFY_HOME)" || { echo "say which: make verify COMFY_URL=… or COMFY_HOME=…"; exit 2; }
+	COMFY_URL="$(COMFY_URL)" COMFY_HOME="$(COMFY_HOME)" COMFY_PYTHON="$(COMFY_PYTHON)" COMFY_ARGS="$(COMFY_ARGS)" \
+		$(BIN)/python -m pytest --verified docs/verified.md

@@ -201,11 +201,56 @@ class ComfyUnavailable(ComfyError):
     meaning = "ComfyUI does not answer, did not start, or stopped while it ran the job"
 
 
+@dataclass(frozen=True, slots=True)
+class NodeComplaint:
+    """One thing ComfyUI has against one node of a graph, so that it can be traced back to a parameter.
+
+    Attributes:
+        node_id: of the rendered graph.
+        class_type: the node's class.
+        input_name: the input it is about; None for the node as a whole.
+        type: ComfyUI's word for it (`value_bigger_than_max`).
+        message: what is wrong, for people.
+    """
+
+    node_id: str
+    class_type: str
+    input_name: str | None
+    type: str
+    message: str
+
+    @property
+    def where(self) -> str:
+        """`KSampler (3).steps`."""
+        return f"{self.class_type} ({self.node_id})" + (f".{self.input_name}" if self.input_name else "")
+
+
 class GraphRejected(ComfyError):
-    """ComfyUI refused the rendered graph."""
+    """ComfyUI refused the rendered graph.
+
+    Args:
+        message: what was wrong; left out, the complaints say it.
+        complaints: what ComfyUI has against single nodes.
+        problems: the complaints in other words; left out, each complaint is a problem.
+        hint: what to do about it.
+        detail: for the log only.
+    """
 
     code = "graph_rejected"
     meaning = "ComfyUI refused the graph; what it says of a parameter is reported under that parameter"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        complaints: Iterable[NodeComplaint] = (),
+        problems: Iterable[Problem] = (),
+        hint: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        self.complaints = tuple(complaints)
+        problems = tuple(problems) or [Problem(each.where, each.message) for each in self.complaints]
+        super().__init__(message, hint=hint, problems=problems, detail=detail)
 
 
 class ExecutionFailed(ComfyError):

@@ -17,7 +17,7 @@ from engine.errors import ComfyUnavailable, GraphRejected, InvalidPayload, Probl
 from engine.graph import Graph
 from engine.media import describe, read_input
 from engine.nodes import NodeCatalogue
-from engine.results import Execution, InputFile, JobResult, OutputFile, Progress, RawOutput
+from engine.results import Execution, InputFile, JobResult, OutputFile, OutputKind, Progress, RawOutput
 from engine.settings import Settings
 from engine.storage import Storage
 from engine.workflow import Workflow
@@ -49,7 +49,7 @@ class Comfy(Protocol):
         """Queue a graph and wait for its end."""
 
     def collect(
-        self, execution: Execution, declared: Sequence[tuple[str, str, str | None]], folder: Path
+        self, execution: Execution, declared: Sequence[tuple[str, str, OutputKind | None]], folder: Path
     ) -> list[tuple[RawOutput, Path | None]]:
         """Fetch what the declared outputs made into a folder."""
 
@@ -215,7 +215,9 @@ class Runner:
 
     def _collect(self, workflow: Workflow, execution: Execution, folder: Path) -> list[OutputFile]:
         declared = [(output.name, output.node_id, output.kind) for output in workflow.outputs]
-        found = self._comfy().collect(execution, declared, folder / "outputs")
+        fetched = folder / "outputs"
+        fetched.mkdir()
+        found = self._comfy().collect(execution, declared, fetched)
         return [describe(raw, path) for raw, path in found]
 
 

@@ -21,9 +21,7 @@ PROSE = {"tooltip"}
 def old_comfy():
     """The one that the captures were taken from: same version, same checkpoint."""
     catalogue = NodeCatalogue.load(COMFYUI_FACTS / "object_info-0.3.64.json")
-    with Simulator(
-        catalogue, choices={"CheckpointLoaderSimple.ckpt_name": ["random_sd15.safetensors"]}
-    ) as comfy:
+    with Simulator(catalogue, choices={"CheckpointLoaderSimple.ckpt_name": ["random_sd15.safetensors"]}) as comfy:
         yield comfy
 
 
@@ -110,8 +108,7 @@ def problems(comfy: Simulator, graph: dict[str, Any]) -> dict[str, list[str]]:
     answer = post(comfy.url, {"prompt": graph})
     assert answer.status_code == 400, answer.text
     return {
-        node_id: [error["type"] for error in entry["errors"]]
-        for node_id, entry in answer.json()["node_errors"].items()
+        node_id: [error["type"] for error in entry["errors"]] for node_id, entry in answer.json()["node_errors"].items()
     }
 
 

@@ -22,18 +22,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m engine.simulator", description=__doc__)
     parser.add_argument("--port", type=int, default=8188)
     parser.add_argument("--folder", type=Path, help="holds input, output and temp (default: a temporary one)")
-    parser.add_argument(
-        "--templates", type=Path, help="graphs (*.json) whose model files it pretends to have"
-    )
+    parser.add_argument("--templates", type=Path, help="graphs (*.json) whose model files it pretends to have")
     parser.add_argument("--catalogue", type=Path, help="another node catalogue (.json or .json.gz)")
     parser.add_argument("--step-seconds", type=float, default=0.0, help="how long a sampling step takes")
     options = parser.parse_args(arguments)
 
     catalogue = NodeCatalogue.load(options.catalogue) if options.catalogue else load_catalogue()
     graphs = (
-        [json.loads(path.read_text()) for path in sorted(options.templates.glob("*.json"))]
-        if options.templates
-        else []
+        [json.loads(path.read_text()) for path in sorted(options.templates.glob("*.json"))] if options.templates else []
     )
     asked_to_stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -22,9 +22,7 @@ class InterruptedPromptError(Exception):
 class Report(Protocol):
     """Tells how far a node is."""
 
-    def __call__(
-        self, value: int, maximum: int, preview: Image | None = None, picture_format: str = "JPEG"
-    ) -> None:
+    def __call__(self, value: int, maximum: int, preview: Image | None = None, picture_format: str = "JPEG") -> None:
         """Report a step, with a picture if there is one.
 
         Raises:

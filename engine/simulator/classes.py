@@ -70,9 +70,7 @@ class Classes:
         choices: `Class.input` to the files it lists; a model file is listed by every loader of its folder.
     """
 
-    def __init__(
-        self, catalogue: NodeCatalogue, folders: Folders, choices: Mapping[str, Sequence[str]]
-    ) -> None:
+    def __init__(self, catalogue: NodeCatalogue, folders: Folders, choices: Mapping[str, Sequence[str]]) -> None:
         self.catalogue = catalogue
         self._folders = folders
         self._choices: dict[str, list[str]] = {name: list(files) for name, files in choices.items()}
@@ -200,9 +198,7 @@ def choices_from(graphs: Iterable[Mapping[str, Any]], catalogue: NodeCatalogue) 
                 if spec is not None and spec.from_files and isinstance(value, str):
                     found.setdefault(reference, set()).add(value)
     return {
-        reference: sorted(names)
-        for reference, names in sorted(found.items())
-        if not _is_upload(catalogue, reference)
+        reference: sorted(names) for reference, names in sorted(found.items()) if not _is_upload(catalogue, reference)
     }
 
 

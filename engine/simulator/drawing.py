@@ -93,9 +93,7 @@ def _landscape(size: tuple[int, int], dice: _Dice) -> Image.Image:
     width, height = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
     hue = dice(0, 1)
     sun = dice(0.0, 0.16)  # red to yellow: any other sun looks broken
-    canvas = _gradient(
-        (width, height), _hsv(hue, dice(0.45, 0.6), dice(0.42, 0.6)), _hsv(hue + 0.12, 0.28, 0.97)
-    )
+    canvas = _gradient((width, height), _hsv(hue, dice(0.45, 0.6), dice(0.42, 0.6)), _hsv(hue + 0.12, 0.28, 0.97))
     _sun(canvas, dice, _hsv(sun, dice(0.2, 0.5), 1.0))
     ridges = 5
     for ridge in range(ridges):
@@ -124,10 +122,7 @@ def _ridge(canvas: Image.Image, dice: _Dice, level: float, swing: float, colour:
         (
             x,
             height
-            * (
-                level
-                + swing * sum(part * math.sin(math.tau * pace * x / width + at) for pace, at, part in waves)
-            ),
+            * (level + swing * sum(part * math.sin(math.tau * pace * x / width + at) for pace, at, part in waves)),
         )
         for x in range(width + 1)
     ]
@@ -171,9 +166,7 @@ def _captions(
     text_font = ImageFont.load_default(max(10, round(20 * unit)))
     small_font = ImageFont.load_default(max(9, round(14.5 * unit)))
     room = width - 4 * margin
-    details = [
-        line for text in _details(size, facts, index, count) for line in _wrapped(text, small_font, room)
-    ]
+    details = [line for text in _details(size, facts, index, count) for line in _wrapped(text, small_font, room)]
     step, small_step = round(_line_height(text_font) * 1.25), round(_line_height(small_font) * 1.35)
     space = height - band - 5 * margin - len(details) * small_step
     prompt = _wrapped(str(facts.get("prompt") or ""), text_font, room, most=max(1, min(7, space // step)))

@@ -44,9 +44,7 @@ class Executor:
         previews: whether samplers send previews, where the prompt's `preview_method` does not say.
     """
 
-    def __init__(
-        self, classes: Classes, folders: Folders, hub: Hub, *, step_seconds: float, previews: bool
-    ) -> None:
+    def __init__(self, classes: Classes, folders: Folders, hub: Hub, *, step_seconds: float, previews: bool) -> None:
         self.classes, self.folders, self.hub = classes, folders, hub
         self.previews = previews
         self.kept: dict[str, _Kept] = {}
@@ -183,9 +181,7 @@ class _Run:
         return True
 
     def _call(self, node_id: str, inputs: dict[str, Any], description: Mapping[str, Any]) -> Any:
-        def report(
-            value: int, maximum: int, preview: Image | None = None, picture_format: str = "JPEG"
-        ) -> None:
+        def report(value: int, maximum: int, preview: Image | None = None, picture_format: str = "JPEG") -> None:
             self.executor.look_up()
             self.reporter.step(node_id, value, maximum, preview, picture_format)
 

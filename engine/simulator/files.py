@@ -17,9 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 from engine.simulator.folders import Folders, OutsideFolderError
 
 # A browser would run these; ComfyUI has them downloaded instead.
-_ACTIVE = frozenset(
-    {"text/html", "text/html-sandboxed", "application/xhtml+xml", "text/javascript", "text/css"}
-)
+_ACTIVE = frozenset({"text/html", "text/html-sandboxed", "application/xhtml+xml", "text/javascript", "text/css"})
 
 
 def routes(folders: Folders) -> list[web.RouteDef]:
@@ -43,9 +41,7 @@ def routes(folders: Folders) -> list[web.RouteDef]:
     ]
 
 
-def _upload(
-    folders: Folders, form: Mapping[str, Any], prepare: Callable[[bytes], bytes | None]
-) -> web.Response:
+def _upload(folders: Folders, form: Mapping[str, Any], prepare: Callable[[bytes], bytes | None]) -> web.Response:
     file = form.get("image")
     kind = form.get("type", "input")
     folder = folders.of_type(kind)
@@ -115,9 +111,7 @@ def _view(folders: Folders, query: Mapping[str, str]) -> web.StreamResponse:
         data, kind = _preview(path, query["preview"], query.get("channel", ""))
         return web.Response(body=data, content_type=kind, headers=disposition)
     if query.get("channel") in ("rgb", "a"):
-        return web.Response(
-            body=_channel(path, query["channel"]), content_type="image/png", headers=disposition
-        )
+        return web.Response(body=_channel(path, query["channel"]), content_type="image/png", headers=disposition)
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     kind = "application/octet-stream" if kind in _ACTIVE else kind
     return web.FileResponse(path, headers={**disposition, "Content-Type": kind})

@@ -185,9 +185,7 @@ def _image_to_mask(call: Call) -> Outcome:
     frames = call.images("image").frames
     # These pictures have no alpha; ComfyUI would fail on such, here it is opaque.
     blank = Image.new("L", frames[0].size, 255)
-    return Outcome(
-        (Masks(tuple(blank if channel == "A" else frame.getchannel(channel) for frame in frames)),)
-    )
+    return Outcome((Masks(tuple(blank if channel == "A" else frame.getchannel(channel) for frame in frames)),))
 
 
 def _invert_mask(call: Call) -> Outcome:

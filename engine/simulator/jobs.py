@@ -136,9 +136,7 @@ class Jobs:
                 self._heap = kept
                 self._notify()
 
-    def history(
-        self, prompt_id: str | None = None, most: int | None = None, offset: int = -1
-    ) -> dict[str, Any]:
+    def history(self, prompt_id: str | None = None, most: int | None = None, offset: int = -1) -> dict[str, Any]:
         """Finished jobs, oldest first.
 
         Args:
@@ -148,9 +146,7 @@ class Jobs:
         """
         with self._lock:
             if prompt_id is not None:
-                return copy.deepcopy(
-                    {key: self._history[key] for key in (prompt_id,) if key in self._history}
-                )
+                return copy.deepcopy({key: self._history[key] for key in (prompt_id,) if key in self._history})
             start = len(self._history) - most if offset < 0 and most is not None else offset
             end = None if most is None else max(start, 0) + most
             return copy.deepcopy(dict(itertools.islice(self._history.items(), max(start, 0), end)))

@@ -84,9 +84,7 @@ def _value(call: Call, kind: Any, name: str, index: int, facts: dict[str, Any]) 
             images = call.first("IMAGE")
             return Masks((Image.new("L", images.size if images else (64, 64), 0),))
         case "COMFY_MATCHTYPE_V3":
-            return next(
-                (value for value in call.inputs.values() if kind_of(value) in {"IMAGE", "MASK"}), None
-            )
+            return next((value for value in call.inputs.values() if kind_of(value) in {"IMAGE", "MASK"}), None)
     return _PLAIN.get(kind, Carried(kind, facts))
 
 
@@ -230,9 +228,7 @@ def _batch_changed(size: Callable[[Call, Latent], int]) -> Operation:
 
 
 def _taken(call: Call, latent: Latent) -> int:
-    return min(
-        int(call.inputs["length"]), latent.batch - min(int(call.inputs["batch_index"]), latent.batch - 1)
-    )
+    return min(int(call.inputs["length"]), latent.batch - min(int(call.inputs["batch_index"]), latent.batch - 1))
 
 
 def _all_together(call: Call, _: Latent) -> int:

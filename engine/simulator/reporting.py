@@ -42,9 +42,7 @@ class Reporter:
             data = {"node": node_id, "display_node": node_id, "prompt_id": self._prompt_id}
             self._hub.send("executing", data, self.client)
 
-    def step(
-        self, node_id: str, value: int, maximum: int, preview: Image | None, picture_format: str
-    ) -> None:
+    def step(self, node_id: str, value: int, maximum: int, preview: Image | None, picture_format: str) -> None:
         """A node got so far, with a picture if there is one."""
         self._state(node_id, value, maximum, "running")
         with_metadata = preview is not None and self._hub.wants_metadata(self.client)

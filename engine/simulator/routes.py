@@ -117,9 +117,7 @@ class Routes:
         if _numbers(self._version) >= (0, 8):
             extra_data["create_time"] = int(time.time() * 1000)
         self._jobs.put(Job(number, prompt_id, body["prompt"], extra_data, verdict.outputs, secrets))
-        return web.json_response(
-            {"prompt_id": prompt_id, "number": number, "node_errors": verdict.node_errors}
-        )
+        return web.json_response({"prompt_id": prompt_id, "number": number, "node_errors": verdict.node_errors})
 
     async def _queue(self, _: web.Request) -> web.Response:
         return web.json_response(self._jobs.listed())
@@ -153,9 +151,7 @@ class Routes:
         if prompt_id is not None:
             return web.json_response(self._jobs.history(prompt_id))
         most, offset = request.query.get("max_items"), request.query.get("offset", "-1")
-        return web.json_response(
-            self._jobs.history(most=None if most is None else int(most), offset=int(offset))
-        )
+        return web.json_response(self._jobs.history(most=None if most is None else int(most), offset=int(offset)))
 
     async def _change_history(self, request: web.Request) -> web.Response:
         body = await request.json()
@@ -168,9 +164,7 @@ class Routes:
     async def _object_info(self, request: web.Request) -> web.Response:
         wanted = request.match_info.get("class_type")
         names = list(self._classes) if wanted is None else [wanted]
-        return web.json_response(
-            {name: self._classes.describe(name) for name in names if name in self._classes}
-        )
+        return web.json_response({name: self._classes.describe(name) for name in names if name in self._classes})
 
     async def _system_stats(self, _: web.Request) -> web.Response:
         memory = 16 * 1024**3

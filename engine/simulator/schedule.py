@@ -26,10 +26,7 @@ _once = itertools.count()
 def is_link(value: Any) -> bool:
     """Whether an input's value is a link: a node's id and the number of one of its outputs."""
     return (
-        isinstance(value, list)
-        and len(value) == 2
-        and isinstance(value[0], str)
-        and isinstance(value[1], int | float)
+        isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int | float)
     )
 
 

@@ -90,9 +90,7 @@ class Simulator:
             classes, self.folders, self._hub, step_seconds=self._step_seconds, previews=self._previews
         )
         self._routes = Routes(classes, self.folders, self._jobs, self._hub, self._executor)
-        self._server_thread = threading.Thread(
-            target=self._loop.run_forever, name="simulator-server", daemon=True
-        )
+        self._server_thread = threading.Thread(target=self._loop.run_forever, name="simulator-server", daemon=True)
         self._server_thread.start()
         try:
             asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()

@@ -47,9 +47,7 @@ class Verdict:
     node_errors: dict[str, Any] = field(default_factory=dict)
 
 
-def validate_prompt(
-    prompt: Any, classes: Classes, folders: Folders, targets: Collection[str] | None = None
-) -> Verdict:
+def validate_prompt(prompt: Any, classes: Classes, folders: Folders, targets: Collection[str] | None = None) -> Verdict:
     """Validate a graph; its values are converted in place.
 
     Args:
@@ -142,9 +140,7 @@ class _Checker:
                 if section == "required":
                     shown = name.split(".")[-1] if is_second_style(description) else name
                     problems.append(
-                        _problem(
-                            "required_input_missing", "Required input is missing", shown, input_name=name
-                        )
+                        _problem("required_input_missing", "Required input is missing", shown, input_name=name)
                     )
             elif isinstance(inputs[name], list):
                 problem, valid = self._check_link(node_id, name, kind, options)
@@ -157,9 +153,7 @@ class _Checker:
         self._valid[node_id] = upstream and not problems
         return self._valid[node_id]
 
-    def _check_link(
-        self, node_id: str, name: str, kind: Any, options: Mapping[str, Any]
-    ) -> tuple[list[Problem], bool]:
+    def _check_link(self, node_id: str, name: str, kind: Any, options: Mapping[str, Any]) -> tuple[list[Problem], bool]:
         """The input's own problems, and whether what it is linked to is valid."""
         link = self._prompt[node_id]["inputs"][name]
         about = {"input_name": name, "input_config": [kind, options]}
@@ -230,11 +224,7 @@ class _Checker:
         if isinstance(value, str) and self._folders.input_file(value).exists():
             return []
         details = f"{name} - {message.format(value)}"
-        return [
-            _problem(
-                "custom_validation_failed", "Custom validation failed for node", details, input_name=name
-            )
-        ]
+        return [_problem("custom_validation_failed", "Custom validation failed for node", details, input_name=name)]
 
 
 def _check_choice(name: str, kind: Any, options: Mapping[str, Any], value: Any) -> list[Problem]:

@@ -96,7 +96,7 @@ class Listener:
         address = f"{url.replace('http', 'ws', 1)}/ws?clientId={self.client_id}"
         self._socket = websocket.create_connection(address, timeout=20)
 
-    def __enter__(self) -> "Listener":
+    def __enter__(self):
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,0 +1,129 @@
+"""One running ComfyUI: queue graphs, hear of them, fetch what they made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from engine.cancellation import CancellationToken
+from engine.comfyui.client import ComfyClient, new_prompt_id
+from engine.comfyui.collect import Declared, collect, raw_outputs
+from engine.comfyui.events import EventStream
+from engine.comfyui.execution import Executor
+from engine.comfyui.process import ComfyProcess
+from engine.nodes import NodeCatalogue
+from engine.results import Execution, Progress, RawOutput
+
+__all__ = ["ComfyClient", "ComfyProcess", "ComfyUI", "Declared", "new_prompt_id", "raw_outputs"]
+
+
+class ComfyUI:
+    """The one ComfyUI of this process. Any number of threads may use it at once.
+
+    ```python
+    with ComfyUI("http://127.0.0.1:8188") as comfy:
+        execution = comfy.execute(
+            graph, prompt_id=new_prompt_id(), cancel=CancellationToken(),
+            timeout_seconds=300, queue_timeout_seconds=600,
+        )
+        files = comfy.collect(execution, [("image", "9", "image")], folder)
+    ```
+
+    Args:
+        url: where it listens.
+        output_folder: its output folder, where it is on this machine: files are then not fetched.
+        connect_timeout: seconds to wait for a connection.
+        read_timeout: seconds to wait for an answer.
+        patience_seconds: how long it may be gone during an execution.
+        stop_seconds: how long to try to stop an execution.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        output_folder: Path | None = None,
+        connect_timeout: float = 5.0,
+        read_timeout: float = 30.0,
+        patience_seconds: float = 15.0,
+        stop_seconds: float = 10.0,
+    ) -> None:
+        self.client = ComfyClient(url, connect_timeout=connect_timeout, read_timeout=read_timeout)
+        self.events = EventStream(self.client.url, auth=self.client.auth, connect_timeout=connect_timeout)
+        self._executor = Executor(
+            self.client, self.events, patience_seconds=patience_seconds, stop_seconds=stop_seconds
+        )
+        self._output_folder = output_folder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections and end the listener."""
+        self.events.close()
+        self.client.close()
+
+    def execute(
+        self,
+        graph: Mapping[str, Any],
+        *,
+        prompt_id: str,
+        cancel: CancellationToken,
+        timeout_seconds: float,
+        queue_timeout_seconds: float,
+        on_progress: Callable[[Progress], None] | None = None,
+        extra_data: Mapping[str, Any] | None = None,
+    ) -> Execution:
+        """Run a graph to its end: see `Executor.execute`."""
+        return self._executor.execute(
+            graph,
+            prompt_id=prompt_id,
+            cancel=cancel,
+            timeout_seconds=timeout_seconds,
+            queue_timeout_seconds=queue_timeout_seconds,
+            on_progress=on_progress,
+            extra_data=extra_data,
+        )
+
+    def collect(
+        self,
+        execution: Execution,
+        declared: Sequence[Declared],
+        folder: Path,
+        *,
+        originals: Mapping[str, str] | None = None,
+    ) -> list[tuple[RawOutput, Path | None]]:
+        """Bring the declared outputs of an execution to this machine.
+
+        Args:
+            execution: a finished one.
+            declared: name, node and kind (or None) of each output; empty, all there are.
+            folder: where fetched files go.
+            originals: the nodes of the rendered graph that are copies, to the node of the template.
+
+        Returns:
+            Each output with its file; None for text.
+
+        Raises:
+            NoOutputs: none came, or ComfyUI no longer has a file.
+        """
+        raw = raw_outputs(execution, declared, originals=originals)
+        return collect(self.client, raw, folder, output_folder=self._output_folder)
+
+    def upload(self, path: Path, *, filename: str, subfolder: str = "") -> str:
+        """Put a file into ComfyUI's input folder; what a loader node takes: see `ComfyClient.upload`."""
+        return self.client.upload(path, filename=filename, subfolder=subfolder)
+
+    def node_catalogue(self) -> NodeCatalogue:
+        """The node catalogue of this ComfyUI, true to its files."""
+        return self.client.node_catalogue()

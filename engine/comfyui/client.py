@@ -1,0 +1,293 @@
+"""ComfyUI's HTTP interface, one method per thing asked of it.
+
+The interface was read off and measured on ComfyUI 0.3.64 and 0.8.0. What `requests` raises is translated
+here, once: whoever calls sees `ComfyUnavailable`, or the error that the answer stands for.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from engine.comfyui.complaints import first_line, rejection
+from engine.errors import ComfyUnavailable, InputRejected, NoOutputs
+from engine.nodes import NodeCatalogue
+
+_HINT = "start ComfyUI, or set COMFY_URL to one that runs or COMFY_HOME to where it is installed"
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_CHUNK_BYTES = 1 << 20
+
+
+class NoAnswer(ComfyUnavailable):
+    """ComfyUI took the connection and did not answer: what was asked of it may be done or not.
+
+    Attributes:
+        busy: it kept the connection and did not answer in time, as while it loads a large model.
+    """
+
+    busy: bool = False
+
+
+class ComfyClient:
+    """Talks to one ComfyUI over kept-alive connections. Any number of threads may use it at once.
+
+    Args:
+        url: where ComfyUI listens, `http://127.0.0.1:8188`; a user and password in it are sent, never shown.
+        connect_timeout: seconds to wait for a connection.
+        read_timeout: seconds to wait for each part of an answer.
+    """
+
+    def __init__(self, url: str, *, connect_timeout: float = 5.0, read_timeout: float = 30.0) -> None:
+        parts = urlsplit(url if "//" in url else f"http://{url}")
+        self.url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+        self.connect_timeout = connect_timeout
+        self.read_timeout = read_timeout
+        self._session = requests.Session()
+        if parts.username:
+            self._session.auth = (unquote(parts.username), unquote(parts.password or ""))
+        # A proxy of the environment has no way to this machine's own ports.
+        self._session.trust_env = parts.hostname not in _LOOPBACK
+        # The one pool is shared: more threads than this at once only open connections that are not kept.
+        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=32)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    @property
+    def auth(self) -> tuple[str, str] | None:
+        """User and password of the URL, where it has them."""
+        auth = self._session.auth
+        return auth if isinstance(auth, tuple) else None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def system_stats(self) -> dict[str, Any]:
+        """`/system_stats`: versions, memory and devices.
+
+        Raises:
+            ComfyUnavailable: nothing answers there, or what does is no ComfyUI. So do all methods here.
+        """
+        stats = self._json("GET", "/system_stats")
+        if not isinstance(stats, dict) or "system" not in stats:
+            raise ComfyUnavailable(f"what answers at {self.url} is not a ComfyUI", hint=_HINT)
+        return stats
+
+    def object_info(self) -> dict[str, Any]:
+        """`/object_info`: every node class with its inputs and outputs. About 2 MB."""
+        answer: dict[str, Any] = self._json("GET", "/object_info")
+        return answer
+
+    def node_catalogue(self) -> NodeCatalogue:
+        """The node catalogue of this ComfyUI, true to its files."""
+        files: set[str] = set()
+        for folder in self._json("GET", "/models"):
+            files.update(self._json("GET", f"/models/{quote(folder, safe='')}"))
+        version = str(self.system_stats()["system"].get("comfyui_version", "unknown"))
+        return NodeCatalogue.from_object_info(self.object_info(), version=version, model_files=files, live=True)
+
+    def queue_prompt(
+        self,
+        graph: Mapping[str, Any],
+        prompt_id: str,
+        client_id: str,
+        extra_data: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Queue a graph.
+
+        Args:
+            graph: in API format.
+            prompt_id: a canonical lowercase UUID, new (ComfyUI's later versions refuse others).
+            client_id: of the websocket that is to hear of it.
+            extra_data: kept in history, but for `api_key_comfy_org` and `auth_token_comfy_org`.
+
+        Returns:
+            `node_errors`: where it holds some, ComfyUI dropped the outputs that depend on those nodes
+            and runs the rest.
+
+        Raises:
+            GraphRejected: ComfyUI runs nothing of it.
+            NoAnswer: it may be queued or not; `queue` and `history` know.
+        """
+        body = {"prompt": graph, "prompt_id": prompt_id, "client_id": client_id}
+        if extra_data:
+            body["extra_data"] = dict(extra_data)
+        response = self._send("POST", "/prompt", json=body, accept=range(200, 501))
+        if response.status_code == requests.codes.ok:
+            return dict(self._parsed(response).get("node_errors") or {})
+        try:
+            answer = response.json()
+        except ValueError:
+            if response.status_code not in {400, 500}:
+                raise self._unexpected(response) from None
+            answer = None
+        raise rejection(answer, graph)
+
+    def history(self, prompt_id: str, *, read_timeout: float | None = None) -> dict[str, Any] | None:
+        """What came of a prompt: `{outputs, status: {status_str, messages}, …}`; None until it has ended."""
+        entries = self._json("GET", f"/history/{quote(prompt_id, safe='')}", read_timeout=read_timeout)
+        entry: dict[str, Any] | None = entries.get(prompt_id)
+        return entry
+
+    def queue(self, *, read_timeout: float | None = None) -> tuple[frozenset[str], frozenset[str]]:
+        """The prompt ids that run, and those that wait."""
+        answer = self._json("GET", "/queue", read_timeout=read_timeout)
+        running, pending = (frozenset(item[1] for item in answer[key]) for key in ("queue_running", "queue_pending"))
+        return running, pending
+
+    def interrupt(self, prompt_id: str) -> None:
+        """Ask the prompt to stop at its next step; nothing happens if it is not the one that runs."""
+        self._send("POST", "/interrupt", json={"prompt_id": prompt_id})
+
+    def delete_pending(self, prompt_id: str) -> None:
+        """Take the prompt out of the queue; nothing happens if it runs already. It leaves no history."""
+        self._send("POST", "/queue", json={"delete": [prompt_id]})
+
+    def upload(self, path: Path, *, filename: str, subfolder: str = "") -> str:
+        """Put a file into ComfyUI's input folder.
+
+        Args:
+            path: the file.
+            filename: the name it is to have there; ComfyUI changes it where other bytes have that name.
+            subfolder: below the input folder.
+
+        Returns:
+            What a loader node (`LoadImage.image`) takes: `subfolder/name`.
+
+        Raises:
+            InputRejected: it is larger than this ComfyUI takes (100 MiB, if not told otherwise).
+        """
+        with path.open("rb") as file:
+            response = self._send(
+                "POST",
+                "/upload/image",
+                files={"image": (filename, file, "application/octet-stream")},
+                data={"type": "input", "subfolder": subfolder},
+                accept=range(200, 414),
+            )
+        if response.status_code == requests.codes.request_entity_too_large:
+            raise InputRejected(
+                f"{filename} is larger than what this ComfyUI takes",
+                hint="send a smaller file, or start ComfyUI with a larger --max-upload-size",
+            )
+        if response.status_code != requests.codes.ok:
+            raise self._unexpected(response)
+        answer = self._parsed(response)
+        return "/".join(part for part in (answer.get("subfolder"), answer["name"]) if part)
+
+    def download(self, filename: str, subfolder: str, type: str, target: Path) -> None:  # noqa: A002 (ComfyUI's word)
+        """Fetch a file of ComfyUI's; `target` holds all of it or does not change.
+
+        Args:
+            filename: as history has it.
+            subfolder: as history has it.
+            type: ComfyUI's folder: `output`, `temp` or `input`.
+            target: where to put it.
+
+        Raises:
+            NoOutputs: ComfyUI has no such file, as when it was deleted after its node was cached.
+        """
+        query = {"filename": filename, "subfolder": subfolder, "type": type}
+        part = target.with_name(f".{uuid.uuid4().hex}.part")
+        headers = {"Accept-Encoding": "identity"}  # so that the length that was announced is the file's
+        try:
+            with self._send(
+                "GET", "/view", params=query, headers=headers, stream=True, accept=range(200, 405)
+            ) as response:
+                if response.status_code in {400, 404}:
+                    raise NoOutputs(
+                        f"ComfyUI names the file {filename} as a result, but does not have it",
+                        hint="if it was deleted there, ComfyUI may still take the run for cached: "
+                        "change an input, such as the seed, or restart ComfyUI",
+                    )
+                if response.status_code != requests.codes.ok:
+                    raise self._unexpected(response)
+                self._save(response, part)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _save(self, response: requests.Response, part: Path) -> None:
+        try:
+            with part.open("wb") as file:
+                for chunk in response.iter_content(_CHUNK_BYTES):
+                    file.write(chunk)
+                size = file.tell()
+        except requests.RequestException as error:
+            raise self._broken("GET", "/view") from error
+        announced = response.headers.get("Content-Length")
+        if announced is not None and int(announced) != size:
+            raise self._broken("GET", "/view")
+
+    def _json(self, method: str, path: str, *, read_timeout: float | None = None) -> Any:
+        return self._parsed(self._send(method, path, read_timeout=read_timeout))
+
+    def _parsed(self, response: requests.Response) -> Any:
+        try:
+            return response.json()
+        except ValueError as error:
+            raise ComfyUnavailable(f"what answers at {self.url} is not a ComfyUI", hint=_HINT) from error
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        read_timeout: float | None = None,
+        accept: range = range(200, 300),
+        **request: Any,
+    ) -> requests.Response:
+        timeout = (self.connect_timeout, read_timeout or self.read_timeout)
+        try:
+            response = self._session.request(method, self.url + path, timeout=timeout, allow_redirects=False, **request)
+        except (requests.ConnectTimeout, requests.exceptions.InvalidURL) as error:
+            raise self._nobody() from error
+        except requests.ReadTimeout as error:
+            silent = NoAnswer(
+                f"ComfyUI at {self.url} did not answer {method} {path} within {timeout[1]:g} s",
+                hint="its machine may be too busy: see ComfyUI's log",
+            )
+            silent.busy = True
+            raise silent from error
+        except requests.ConnectionError as error:
+            # requests has one class for "nobody there" and "hung up on us"; only urllib3's reason tells.
+            refused = type(getattr(error.args[0] if error.args else None, "reason", None)).__name__
+            if refused in {"NewConnectionError", "NameResolutionError"}:
+                raise self._nobody() from error
+            raise self._broken(method, path) from error
+        except requests.RequestException as error:
+            raise ComfyUnavailable(
+                f"ComfyUI at {self.url} can't be asked: {type(error).__name__}", hint=_HINT, detail=str(error)
+            ) from error
+        if response.status_code not in accept:
+            raise self._unexpected(response)
+        return response
+
+    def _nobody(self) -> ComfyUnavailable:
+        return ComfyUnavailable(f"no ComfyUI answers at {self.url}", hint=_HINT)
+
+    def _broken(self, method: str, path: str) -> NoAnswer:
+        return NoAnswer(
+            f"ComfyUI at {self.url} broke the connection during {method} {path}",
+            hint="it may have stopped: see ComfyUI's log",
+        )
+
+    def _unexpected(self, response: requests.Response) -> ComfyUnavailable:
+        path = urlsplit(response.url).path
+        reason = f"{response.status_code} {response.reason or ''}".strip()
+        return ComfyUnavailable(
+            f"ComfyUI at {self.url} answered {response.request.method} {path} with {reason}",
+            hint="check that the address is ComfyUI's and that nothing between refuses the request",
+            detail=None if response.request.method == "POST" else first_line(response.text[:2000]),
+        )
+
+
+def new_prompt_id() -> str:
+    """An id for `queue_prompt`: a random UUID in the one form that every version of ComfyUI takes."""
+    return str(uuid.uuid4())

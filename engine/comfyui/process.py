@@ -1,0 +1,252 @@
+"""Start a ComfyUI, watch it, stop it."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from engine.comfyui.client import ComfyClient
+from engine.errors import ComfyUnavailable
+
+_LOOK_SECONDS = 0.05
+_TAIL_LINES, _TAIL_BYTES = 40, 16_384
+# Becomes ComfyUI under the same process id; before, it asks Linux to end it when its parent ends, however
+# that happens (prctl(2), PR_SET_PDEATHSIG = 1). execv keeps the request.
+_DIE_WITH_PARENT = """
+import ctypes, os, signal, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    if os.getppid() != int(sys.argv[1]):
+        sys.exit("the parent is gone")
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+
+class ComfyProcess:
+    """A ComfyUI of our own: in its own process group, ended with us at the latest.
+
+    Args:
+        home: where ComfyUI is installed: the folder of its `main.py`.
+        python: the interpreter to run it with; left out, that of `.venv` or `venv` in `home`, else ours.
+        port: on 127.0.0.1; left out, a free one. It stays the same through a restart.
+        args: further arguments of ComfyUI (`--cpu`).
+        log_file: takes what ComfyUI prints; appended to.
+        start_timeout: seconds it may take until it answers (node packs load, models do not).
+        stop_timeout: seconds it may take to end before it is killed.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        python: Path | None = None,
+        port: int | None = None,
+        args: Sequence[str] = (),
+        log_file: Path,
+        start_timeout: float = 300.0,
+        stop_timeout: float = 10.0,
+    ) -> None:
+        self.home = home
+        self.port = port or _free_port()
+        self.log_file = log_file
+        self.start_timeout = start_timeout
+        self.stop_timeout = stop_timeout
+        self._python = python or _python_of(home)
+        self._args = tuple(args)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None before the start and after the stop."""
+        return self._process.pid if self._process else None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it and wait until it answers; nothing happens if it runs.
+
+        Raises:
+            ComfyUnavailable: it is not installed there, its port is taken, it ended, or it did not answer in
+                time. The last lines of its log are in the error's `detail`.
+        """
+        if self.alive:
+            return
+        if not (self.home / "main.py").is_file():
+            raise ComfyUnavailable(
+                "COMFY_HOME has no main.py, so ComfyUI is not installed there",
+                hint="set COMFY_HOME to the folder that ComfyUI was cloned into",
+                detail=str(self.home),
+            )
+        if _taken(self.port):
+            raise ComfyUnavailable(
+                f"ComfyUI can't be started: something listens on port {self.port} already",
+                hint="if it is a ComfyUI, set COMFY_URL to it; else choose another port",
+            )
+        self._launch()
+        atexit.register(self.stop)
+        try:
+            self._wait_until_it_answers()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End it and what it started, gently first. Returns when it is gone."""
+        atexit.unregister(self.stop)
+        process = self._process
+        if process is None:
+            return
+        _signal(process, signal.SIGTERM)
+        try:
+            process.wait(self.stop_timeout)
+        except subprocess.TimeoutExpired:
+            _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+            process.wait()
+        self._process = None
+
+    def restart(self) -> None:
+        """Stop it and start it on the same port."""
+        self.stop()
+        self.start()
+
+    def _launch(self) -> None:
+        """Start the process from a thread that lives as long as it does.
+
+        Linux sends the parent-death signal when the *thread* that started a process ends, so a thread of a
+        pool must not be the one.
+        """
+        command = [
+            *(str(self._python), "-c", _DIE_WITH_PARENT, str(os.getpid()), "main.py"),
+            *("--listen", "127.0.0.1", "--port", str(self.port), "--disable-auto-launch"),
+            *self._args,
+        ]
+        started = threading.Event()
+        failures: list[OSError] = []
+
+        def run() -> None:
+            try:
+                self.log_file.parent.mkdir(parents=True, exist_ok=True)
+                with self.log_file.open("ab") as log:
+                    self._log_start = log.tell()
+                    process = subprocess.Popen(  # noqa: S603 (the operator's own COMFY_HOME)
+                        command,
+                        cwd=self.home,
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,
+                    )
+            except OSError as error:
+                failures.append(error)
+                started.set()
+                return
+            self._process = process
+            started.set()
+            process.wait()
+
+        threading.Thread(target=run, name="comfyui-process", daemon=True).start()
+        started.wait()
+        if failures:
+            raise ComfyUnavailable(
+                f"ComfyUI can't be started: {failures[0].strerror or type(failures[0]).__name__}",
+                hint="check COMFY_HOME and the Python that ComfyUI is to run with",
+                detail=str(failures[0]),
+            ) from failures[0]
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + self.start_timeout
+        client = ComfyClient(self.url, connect_timeout=1.0, read_timeout=5.0)
+        with contextlib.closing(client):
+            while True:
+                if not self.alive:
+                    raise self._failed(f"ended at once with status {self._status()}")
+                try:
+                    client.system_stats()
+                except ComfyUnavailable:
+                    if time.monotonic() > deadline:
+                        raise self._failed(f"did not answer within {self.start_timeout:g} s") from None
+                    time.sleep(_LOOK_SECONDS)
+                else:
+                    return
+
+    def _status(self) -> int | None:
+        return self._process.returncode if self._process else None
+
+    def _failed(self, what: str) -> ComfyUnavailable:
+        return ComfyUnavailable(
+            f"ComfyUI was started and {what}",
+            hint=f"its log, {self.log_file.name}, says why",
+            detail=f"{self.log_file}:\n{self._log_tail()}",
+        )
+
+    def _log_tail(self) -> str:
+        with contextlib.suppress(OSError), self.log_file.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            log.seek(max(self._log_start, size - _TAIL_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()
+            return "\n".join(lines[-_TAIL_LINES:])
+        return ""
+
+
+def _python_of(home: Path) -> Path:
+    for folder in (".venv", "venv"):
+        for python in (home / folder / "bin" / "python", home / folder / "Scripts" / "python.exe"):
+            if python.is_file():
+                return python
+    return Path(sys.executable)
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    # Its group, so that what it started ends too. The group has its id: it began a session of its own.
+    if process.poll() is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, number)
+        else:
+            process.terminate()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,185 @@
+"""What all tests share: which ComfyUI they run against, and an environment wiped clean.
+
+`COMFY_URL`: one that runs. `COMFY_HOME`: one that is started for the tests, with the Python `COMFY_PYTHON`
+and the arguments `COMFY_ARGS` (`--cpu`). Neither: the simulator. The same tests run on all three.
+"""
+
+import contextlib
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from support.proxy import CuttableProxy
+from support.verified import STATS, VerifiedReport
+
+from engine.cancellation import CancellationToken
+from engine.comfyui import ComfyProcess, ComfyUI, new_prompt_id
+
+# Read before any test wipes them.
+COMFY_URL = os.environ.get("COMFY_URL")
+COMFY_HOME = os.environ.get("COMFY_HOME")
+COMFY_PYTHON = os.environ.get("COMFY_PYTHON")
+COMFY_ARGS = shlex.split(os.environ.get("COMFY_ARGS", ""))
+
+CHECKPOINT = "random_sd15.safetensors"
+NEEDS_REAL = "needs a real ComfyUI: set COMFY_URL or COMFY_HOME"
+WIPED = ("COMFY_", "S3_", "BUCKET_", "AWS_", "RUNPOD_")
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--verified",
+        metavar="FILE",
+        help="run the tests that touch ComfyUI against a real one, and write down in FILE how they went",
+    )
+
+
+def pytest_configure(config):
+    if path := config.getoption("--verified"):
+        if not (COMFY_URL or COMFY_HOME):
+            raise pytest.UsageError(NEEDS_REAL)
+        config.pluginmanager.register(VerifiedReport(config, path), "verified")
+
+
+def pytest_collection_modifyitems(items):
+    if not (COMFY_URL or COMFY_HOME):
+        for item in items:
+            if item.get_closest_marker("comfyui"):
+                item.add_marker(pytest.mark.skip(reason=NEEDS_REAL))
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch):
+    for name in list(os.environ):
+        if name.startswith(WIPED):
+            monkeypatch.delenv(name)
+
+
+@contextlib.contextmanager
+def real_comfyui(home):
+    """A process of the ComfyUI in `home`, not yet started, whose results go to a folder of the tests.
+
+    Its own models are seen, its own node packs are not.
+    """
+    with tempfile.TemporaryDirectory(prefix="comfyui-tests-", ignore_cleanup_errors=True) as base:
+        for name in ("custom_nodes", "input", "output"):
+            (Path(base) / name).mkdir()
+        (Path(base) / "models").symlink_to(Path(home).resolve() / "models", target_is_directory=True)
+        process = ComfyProcess(
+            Path(home),
+            python=Path(COMFY_PYTHON) if COMFY_PYTHON else None,
+            args=["--base-directory", base, *COMFY_ARGS],
+            log_file=Path(base) / "comfyui.log",
+        )
+        try:
+            yield process
+        finally:
+            process.stop()
+
+
+@pytest.fixture(scope="session")
+def comfy_home():
+    """Where a real ComfyUI is installed, with the checkpoint of random weights in it."""
+    if not COMFY_HOME:
+        pytest.skip("needs a ComfyUI that can be started: set COMFY_HOME")
+    target = Path(COMFY_HOME) / "models" / "checkpoints" / CHECKPOINT
+    if not target.exists():
+        script = Path(__file__).parent / "support" / "random_checkpoint.py"
+        python = COMFY_PYTHON or sys.executable
+        subprocess.run([python, script, COMFY_HOME, target.resolve()], check=True)
+    return Path(COMFY_HOME)
+
+
+@pytest.fixture
+def comfy_process(comfy_home):
+    """A real ComfyUI of the test's own, not yet started."""
+    with real_comfyui(comfy_home) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def comfy_url(request):
+    """Where the ComfyUI of the tests answers: a real one or the simulator."""
+    with contextlib.ExitStack() as stack:
+        if COMFY_URL:
+            url = COMFY_URL
+        elif COMFY_HOME:
+            process = stack.enter_context(real_comfyui(request.getfixturevalue("comfy_home")))
+            process.start()
+            url = process.url
+        else:
+            from engine.simulator import Simulator
+
+            choices = {"CheckpointLoaderSimple.ckpt_name": [CHECKPOINT]}
+            url = stack.enter_context(Simulator(choices=choices, step_seconds=0.02)).url
+        with ComfyUI(url) as comfy:
+            request.config.stash[STATS] = comfy.client.system_stats()
+        yield url
+
+
+@pytest.fixture(scope="session")
+def checkpoint(comfy_url):
+    """The name of a checkpoint of random weights that this ComfyUI has."""
+    with ComfyUI(comfy_url) as comfy:
+        known = comfy.node_catalogue().choices("CheckpointLoaderSimple.ckpt_name") or ()
+    if CHECKPOINT not in known:
+        pytest.skip(f"needs {CHECKPOINT} in that ComfyUI: see tests/support/random_checkpoint.py")
+    return CHECKPOINT
+
+
+@pytest.fixture
+def comfy(comfy_url):
+    """The engine's side of it."""
+    with ComfyUI(comfy_url) as comfy:
+        yield comfy
+
+
+@pytest.fixture
+def proxy(comfy_url):
+    """A way to ComfyUI that the test can cut."""
+    with CuttableProxy(comfy_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def run(request):
+    """Run a graph to its end, with bounds that no test should reach."""
+
+    def run(graph, *, comfy=None, prompt_id=None, cancel=None, timeout_seconds=90, queue_timeout_seconds=90, **more):
+        return (comfy or request.getfixturevalue("comfy")).execute(
+            graph,
+            prompt_id=prompt_id or new_prompt_id(),
+            cancel=cancel or CancellationToken(),
+            timeout_seconds=timeout_seconds,
+            queue_timeout_seconds=queue_timeout_seconds,
+            **more,
+        )
+
+    return run
+
+
+@pytest.fixture
+def wait_until():
+    """Look at something until it holds; fail after half a minute."""
+
+    def wait(holds):
+        deadline = time.monotonic() + 30
+        while not holds():
+            assert time.monotonic() < deadline, "it never came to hold"
+            time.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+def unused_port():
+    """A port of 127.0.0.1 that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        yield probe.getsockname()[1]

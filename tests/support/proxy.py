@@ -1,0 +1,117 @@
+"""A TCP proxy whose connections a test can cut."""
+
+import contextlib
+import socket
+import threading
+from urllib.parse import urlsplit
+
+
+class _Connection:
+    def __init__(self, client, server):
+        self.client, self.server = client, server
+        self.is_websocket = False
+        self.cut_at_answer = False
+
+    def cut(self):
+        for end in (self.client, self.server):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+class CuttableProxy:
+    """Passes everything on to `target_url`, until told otherwise.
+
+    Attributes:
+        url: where it listens.
+    """
+
+    def __init__(self, target_url):
+        target = urlsplit(target_url)
+        self._target = (target.hostname, target.port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._lock = threading.Lock()
+        self._connections = []
+        self._threads = []
+        self._refused_websockets = False
+        self._lose_answer_to = None
+        self._spawn(self._accept)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+        for thread in list(self._threads):
+            thread.join()
+
+    def close(self):
+        """Cut all connections and refuse new ones, as if the server were gone."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._cut(lambda _: True)
+
+    def cut_websockets(self, *, for_good=False):
+        """Cut the websockets there are; for good, those that come as well."""
+        self._refused_websockets = for_good
+        self._cut(lambda connection: connection.is_websocket)
+
+    def lose_answer_to(self, request_line):
+        """Deliver the next request that begins so, and cut the connection when its answer comes."""
+        self._lose_answer_to = request_line
+
+    def _cut(self, which):
+        with self._lock:
+            chosen = [connection for connection in self._connections if which(connection)]
+        for connection in chosen:
+            connection.cut()
+
+    def _spawn(self, function, *arguments):
+        thread = threading.Thread(target=function, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(self._target)
+            except OSError:
+                client.close()
+                continue
+            connection = _Connection(client, server)
+            with self._lock:
+                self._connections.append(connection)
+            self._spawn(self._serve, connection)
+
+    def _serve(self, connection):
+        back = threading.Thread(target=self._answers, args=(connection,), daemon=True)
+        back.start()
+        with contextlib.suppress(OSError):
+            while data := connection.client.recv(65536):
+                if data.startswith(b"GET /ws"):
+                    connection.is_websocket = True
+                    if self._refused_websockets:
+                        break
+                if self._lose_answer_to and data.startswith(self._lose_answer_to):
+                    self._lose_answer_to = None
+                    connection.cut_at_answer = True
+                connection.server.sendall(data)
+        connection.cut()
+        back.join()
+        connection.client.close()
+        connection.server.close()
+        with self._lock:
+            self._connections.remove(connection)
+
+    def _answers(self, connection):
+        with contextlib.suppress(OSError):
+            while data := connection.server.recv(65536):
+                if connection.cut_at_answer:
+                    break
+                connection.client.sendall(data)
+        connection.cut()

@@ -1,0 +1,122 @@
+"""What ComfyUI says, in words for people, and without what is nobody's business."""
+
+import pytest
+
+from engine.comfyui.complaints import execution_failure, first_line, rejection, without_paths
+from engine.comfyui.outcome import outcome
+from engine.errors import Cancelled, ExecutionFailed, OutOfMemory
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("cannot open '/workspace/my models/x.png'", "cannot open 'x.png'"),
+        ("cannot open /workspace/models/x.png: no such file", "cannot open x.png: no such file"),
+        (r"cannot open C:\ComfyUI\models\x.png", "cannot open x.png"),
+        ('File "C:/ComfyUI/models/x.png"', 'File "x.png"'),
+        ("see ~/comfy/log.txt", "see log.txt"),
+        ("in /workspace/models/", "in …"),
+        ("fetch https://example.com/a/b.png", "fetch https://example.com/a/b.png"),
+        ("either/or, 3/4, width / height", "either/or, 3/4, width / height"),
+    ],
+)
+def test_paths_of_the_machine_are_shortened(text, shown):
+    assert without_paths(text) == shown
+
+
+def test_only_the_first_line_that_says_something_is_shown():
+    assert first_line("\n  broken \nmore\n") == "broken"
+    assert len(first_line("x" * 5000)) == 500
+
+
+def error(**more):
+    return {
+        "node_id": "3",
+        "node_type": "KSampler",
+        "exception_type": "ValueError",
+        "exception_message": "bad shape in '/workspace/ComfyUI/nodes.py'\nsecond line",
+        "traceback": ["line 1\n", "line 2\n"],
+        "current_inputs": {"api_key": ["hunter2"]},
+    } | more
+
+
+def test_a_failure_names_the_node_and_keeps_the_traceback_for_the_log():
+    failure = execution_failure(error())
+
+    assert failure.message == "KSampler (3) failed: bad shape in 'nodes.py'"
+    assert failure.detail == "line 1\nline 2\n"
+    assert "hunter2" not in f"{failure.failure()} {failure.detail}"
+
+
+def test_a_failure_without_a_message_is_named_by_its_type():
+    failure = execution_failure(error(exception_message="", exception_type="some.pack.OddError"))
+
+    assert failure.message == "KSampler (3) failed: OddError"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"exception_type": "torch.OutOfMemoryError"},
+        {"exception_type": "torch.cuda.OutOfMemoryError"},
+        {"exception_type": "MemoryError", "exception_message": ""},
+        {"exception_type": "RuntimeError", "exception_message": "CUDA error: out of memory"},
+        {"exception_type": "RuntimeError", "exception_message": "DefaultCPUAllocator: can't allocate memory"},
+        {"exception_message": "Allocation on device 0 would exceed allowed memory."},
+    ],
+)
+def test_running_out_of_memory_is_told_from_other_failures(facts):
+    failure = execution_failure(error(**facts))
+
+    assert isinstance(failure, OutOfMemory)
+    assert failure.message == "KSampler (3) ran out of memory"
+    assert "smaller" in failure.hint
+
+
+@pytest.mark.parametrize("answer", [None, [], "text", {}, {"error": "text"}, {"error": None, "node_errors": []}])
+def test_an_answer_of_no_known_form_is_still_a_sentence(answer):
+    assert rejection(answer, {}).message.startswith("ComfyUI refused the graph")
+
+
+def test_values_are_quoted_in_part_only():
+    complaint = {
+        "type": "invalid_input_type",
+        "message": "Failed to convert",
+        "details": "",
+        "extra_info": {"input_name": "width", "input_config": ["INT", {}], "received_value": "x" * 5000},
+    }
+    refused = rejection({"error": {}, "node_errors": {"1": {"errors": [complaint], "class_type": "A"}}}, {})
+
+    assert refused.message.startswith("A (1).width: must be of type INT (got 'xxx")
+    assert len(refused.message) < 200
+
+
+def ended(status, *messages, outputs=None):
+    entry = {"outputs": outputs or {}, "status": {"status_str": status, "messages": [list(each) for each in messages]}}
+    return outcome(entry, prompt_id="id", node_errors={}, elapsed_seconds=5.0, queue_seconds=None)
+
+
+START = ("execution_start", {"timestamp": 1_000_000})
+
+
+def test_times_come_from_the_history():
+    execution = ended("success", START, ("execution_success", {"timestamp": 1_002_500}), outputs={"9": {"images": []}})
+
+    assert (execution.execute_seconds, execution.queue_seconds) == (2.5, 2.5)
+    assert execution.outputs == {"9": {"images": []}}
+
+
+def test_an_interruption_is_no_failure():
+    with pytest.raises(Cancelled):
+        ended("error", START, ("execution_interrupted", {"node_id": "3"}))
+
+
+def test_an_error_without_a_reason_is_a_failure():
+    with pytest.raises(ExecutionFailed):
+        ended("error", START)
+
+
+def test_a_branch_that_failed_in_a_success_is_a_warning():
+    execution = ended("success", START, ("execution_error", error()), ("execution_success", {"timestamp": 1_000_001}))
+
+    assert execution.warnings == ("KSampler (3) failed: bad shape in 'nodes.py'",)
