@@ -12,6 +12,7 @@ import contextlib
 import functools
 import logging
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,7 +21,7 @@ from engine.backend import Backend
 from engine.cancellation import CancellationToken
 from engine.catalog import Catalog
 from engine.envelope import answer
-from engine.errors import Cancelled
+from engine.errors import Cancelled, EngineError
 from engine.jobs import Runner
 from engine.results import Progress
 from engine.settings import Settings, load_settings
@@ -127,20 +128,29 @@ def build(settings: Settings, catalog: Catalog, backend: Backend) -> Runner:
 
 
 def start() -> None:
-    """Build the worker and hand it to the SDK; returns when the SDK does.
+    """Build the worker and hand it to the SDK; returns when the SDK does. Ends the process where it can't start."""
+    try:
+        _start()
+    except EngineError as error:
+        log.critical("the worker can't start: %s: %s%s", error.code, error, f" ({error.hint})" if error.hint else "")
+        if error.detail:
+            log.critical("%s", error.detail)
+        sys.exit(1)
 
-    Raises:
-        SettingsError: the environment is wrong.
-        ComfyUnavailable: there is no ComfyUI, or it did not start.
-    """
+
+def _start() -> None:
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = load_settings()
+    logging.getLogger().setLevel(settings.log_level)
+    # The SDK's own level defaults to DEBUG, at which it prints whole results, base64 included.
+    os.environ.setdefault("RUNPOD_DEBUG_LEVEL", settings.log_level)
     import runpod
 
-    settings = load_settings()
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     catalog = Catalog(settings.workflows_path)
     with Backend(settings, catalog, simulate=False) as backend:
+        runner = build(settings, catalog, backend)
         backend.comfy()
-        worker = Worker(build(settings, catalog, backend), _post_progress() if _has_queue() else None)
+        worker = Worker(runner, _post_progress() if _has_queue() else None)
         runpod.serverless.start({"handler": worker.handle})
 
 
