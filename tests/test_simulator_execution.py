@@ -258,6 +258,22 @@ def test_a_switch_runs_only_the_side_it_takes(comfy, switch, ran, size):
     assert pictures(comfy, entry, "9")[0].size == size
 
 
+def test_what_is_near_an_output_runs_before_what_was_found_first(comfy):
+    graph = {
+        "6": empty(10, 10),
+        "7": node("ImageInvert", image=["6", 0]),
+        "5": empty(20, 20),
+        "8": node("ImageBatch", image1=["5", 0], image2=["7", 0]),
+        "9": preview("8"),
+    }
+    with Listener(comfy.url) as listener:
+        body = {"prompt": graph, "client_id": listener.client_id}
+        requests.post(f"{comfy.url}/prompt", json=body, timeout=20)
+        listener.until("executing", node=None)
+    order = [frame["data"]["node"] for frame in listener.messages() if frame["type"] == "executing"]
+    assert order == ["5", "6", "7", "8", "9", None], "as a real ComfyUI 0.8.0 ran it"
+
+
 def test_texts_are_shown(comfy):
     graph = {
         "1": node("PrimitiveString", value="a"),

@@ -473,3 +473,17 @@ def test_memory_can_be_freed_so_that_nothing_is_kept(comfy):
     assert entry["status"]["messages"][1][1]["nodes"] == []
     assert view(comfy.url, entry["outputs"]["4"]["images"][0]).status_code == 200
     assert entry["outputs"]["4"]["images"][0]["filename"] == "plain_00002_.png"
+
+
+def test_what_waits_runs_by_number_also_after_a_deletion(slow_comfy):
+    with Listener(slow_comfy.url) as listener:
+        running = busy(slow_comfy, listener)
+        ids = {
+            number: queue(slow_comfy.url, plain_graph(number), listener.client_id, number=number)
+            for number in (1, 5, 2, 6, 7, 3)
+        }
+        requests.post(f"{slow_comfy.url}/queue", json={"delete": [ids[1]]}, timeout=20)
+        requests.post(f"{slow_comfy.url}/interrupt", json={"prompt_id": running}, timeout=20)
+        listener.until("executing", node=None, prompt_id=ids[7])
+    finished = list(requests.get(f"{slow_comfy.url}/history", timeout=20).json())
+    assert finished == [running, *(ids[number] for number in (2, 3, 5, 6, 7))]
