@@ -192,7 +192,9 @@ def choices_from(graphs: Iterable[Mapping[str, Any]], catalogue: NodeCatalogue) 
     found: dict[str, set[str]] = {}
     for graph in graphs:
         for node in graph.values():
-            for name, value in node.get("inputs", {}).items():
+            if not isinstance(node, Mapping) or not isinstance(node.get("inputs"), Mapping):
+                continue  # not an API graph, or not a whole one: validation is the place to say so
+            for name, value in node["inputs"].items():
                 reference = f"{node.get('class_type')}.{name}"
                 spec = catalogue.input(str(node.get("class_type")), name)
                 if spec is not None and spec.from_files and isinstance(value, str):

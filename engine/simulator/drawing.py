@@ -189,15 +189,20 @@ def _details(size: tuple[int, int], facts: Mapping[str, Any], index: int, count:
     if count > 1:
         known.append(f"image {index + 1} of {count}")
     known += [
-        f"{label} {facts[key]}"
+        f"{label} {_number(facts[key])}"
         for key, label in (("seed", "seed"), ("steps", "steps"), ("cfg", "cfg"), ("guidance", "guidance"))
         if key in facts
     ]
     if facts.get("denoise", 1.0) != 1.0:
-        known.append(f"denoise {facts['denoise']}")
+        known.append(f"denoise {_number(facts['denoise'])}")
     sampling = " / ".join(str(facts[key]) for key in ("sampler_name", "scheduler") if key in facts)
     models = " + ".join(str(name) for name in (facts.get("model"), *facts.get("loras", ())) if name)
     return [line for line in (",  ".join(known), sampling, models) if line]
+
+
+def _number(value: Any) -> str:
+    """A fraction without the digits that nobody typed: 0.27, not 0.2700000000000001."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _line_height(font: Font) -> int:

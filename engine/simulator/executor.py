@@ -10,19 +10,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from engine.simulator import images, models, saving
+from engine.simulator import images, models, saving, scaling
 from engine.simulator.calls import Call, InterruptedPromptError, Operation
 from engine.simulator.classes import Classes, is_second_style
-from engine.simulator.folders import Folders
+from engine.simulator.folders import Folders, OutsideFolderError
 from engine.simulator.jobs import Job, Result
 from engine.simulator.reporting import Reporter
-from engine.simulator.schedule import Schedule, is_link, signatures
+from engine.simulator.schedule import Schedule, inputs_of, is_link, signatures
 from engine.simulator.sockets import Hub
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-OPERATIONS: Mapping[str, Operation] = {**images.OPERATIONS, **saving.OPERATIONS, **models.OPERATIONS}
+OPERATIONS: Mapping[str, Operation] = {
+    **images.OPERATIONS,
+    **scaling.OPERATIONS,
+    **saving.OPERATIONS,
+    **models.OPERATIONS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +214,7 @@ class _Run:
         """The node's values, links followed; and the names of those that are not there (yet)."""
         values: dict[str, Any] = {}
         missing: set[str] = set()
-        for name, value in self.prompt[node_id]["inputs"].items():
+        for name, value in inputs_of(self.prompt[node_id]).items():
             if not is_link(value):
                 values[name] = value
                 continue
@@ -253,7 +258,8 @@ class _Run:
         }
 
     def _failure(self, node_id: str, error: Exception, current_inputs: dict[str, Any]) -> dict[str, Any]:
-        kind = type(error)
+        # An error class of our own stands for one that ComfyUI raises without a class.
+        kind = Exception if isinstance(error, OutsideFolderError) else type(error)
         module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
         return {
             **self._about(node_id),

@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from PIL import Image, ImageChops, ImageOps, ImageSequence
 
 from engine.simulator.calls import Call, Operation, Outcome
+from engine.simulator.scaling import scaled
 from engine.simulator.values import Images, Masks
 
-_METHODS = {
-    "nearest-exact": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "area": Image.Resampling.BOX,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
 _NO_MASK = (64, 64)  # ComfyUI gives a mask of this size where a picture has no alpha
-
-
-def scaled(image: Image.Image, size: tuple[int, int], method: str, crop: str = "disabled") -> Image.Image:
-    """Resize one picture; with `center`, what sticks out of the new shape is cut off first."""
-    width, height = image.size
-    left = top = 0
-    if crop == "center":
-        old, new = width / height, size[0] / size[1]
-        if old > new:
-            left = round((width - width * (new / old)) / 2)
-        elif old < new:
-            top = round((height - height * (old / new)) / 2)
-    box = (left, top, width - left, height - top)
-    return image.resize(size, _METHODS[method], box=box)
 
 
 def _each(images: Images, change: Callable[[Image.Image], Image.Image]) -> Images:
@@ -63,9 +42,9 @@ def _load_image(call: Call) -> Outcome:
 
 
 def _eight_bit(frame: Image.Image) -> Image.Image:
-    if not frame.mode.startswith("I"):
+    if frame.mode != "I":
         return frame
-    return frame.convert("I").point(lambda value: value * (1 / 255))
+    return frame.point(lambda value: value * (1 / 255))
 
 
 def _alpha_mask(frame: Image.Image) -> Image.Image:
@@ -82,34 +61,6 @@ def _load_mask(call: Call) -> Outcome:
     channel = call.inputs["channel"][0].upper()
     band = frame.getchannel(channel)
     return Outcome((Masks((ImageChops.invert(band) if channel == "A" else band,)),))
-
-
-def _image_scale(call: Call) -> Outcome:
-    images = call.images("image")
-    width, height = call.inputs["width"], call.inputs["height"]
-    if width == 0 and height == 0:
-        return Outcome((images,))
-    if width == 0:
-        width = max(1, round(images.size[0] * height / images.size[1]))
-    elif height == 0:
-        height = max(1, round(images.size[1] * width / images.size[0]))
-    method, crop = call.inputs["upscale_method"], call.inputs["crop"]
-    return Outcome((_each(images, lambda frame: scaled(frame, (width, height), method, crop)),))
-
-
-def _image_scale_by(call: Call) -> Outcome:
-    images = call.images("image")
-    factor = call.inputs["scale_by"]
-    size = (round(images.size[0] * factor), round(images.size[1] * factor))
-    return Outcome((_each(images, lambda frame: scaled(frame, size, call.inputs["upscale_method"])),))
-
-
-def _image_scale_to_total_pixels(call: Call) -> Outcome:
-    images = call.images("image")
-    step = int(call.inputs.get("resolution_steps", 1))
-    factor = math.sqrt(call.inputs["megapixels"] * 1024 * 1024 / (images.size[0] * images.size[1]))
-    size = (round(images.size[0] * factor / step) * step, round(images.size[1] * factor / step) * step)
-    return Outcome((_each(images, lambda frame: scaled(frame, size, call.inputs["upscale_method"])),))
 
 
 def _image_invert(call: Call) -> Outcome:
@@ -194,7 +145,7 @@ def _invert_mask(call: Call) -> Outcome:
 
 def _solid_mask(call: Call) -> Outcome:
     size = (call.inputs["width"], call.inputs["height"])
-    return Outcome((Masks((Image.new("L", size, round(call.inputs["value"] * 255)),)),))
+    return Outcome((Masks((Image.new("L", size, int(call.inputs["value"] * 255)),)),))
 
 
 def _passed_on(name: str) -> Operation:
@@ -218,9 +169,6 @@ OPERATIONS: Mapping[str, Operation] = {
     "LoadImage": _load_image,
     "LoadImageOutput": _load_image,
     "LoadImageMask": _load_mask,
-    "ImageScale": _image_scale,
-    "ImageScaleBy": _image_scale_by,
-    "ImageScaleToTotalPixels": _image_scale_to_total_pixels,
     "ImageInvert": _image_invert,
     "ImageBatch": _image_batch,
     "BatchImagesNode": _batch_images,

@@ -27,8 +27,13 @@ def _preview_image(call: Call) -> Outcome:
 
 def _preview_mask(call: Call) -> Outcome:
     frames = tuple(frame.convert("RGB") for frame in call.masks("mask").frames)
-    prefix = f"ComfyUI{call.temp_name}"
-    return _written(call, Images(frames), "temp", prefix, _PREVIEW_COMPRESSION)
+    place = call.folders.next_place(call.folders.temp, f"ComfyUI{call.temp_name}", frames[0].size)
+    results = []
+    for index, frame in enumerate(frames):
+        path = place.take(index)
+        frame.save(path, "PNG", compress_level=_PREVIEW_COMPRESSION)
+        results.append(_described(path, place.subfolder, "temp"))
+    return Outcome((), {"images": results, "animated": [False]})
 
 
 def _written(call: Call, images: Images, kind: str, prefix: str, compression: int) -> Outcome:

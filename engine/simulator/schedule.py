@@ -54,7 +54,7 @@ class Schedule:
                 continue
             self._waits_for[current] = set()
             self._feeds.setdefault(current, [])
-            for name, value in self._prompt[current]["inputs"].items():
+            for name, value in inputs_of(self._prompt[current]).items():
                 if is_link(value) and not self._is_lazy(current, name):
                     links.append((value[0], current))
                     if not self._is_kept(value[0]):
@@ -115,7 +115,7 @@ def _signature(node_id: str, prompt: Mapping[str, Any], classes: Classes, folder
     before: list[str] = []
 
     def walk(current: str) -> None:
-        for _, value in sorted(_inputs_of(prompt[current]).items()):
+        for _, value in sorted(inputs_of(prompt[current]).items()):
             if is_link(value) and value[0] in prompt and value[0] not in before:
                 before.append(value[0])
                 walk(value[0])
@@ -130,7 +130,7 @@ def _own_part(
     node_id: str, prompt: Mapping[str, Any], position: Mapping[str, int], classes: Classes, folders: Folders
 ) -> list[Any]:
     node = prompt[node_id]
-    class_type, inputs = node["class_type"], _inputs_of(node)
+    class_type, inputs = node["class_type"], inputs_of(node)
     part: list[Any] = [class_type, _changing(class_type, inputs, folders)]
     hidden = classes.describe(class_type)["input"].get("hidden", {}).values()
     if any(value in ("UNIQUE_ID", ["UNIQUE_ID"]) for value in hidden):
@@ -144,7 +144,7 @@ def _own_part(
     return part
 
 
-def _inputs_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
+def inputs_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
     """A node's inputs; none where it has none: nobody validates the nodes that no output needs."""
     inputs = node.get("inputs")
     return inputs if isinstance(inputs, dict) else {}

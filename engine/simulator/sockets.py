@@ -99,7 +99,7 @@ class Hub:
             async for message in socket:
                 if message.type == WSMsgType.TEXT:
                     if first:
-                        await self._negotiate(socket, client, message.data)
+                        await self._negotiate(client, message.data)
                     first = False
         finally:
             self._open.discard(socket)
@@ -107,12 +107,13 @@ class Hub:
             self._flags.pop(client, None)
         return socket
 
-    async def _negotiate(self, socket: web.WebSocketResponse, client: str, text: str) -> None:
+    async def _negotiate(self, client: str, text: str) -> None:
         try:
             message = json.loads(text)
         except ValueError:
             return
-        if isinstance(message, dict) and message.get("type") == "feature_flags":
+        socket = self._sockets.get(client)
+        if socket and isinstance(message, dict) and message.get("type") == "feature_flags":
             flags = message.get("data", {})
             self._flags[client] = flags if isinstance(flags, dict) else {}
             await _send(socket, json.dumps({"type": "feature_flags", "data": self._features}))

@@ -127,8 +127,6 @@ class _Checker:
         if node_id in self._valid:
             return self._valid[node_id]
         inputs = self._prompt[node_id]["inputs"]
-        if not isinstance(inputs, dict):
-            raise TypeError("inputs must be an object")
         class_type = self._prompt[node_id]["class_type"]
         description = self._classes.describe(class_type)
         # Whoever comes back here went round a circle: invalid without a word, as ComfyUI's recursion ends.
@@ -218,10 +216,15 @@ class _Checker:
 
     def _check_file(self, class_type: str, inputs: Mapping[str, Any]) -> list[Problem]:
         name, message = _FILES_CHECKED.get(class_type, ("", ""))
-        value = inputs.get(name)
-        if not name or name not in inputs or isinstance(value, list):
+        if not name:
             return []
-        if isinstance(value, str) and self._folders.input_file(value).exists():
+        # What its own check stumbles over, it does: the class is then blamed by the node that needs it.
+        if name not in inputs:
+            raise TypeError(f"{class_type}.VALIDATE_INPUTS() missing 1 required positional argument: '{name}'")
+        value = None if isinstance(inputs[name], list) else inputs[name]
+        if not isinstance(value, str):
+            raise AttributeError(f"'{type(value).__name__}' object has no attribute 'endswith'")
+        if self._folders.input_file(value).exists():
             return []
         details = f"{name} - {message.format(value)}"
         return [_problem("custom_validation_failed", "Custom validation failed for node", details, input_name=name)]

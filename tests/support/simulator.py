@@ -3,7 +3,7 @@
 import json
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import requests
@@ -96,7 +96,7 @@ class Listener:
         address = f"{url.replace('http', 'ws', 1)}/ws?clientId={self.client_id}"
         self._socket = websocket.create_connection(address, timeout=20)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -121,6 +121,16 @@ class Listener:
                 and all(frame["data"].get(key) == value for key, value in data.items())
             ):
                 return frame
+
+    def settle(self) -> None:
+        """Read whatever the server sent before now: a ping's answer comes after it."""
+        self._socket.ping()
+        while True:
+            opcode, frame = self._socket.recv_data_frame(control_frame=True)
+            if opcode == websocket.ABNF.OPCODE_PONG:
+                return
+            binary = opcode == websocket.ABNF.OPCODE_BINARY
+            self.frames.append(frame.data if binary else json.loads(frame.data))
 
     def messages(self) -> list[dict[str, Any]]:
         """What came that was no binary frame."""
