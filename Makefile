@@ -3,11 +3,12 @@ PYTHON ?= python3
 UV_VERSION := 0.13.8
 VENV := .venv
 BIN := $(VENV)/bin
+LOCK := requirements.lock
 UV := .tools/bin/uv
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --group test --group lint --group build \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet
 
-.PHONY: run setup test lint lock rendered verify catalogue bench clean
+.PHONY: run setup test lint lock generated rendered bench verify
 
 run: setup
 	$(BIN)/engine run txt2img -p prompt="a lighthouse at dusk, oil painting" -p seed=7
@@ -34,7 +35,20 @@ lint: setup
 
 # The lock again, after a change of pyproject.toml.
 lock: | $(UV)
-	$(COMPILE) --output-file requirements.lock pyproject.toml
+	$(COMPILE) --output-file $(LOCK) pyproject.toml
+
+# What is made from the code: the editors' schema, the tables of errors and settings.
+generated: setup
+	$(BIN)/python docs/generate.py
+
+# The rendered graph of every example, where review sees what changed.
+rendered: setup
+	$(BIN)/python tests/support/write_rendered.py
+
+# The measurements behind the numbers in the README.
+bench: setup
+	$(BIN)/python benchmarks/render.py
+	$(BIN)/python benchmarks/startup.py
 
 # Every test that touches ComfyUI, against a real one: make verify COMFY_URL=… or COMFY_HOME=…, with
 # COMFY_PYTHON and COMFY_ARGS=--cpu where it needs them. Leaves the outcome in docs/verified.md.

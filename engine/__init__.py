@@ -11,13 +11,19 @@ graph = workflow.render(values)
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.catalog import Catalog
     from engine.workflow import Workflow
 
-__all__ = ["Catalog", "Workflow"]
+__all__ = ["Catalog", "Workflow", "bundled_workflows"]
+
+
+def bundled_workflows() -> Path:
+    """The folder with the workflows that come with the engine, where WORKFLOWS_PATH names no other."""
+    return Path(__file__).resolve().parent.parent
 
 
 def __getattr__(name: str) -> Any:

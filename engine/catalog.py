@@ -7,19 +7,22 @@ is read again. A workflow that is broken is reported as such and never stops the
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.documents import read_json
 from engine.errors import InvalidMap, Problem, UnknownWorkflow, WorkflowError
-from engine.graph import parse_graph
-from engine.map_file import parse_map
-from engine.nodes import NodeCatalogue, load_catalogue
 from engine.wording import nearest
-from engine.workflow import Workflow
+
+if TYPE_CHECKING:
+    from engine.nodes import NodeCatalogue
+    from engine.workflow import Workflow
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 EDITOR_SCHEMA = "parameter-map.schema"  # stands among the maps, for editors, and is none
@@ -32,16 +35,32 @@ class Source:
     Attributes:
         name: of the workflow.
         folder: the one of WORKFLOWS_PATH it was found in.
-        template: its graph.
-        map: its parameter map.
         shadowed: earlier folders that have a workflow of the same name.
     """
 
     name: str
     folder: Path
-    template: Path
-    map: Path
     shadowed: tuple[Path, ...] = ()
+
+    @property
+    def template(self) -> Path:
+        """Its graph."""
+        return self.folder / "templates" / f"{self.name}.json"
+
+    @property
+    def map(self) -> Path:
+        """Its parameter map."""
+        return self.folder / "schemas" / f"{self.name}.json"
+
+    @property
+    def title(self) -> str:
+        """What its map says, which is read but not checked; empty where it says nothing."""
+        try:
+            document = json.loads(self.map.read_bytes())
+        except (OSError, ValueError):
+            return ""
+        title = document.get("title") if isinstance(document, dict) else None
+        return title if isinstance(title, str) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +78,7 @@ class Entry:
     error: WorkflowError | None = None
 
 
-class Catalog(Mapping[str, Workflow]):
+class Catalog(Mapping[str, "Workflow"]):
     """The workflows of some folders, by name. Safe to use from several threads.
 
     Args:
@@ -113,6 +132,8 @@ class Catalog(Mapping[str, Workflow]):
     def nodes(self) -> NodeCatalogue:
         """The node catalogue that workflows are checked against."""
         if self._nodes is None:
+            from engine.nodes import load_catalogue
+
             self._nodes = load_catalogue()
         return self._nodes
 
@@ -120,16 +141,11 @@ class Catalog(Mapping[str, Workflow]):
         """Every workflow's files by name, sorted; nothing is read but the folders."""
         found: dict[str, Source] = {}
         for folder in self._folders:
-            stems = {
-                path.stem
-                for part in ("templates", "schemas")
-                for path in (folder / part).glob("*.json")
-                if not (part == "schemas" and path.stem == EDITOR_SCHEMA)
-            }
+            stems = _stems(folder / "templates") | (_stems(folder / "schemas") - {EDITOR_SCHEMA})
             for stem in stems:
                 before = found.get(stem)
                 shadowed = (*before.shadowed, before.folder) if before else ()
-                found[stem] = _source(stem, folder, shadowed)
+                found[stem] = Source(stem, folder, shadowed)
         return dict(sorted(found.items()))
 
     def entries(self) -> Iterator[Entry]:
@@ -146,7 +162,7 @@ class Catalog(Mapping[str, Workflow]):
         if not isinstance(name, str) or not NAME.fullmatch(name):
             return self.sources().get(name) if isinstance(name, str) else None
         for position in range(len(self._folders) - 1, -1, -1):
-            source = _source(name, self._folders[position])
+            source = Source(name, self._folders[position])
             if source.template.is_file() or source.map.is_file():
                 return source
         return None
@@ -166,6 +182,11 @@ class Catalog(Mapping[str, Workflow]):
         return found
 
     def _read(self, source: Source) -> Workflow:
+        # Imported here: a listing of a thousand names needs neither pydantic nor Jinja2.
+        from engine.graph import parse_graph
+        from engine.map_file import parse_map
+        from engine.workflow import Workflow
+
         template_label, map_label = f"templates/{source.template.name}", f"schemas/{source.map.name}"
         if not NAME.fullmatch(source.name):
             message = f"{source.name!r} is no name for a workflow: letters, digits, _ and -, at most 64, no sign first"
@@ -190,8 +211,12 @@ class Catalog(Mapping[str, Workflow]):
         return Workflow(source.name, graph, parameter_map, self.nodes, label=map_label)
 
 
-def _source(name: str, folder: Path, shadowed: tuple[Path, ...] = ()) -> Source:
-    return Source(name, folder, folder / "templates" / f"{name}.json", folder / "schemas" / f"{name}.json", shadowed)
+def _stems(folder: Path) -> set[str]:
+    """The names of the JSON files in a folder; none where there is no such folder."""
+    try:
+        return {name.removesuffix(".json") for name in os.listdir(folder) if name.endswith(".json")}  # noqa: PTH208
+    except OSError:
+        return set()
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

@@ -230,7 +230,8 @@ class GraphRejected(ComfyError):
 
     Args:
         message: what was wrong; left out, the complaints say it.
-        complaints: what ComfyUI has against single nodes; each is a problem as well.
+        complaints: what ComfyUI has against single nodes.
+        problems: the complaints in other words; left out, each complaint is a problem.
         hint: what to do about it.
         detail: for the log only.
     """
@@ -243,11 +244,12 @@ class GraphRejected(ComfyError):
         message: str = "",
         *,
         complaints: Iterable[NodeComplaint] = (),
+        problems: Iterable[Problem] = (),
         hint: str | None = None,
         detail: str | None = None,
     ) -> None:
         self.complaints = tuple(complaints)
-        problems = [Problem(complaint.where, complaint.message) for complaint in self.complaints]
+        problems = tuple(problems) or [Problem(each.where, each.message) for each in self.complaints]
         super().__init__(message, hint=hint, problems=problems, detail=detail)
 
 

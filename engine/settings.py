@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from engine import bundled_workflows
 from engine.errors import Problem, SettingsError
 from engine.wording import shown
-
-_ROOT = Path(__file__).resolve().parent.parent
 
 
 def _named(*names: str) -> Any:
@@ -32,7 +31,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True)
 
     workflows_path: Annotated[tuple[Path, ...], NoDecode] = Field(
-        (_ROOT,),
+        (bundled_workflows(),),
         validation_alias=_named("WORKFLOWS_PATH"),
         description="folders with templates/ and schemas/, separated like PATH; later ones win",
     )
@@ -78,31 +77,32 @@ class Settings(BaseSettings):
         Path("outputs"), validation_alias=_named("OUTPUT_FOLDER"), description="for storage in a folder"
     )
     inline_limit_bytes: int = Field(
-        9_000_000,
+        9_500_000,
         gt=0,
         validation_alias=_named("INLINE_LIMIT_BYTES"),
         description="the most base64 in one result; RunPod loses what is over 10 MB (20 MB for runsync)",
     )
-    s3_bucket: str | None = Field(None, validation_alias=_named("S3_BUCKET", "S3_BUCKET_NAME", "BUCKET_NAME"))
+    s3_bucket: str | None = Field(
+        None, validation_alias=_named("S3_BUCKET", "S3_BUCKET_NAME", "BUCKET_NAME"), description="results go there"
+    )
     s3_endpoint_url: str | None = Field(
         None,
-        validation_alias=_named("S3_ENDPOINT_URL", "BUCKET_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"),
+        validation_alias=_named("S3_ENDPOINT_URL", "BUCKET_ENDPOINT_URL"),
         description="of anything but AWS: R2, MinIO, Backblaze",
     )
     s3_access_key_id: str | None = Field(
         None,
-        validation_alias=_named("S3_ACCESS_KEY_ID", "BUCKET_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"),
-        description="without any keys, boto3 finds its own (a role, a profile)",
+        validation_alias=_named("S3_ACCESS_KEY_ID", "BUCKET_ACCESS_KEY_ID"),
+        description="without any, boto3 finds its own: a role, a profile, AWS_ACCESS_KEY_ID",
     )
     s3_secret_access_key: str | None = Field(
         None,
         repr=False,
-        validation_alias=_named("S3_SECRET_ACCESS_KEY", "BUCKET_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"),
+        validation_alias=_named("S3_SECRET_ACCESS_KEY", "BUCKET_SECRET_ACCESS_KEY"),
+        description="goes with the key id",
     )
-    s3_session_token: str | None = Field(
-        None, repr=False, validation_alias=_named("S3_SESSION_TOKEN", "AWS_SESSION_TOKEN")
-    )
-    s3_region: str | None = Field(None, validation_alias=_named("S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"))
+    s3_session_token: str | None = Field(None, repr=False, validation_alias=_named("S3_SESSION_TOKEN"))
+    s3_region: str | None = Field(None, validation_alias=_named("S3_REGION", "BUCKET_REGION"))
     s3_prefix: str = Field("", validation_alias=_named("S3_PREFIX"), description="the first part of every key")
     s3_public_base_url: str | None = Field(
         None,
@@ -167,28 +167,23 @@ def load_settings() -> Settings:
         SettingsError: with every variable that is wrong.
     """
     try:
-        settings = Settings()
+        return Settings()
     except ValidationError as error:
         problems = [_problem(item) for item in error.errors(include_url=False)]
-        raise SettingsError(problems=problems, hint="see `engine settings` for what each takes") from None
-    problems = list(_bucket_problems(settings))
-    if problems:
-        raise SettingsError(problems=problems, hint="set them all, or none of them")
-    return settings
+        raise SettingsError(problems=problems, hint="see the table in the README for what each takes") from None
 
 
-def variables() -> list[tuple[str, str, str]]:
-    """Every variable: its names, its default and what it is for; the README's table is made of it."""
+def variables() -> list[tuple[str, list[str], str, str]]:
+    """Every setting: its field, its variable's names, its default and what it is for; the README's table."""
     rows = []
-    for field in Settings.model_fields.values():
-        names = _names(field.validation_alias)
+    for name, field in Settings.model_fields.items():
         default = "" if field.default is None or field.default == () else _default_text(field.default)
-        rows.append((", ".join(names), default, field.description or ""))
+        rows.append((name, _names(field.validation_alias), default, field.description or ""))
     return rows
 
 
 def _default_text(value: Any) -> str:
-    if value == (_ROOT,):
+    if value == (bundled_workflows(),):
         return "the engine's own folder"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -203,15 +198,3 @@ def _problem(item: Mapping[str, Any]) -> Problem:
     value = item.get("input")
     is_secret = "SECRET" in name or "TOKEN" in name
     return Problem(name, message if is_secret else f"{message} (got {shown(str(value))})")
-
-
-def _bucket_problems(settings: Settings) -> Iterable[Problem]:
-    """Half-set credentials: what is missing, by its first name."""
-    keys = {"S3_ACCESS_KEY_ID": settings.s3_access_key_id, "S3_SECRET_ACCESS_KEY": settings.s3_secret_access_key}
-    missing = [name for name, value in keys.items() if not value]
-    if len(missing) == 1:
-        present = next(name for name in keys if name not in missing)
-        yield Problem(missing[0], f"is missing, though {present} is set")
-    wants_bucket = settings.storage == "s3" or settings.s3_endpoint_url or (not missing and settings.storage is None)
-    if wants_bucket and not settings.s3_bucket:
-        yield Problem("S3_BUCKET", "is missing, though other settings of the bucket are set")

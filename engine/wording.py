@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -13,6 +12,8 @@ _LISTED = 20
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like the given one; None where none is alike."""
+    import difflib  # only mistakes need it
+
     candidates = list(known)
     folded = {candidate.lower(): candidate for candidate in reversed(candidates)}
     found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)

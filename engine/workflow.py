@@ -76,6 +76,11 @@ class Workflow:
         return self._compiled.parameters
 
     @property
+    def template(self) -> Graph:
+        """The graph as it was exported; not to be changed."""
+        return self._template
+
+    @property
     def media_parameters(self) -> tuple[str, ...]:
         """The names of the parameters that are files."""
         return self._media

@@ -1,0 +1,112 @@
+"""Which ComfyUI runs the graphs: one that runs, one that we start, or the simulator."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from engine.catalog import Catalog
+from engine.errors import ComfyUnavailable
+from engine.graph import as_link
+from engine.nodes import load_catalogue
+from engine.settings import Settings
+
+if TYPE_CHECKING:
+    from engine.comfyui import ComfyUI
+
+log = logging.getLogger(__name__)
+
+SIMULATED = "no ComfyUI is set (COMFY_URL or COMFY_HOME): the simulator draws the pictures"
+
+
+class Backend:
+    """The ComfyUI of this process, opened when first needed. A context manager; safe to use from several threads.
+
+    Args:
+        settings: COMFY_URL comes before COMFY_HOME.
+        catalog: its templates' model files are what the simulator has.
+        simulate: use the simulator where neither is set, and say so on stderr.
+    """
+
+    def __init__(self, settings: Settings, catalog: Catalog, *, simulate: bool) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._simulate = simulate
+        self._lock = threading.Lock()
+        self._stack = ExitStack()
+        self._comfy: ComfyUI | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections, and stop what was started."""
+        with self._lock:
+            self._comfy = None
+            self._stack.close()
+
+    def comfy(self) -> ComfyUI:
+        """The ComfyUI; starts it if need be.
+
+        Raises:
+            ComfyUnavailable: there is none, or it did not start.
+        """
+        with self._lock:
+            if self._comfy is None:
+                from engine.comfyui import ComfyUI
+
+                self._comfy = ComfyUI(self._url())
+                self._stack.callback(self._comfy.close)
+            return self._comfy
+
+    def _url(self) -> str:
+        settings = self._settings
+        if settings.comfy_url:
+            return settings.comfy_url
+        if settings.comfy_home:
+            from engine.comfyui.process import ComfyProcess
+
+            process = ComfyProcess(
+                settings.comfy_home,
+                python=settings.comfy_python,
+                args=settings.comfy_args,
+                log_file=settings.comfy_log,
+                start_timeout=settings.comfy_start_seconds,
+            )
+            return self._stack.enter_context(process).url
+        if self._simulate or settings.comfy_simulate:
+            from engine.simulator import Simulator
+
+            print(SIMULATED, file=sys.stderr)  # noqa: T201 - the contract: it says so on stderr
+            return self._stack.enter_context(Simulator(choices=template_files(self._catalog))).url
+        raise ComfyUnavailable(
+            "no ComfyUI is set", hint="set COMFY_URL to one that runs, or COMFY_HOME to the folder of one to start"
+        )
+
+
+def template_files(catalog: Catalog) -> dict[str, list[str]]:
+    """The model files that the catalog's templates name, by the list they are in (`Class.input`).
+
+    The simulator has these and no others, so that it refuses a misspelt name as a real ComfyUI would.
+    """
+    nodes = load_catalogue()
+    found: dict[str, list[str]] = {}
+    for entry in catalog.entries():
+        for node in entry.workflow.template.values() if entry.workflow else ():
+            for name, value in node.get("inputs", {}).items():
+                spec = nodes.input(node["class_type"], name)
+                if spec is None or not spec.from_files or as_link(value) or not isinstance(value, str):
+                    continue
+                names = found.setdefault(f"{node['class_type']}.{name}", [])
+                if value not in names:
+                    names.append(value)
+    return found

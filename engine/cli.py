@@ -1,0 +1,134 @@
+"""The command line: one function per command, each thin.
+
+argparse, because it starts in 20 ms; the libraries that make nicer help cost more than a listing of a thousand
+workflows (`benchmarks/startup.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from engine.errors import EngineError
+
+
+def _run(options: argparse.Namespace) -> None:
+    from engine.commands import run_command
+
+    run_command.run(options.name, options.param, options.payload, options.out, as_json=options.json)
+
+
+def _list(options: argparse.Namespace) -> None:
+    from engine.commands import catalog_commands
+
+    catalog_commands.list_workflows(as_json=options.json)
+
+
+def _describe(options: argparse.Namespace) -> None:
+    from engine.commands import catalog_commands
+
+    catalog_commands.describe(options.name, as_json=options.json)
+
+
+def _render(options: argparse.Namespace) -> None:
+    from engine.commands import catalog_commands
+
+    catalog_commands.render(options.name, options.param, options.payload, as_json=options.json)
+
+
+def _check(options: argparse.Namespace) -> None:
+    from engine.commands import catalog_commands
+
+    catalog_commands.check(options.names, options.catalogue, as_json=options.json)
+
+
+def _worker(_: argparse.Namespace) -> None:
+    from engine.worker import start
+
+    # The SDK reads sys.argv itself (--test_input, --rp_serve_api): it must not see our command's name.
+    sys.argv = [sys.argv[0]]
+    start()
+
+
+def _settings(options: argparse.Namespace) -> None:
+    from engine.commands import settings_command
+
+    settings_command.show(as_json=options.json)
+
+
+def _nodes_refresh(options: argparse.Namespace) -> None:
+    from engine.commands import nodes_commands
+
+    nodes_commands.refresh(options.source, options.out)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("engine", description="Named ComfyUI workflows with typed parameters.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, function: object, text: str, *, takes_json: bool = True) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(function=function)
+        if takes_json:
+            added.add_argument("--json", action="store_true", help="print one JSON document, the result or the failure")
+        return added
+
+    run = command("run", _run, "Run a workflow and store its results.")
+    _takes_payload(run)
+    run.add_argument("--out", type=Path, metavar="DIR", help="the folder for the results")
+    command("list", _list, "List the workflows, and what is wrong with broken ones.")
+    describe = command("describe", _describe, "Show a workflow's parameters, outputs and examples.")
+    describe.add_argument("name", metavar="NAME")
+    _takes_payload(command("render", _render, "Print the graph that a payload gives; nothing is queued."))
+    check = command("check", _check, "Load workflows, validate and render their examples; tell every problem.")
+    check.add_argument("names", nargs="*", metavar="NAME", help="workflows; all of them by default")
+    check.add_argument("--catalogue", type=Path, metavar="FILE", help="another node catalogue to check against")
+    command("worker", _worker, "Answer jobs from RunPod's queue.", takes_json=False)
+    command("settings", _settings, "Show every environment variable, its default and its value.")
+    nodes = commands.add_parser("nodes", help="The node catalogue that workflows are checked against.")
+    refresh = nodes.add_subparsers(metavar="COMMAND", required=True).add_parser(
+        "refresh", help="Make the node catalogue anew from a running ComfyUI."
+    )
+    refresh.set_defaults(function=_nodes_refresh)
+    refresh.add_argument("--from", dest="source", required=True, metavar="URL", help="http://127.0.0.1:8188")
+    refresh.add_argument("--out", type=Path, metavar="FILE", help="the file to write; the bundled one by default")
+    return parser
+
+
+def _takes_payload(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="the workflow")
+    parser.add_argument(
+        "-p",
+        "--param",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a parameter; KEY=@FILE reads a file, KEY:=JSON takes JSON",
+    )
+    parser.add_argument("--payload", type=Path, metavar="FILE", help="a JSON file with the payload; - for stdin")
+
+
+def main() -> None:
+    """The `engine` command: exit status 0, 1 for a failure, 2 for usage."""
+    parser = _parser()
+    if len(sys.argv) == 1:
+        parser.print_help(sys.stderr)
+        sys.exit(2)
+    options = parser.parse_args()
+    try:
+        options.function(options)
+    except EngineError as error:
+        from engine.commands.output import print_failure
+
+        print_failure(error, as_json=getattr(options, "json", False))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output stopped: that is no failure of ours, and Python must not complain at exit.
+        sys.stdout = None
+
+
+if __name__ == "__main__":
+    main()

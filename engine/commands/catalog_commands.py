@@ -1,0 +1,177 @@
+"""`engine list`, `describe`, `render` and `check`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.catalog import Catalog
+from engine.commands.output import print_json, print_line, print_note
+
+if TYPE_CHECKING:
+    from engine.catalog import Entry
+    from engine.workflow import Workflow
+
+CHECKED_WHEN_LISTED = 50  # compiling takes some ms each; above this `list` reads titles and `check` checks
+
+
+def _folders() -> list[Path]:
+    """WORKFLOWS_PATH, without the cost of all other settings: a listing is to be instant."""
+    from engine import bundled_workflows
+
+    path = os.environ.get("WORKFLOWS_PATH")
+    return [Path(part) for part in path.split(os.pathsep) if part] if path else [bundled_workflows()]
+
+
+def list_workflows(*, as_json: bool) -> None:
+    """Print every workflow with its title, and what is wrong with broken ones."""
+    catalog = Catalog(_folders())
+    sources = catalog.sources()
+    checked = len(sources) <= CHECKED_WHEN_LISTED
+    lines: list[dict[str, Any]]
+    if checked:
+        lines = [_line(entry) for entry in catalog.entries()]
+    else:
+        lines = [{"name": name, "status": "not checked", "title": each.title} for name, each in sources.items()]
+    for line in lines:
+        if shadowed := sources[line["name"]].shadowed:
+            line["replaces"] = [str(folder) for folder in shadowed]
+    if as_json:
+        print_json({"workflows": lines})
+        return
+    width = max((len(line["name"]) for line in lines), default=0)
+    for line in lines:
+        note = f"  (replaces the one in {', '.join(line['replaces'])})" if "replaces" in line else ""
+        what = "BROKEN" if line["status"] == "broken" else line.get("title", "")
+        print_line(f"{line['name']:<{width}}  {what}{note}".rstrip())
+        for problem in line.get("problems", ()):
+            print_line(f"{'':<{width}}    {problem}")
+    if not lines:
+        print_note("no workflow yet: put NAME.json into templates/ and into schemas/")
+    if not checked:
+        print_note(f"{len(lines)} workflows, not checked; engine check does that")
+
+
+def _line(entry: Entry) -> dict[str, Any]:
+    line: dict[str, Any] = {"name": entry.source.name, "status": "broken" if entry.error else "ready"}
+    if entry.workflow:
+        line |= {"title": entry.workflow.title, "description": entry.workflow.description}
+    if entry.error:
+        line["problems"] = [str(problem) for problem in entry.error.problems] or [entry.error.message]
+    return line
+
+
+def describe(name: str, *, as_json: bool) -> None:
+    """Print what a workflow takes and gives."""
+    workflow = Catalog(_folders())[name]
+    if as_json:
+        print_json(workflow.describe())
+        return
+    print_line(f"{workflow.name}: {workflow.title} (version {workflow.version})")
+    if workflow.description:
+        print_line(workflow.description)
+    print_line("\nParameters")
+    for key, schema in workflow.payload_schema()["properties"].items():
+        print_line(f"  {key:<18} {_type_words(workflow, key, schema)}")
+        if "description" in schema:
+            print_line(f"  {'':<18} {schema['description']}")
+    print_line("\nOutputs")
+    for output in workflow.outputs:
+        print_line(f"  {output.name:<18} {output.kind or 'any'}")
+    if workflow.requires.models:
+        print_line("\nModels")
+        for model in workflow.requires.models:
+            print_line(f"  {model.path}")
+    for example in workflow.examples[:1]:
+        print_line(f"\nExample: {example.title}")
+        print_line(f"  {_shortened(json.dumps({'workflow': name, 'payload': example.payload}, ensure_ascii=False))}")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 400 else f"{text[:400]}…"
+
+
+def _type_words(workflow: Workflow, key: str, schema: dict[str, Any]) -> str:
+    parameter = workflow.parameters[key]
+    words: list[str] = [parameter.type]
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if parameter.type != "seed" and (low is not None or high is not None):
+        words.append(f"{'' if low is None else low}..{'' if high is None else high}")
+    if "multipleOf" in schema:
+        words.append(f"a multiple of {schema['multipleOf']}")
+    if "enum" in schema:
+        from engine.wording import listed
+
+        words.append(f"one of: {listed([each for each in schema['enum'] if each is not None])}")
+    if parameter.required:
+        words.append("required")
+    elif schema.get("default") is not None:
+        words.append(f"default {json.dumps(schema['default'], ensure_ascii=False)}")
+    return ", ".join(words)
+
+
+def render(name: str, parameters: Sequence[str], payload_file: Path | None, *, as_json: bool) -> None:
+    """Print the graph that a payload gives."""
+    from engine.commands.payloads import payload_from
+
+    workflow = Catalog(_folders())[name]
+    values = workflow.validate(payload_from(workflow, parameters, payload_file))
+    graph = workflow.render(values, job_id="local")
+    if as_json:
+        from engine.jobs import reported
+
+        print_json({"workflow": name, "graph": graph, "values": reported(workflow, values, {})})
+    else:
+        print_json(graph)
+
+
+def check(names: Sequence[str], catalogue: Path | None, *, as_json: bool) -> None:
+    """Check workflows and tell every problem; the status is 1 where there is one."""
+    from engine.nodes import NodeCatalogue
+
+    catalog = Catalog(_folders(), NodeCatalogue.load(catalogue) if catalogue else None)
+    for name in names:
+        if name not in catalog:
+            catalog[name]  # says so, with the nearest name
+    report = [_checked(entry) for entry in catalog.entries() if not names or entry.source.name in names]
+    failed = sum(bool(each["problems"]) for each in report)
+    if as_json:
+        print_json({"workflows": report})
+    else:
+        for each in report:
+            print_line(f"{'FAILED' if each['problems'] else 'ok':<7} {each['name']}  ({each['examples']} examples)")
+            for problem in each["problems"]:
+                print_line(f"          {problem}")
+            for warning in each["warnings"]:
+                print_line(f"          warning: {warning}")
+        print_note(f"{len(report) - failed} of {len(report)} workflows are fine (ComfyUI {catalog.nodes.version})")
+    if failed:
+        raise SystemExit(1)
+
+
+def _checked(entry: Entry) -> dict[str, Any]:
+    problems = [str(problem) for problem in entry.error.problems] or [entry.error.message] if entry.error else []
+    workflow = entry.workflow
+    if workflow:
+        problems += _example_problems(workflow)
+    return {
+        "name": entry.source.name,
+        "problems": problems,
+        "warnings": list(workflow.warnings) if workflow else [],
+        "examples": len(workflow.examples) if workflow else 0,
+    }
+
+
+def _example_problems(workflow: Workflow) -> Iterator[str]:
+    """What is wrong with the examples, each validated and rendered."""
+    from engine.errors import EngineError
+
+    for index, example in enumerate(workflow.examples):
+        try:
+            workflow.render(workflow.validate(example.payload), job_id="check")
+        except EngineError as error:
+            for text in map(str, error.problems or [error.message]):
+                yield f"schemas/{workflow.name}.json: examples[{index}]: {text}"

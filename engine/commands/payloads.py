@@ -1,0 +1,89 @@
+"""From `-p key=value` to a payload."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.commands.output import print_note
+from engine.documents import parse_json, read_json
+from engine.errors import InvalidMap, InvalidRequest
+from engine.schema import MediaParameter, Parameter, StringParameter
+from engine.workflow import Workflow
+
+_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+def payload_from(workflow: Workflow, parameters: Sequence[str], file: Path | None) -> dict[str, Any]:
+    """The payload of a file, with single parameters over it.
+
+    Args:
+        workflow: tells the type that each value is read as.
+        parameters: `key=value`; `key=@file` reads a text from a file, or names a media file; `key:=JSON` is taken as
+            it is.
+        file: a JSON file; `-` for stdin.
+
+    Raises:
+        InvalidRequest: the file is no JSON object, or can't be read.
+        SystemExit: a parameter is not of the form; with status 2, as for any usage error.
+    """
+    payload = _document(file) if file else {}
+    for text in parameters:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise _usage_error(f"-p {text}: not of the form key=value")
+        if key.endswith(":"):
+            payload[key[:-1]] = _json(key[:-1], value)
+        else:
+            payload[key] = _typed(key, value, workflow.parameters.get(key))
+    return payload
+
+
+def _document(file: Path) -> dict[str, Any]:
+    try:
+        is_stdin = str(file) == "-"
+        document = parse_json(sys.stdin.read(), label="stdin") if is_stdin else read_json(file, label=str(file))
+    except InvalidMap as error:
+        raise InvalidRequest(str(error)) from error
+    if not isinstance(document, dict):
+        raise InvalidRequest(f"{file}: a payload is a JSON object of parameters")
+    return document
+
+
+def _json(key: str, value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise _usage_error(f"-p {key}:= takes JSON: {error}") from error
+
+
+def _typed(key: str, value: str, parameter: Parameter | None) -> Any:
+    """The value as the parameter's type; as it is where it does not look like one, so that validation says so."""
+    if parameter is None or isinstance(parameter, MediaParameter):
+        return value
+    if isinstance(parameter, StringParameter):
+        return _text_of(key, value)
+    if parameter.type == "boolean":
+        return _BOOLEANS.get(value.lower(), value)
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _text_of(key: str, value: str) -> str:
+    if not value.startswith("@"):
+        return value
+    try:
+        return Path(value[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise _usage_error(f"-p {key}=@{value[1:]}: {reason}; @ reads a file") from error
+
+
+def _usage_error(message: str) -> SystemExit:
+    print_note(f"engine: {message}")
+    return SystemExit(2)

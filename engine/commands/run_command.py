@@ -1,0 +1,84 @@
+"""`engine run`."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.backend import Backend
+from engine.cancellation import CancellationToken
+from engine.catalog import Catalog
+from engine.commands.output import print_json, print_line, print_note
+from engine.commands.payloads import payload_from
+from engine.jobs import Job, OnProgress, Runner
+from engine.results import JobResult, Progress
+from engine.settings import load_settings
+from engine.storage import make_storage
+
+
+def run(name: str, parameters: Sequence[str], payload_file: Path | None, out: Path | None, *, as_json: bool) -> None:
+    """Run a workflow here and print where its results are."""
+    settings = load_settings()
+    logging.basicConfig(level=logging.ERROR, format="%(levelname)s: %(message)s")
+    catalog = Catalog(settings.workflows_path)
+    workflow = catalog[name]
+    payload = payload_from(workflow, parameters, payload_file)
+    if out is not None:
+        settings = settings.model_copy(update={"output_folder": out, "storage": "directory"})
+    with Backend(settings, catalog, simulate=True) as backend:
+        runner = Runner(catalog, backend.comfy, make_storage(settings, default="directory"), settings)
+        job = Job(
+            id=uuid.uuid4().hex[:12], workflow=name, payload=payload, prompt_id=str(uuid.uuid4()), allow_files=True
+        )
+        cancel = CancellationToken()
+        try:
+            with _progress_bar(workflow.title, shown=not as_json and sys.stderr.isatty()) as on_progress:
+                result = runner.run(job, cancel=cancel, on_progress=on_progress)
+        except KeyboardInterrupt:
+            cancel.cancel()
+            raise
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        _print_result(result)
+
+
+def _print_result(result: JobResult) -> None:
+    for warning in result.warnings:
+        print_note(f"warning: {warning}")
+    shown = {key: value for key, value in result.values.items() if key == "seed"}
+    seconds = result.timings["total"]
+    print_note(f"{result.workflow}: done in {seconds:.1f} s" + "".join(f", {k} {v}" for k, v in shown.items()))
+    for output in result.outputs:
+        print_line(output.path or output.url or output.file.text or f"{output.file.filename}: in the JSON (--json)")
+
+
+@contextlib.contextmanager
+def _progress_bar(title: str, *, shown: bool) -> Iterator[OnProgress | None]:
+    if not shown:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns: list[Any] = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[node]}"),
+        TimeElapsedColumn(),
+    ]
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(title, total=1.0, node="")
+
+        def on_progress(progress: Progress) -> None:
+            steps = f" {progress.step}/{progress.steps}" if progress.steps > 1 else ""
+            bars.update(task, completed=progress.fraction, node=f"{progress.node_class or ''}{steps}")
+
+        yield on_progress

@@ -1,0 +1,30 @@
+"""`engine settings`."""
+
+from __future__ import annotations
+
+from engine.commands.output import print_json, print_line
+from engine.settings import load_settings, variables
+
+
+def show(*, as_json: bool) -> None:
+    """Print every variable with what it is now; secrets only as set or not."""
+    settings = load_settings()
+    rows = []
+    for field, names, default, description in variables():
+        value = getattr(settings, field)
+        is_secret = "secret" in field or "token" in field
+        shown = ("(set)" if value else "") if is_secret else _text(value)
+        rows.append({"names": names, "default": default, "value": shown, "description": description})
+    if as_json:
+        print_json({"settings": rows})
+        return
+    for row in rows:
+        print_line(f"{row['names'][0]}={row['value']}")
+        others = f" Also: {', '.join(row['names'][1:])}." if len(row["names"]) > 1 else ""
+        print_line(f"    {row['description']}.{others}")
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return ":".join(map(str, value)) if isinstance(value, tuple) else str(value)

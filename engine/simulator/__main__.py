@@ -1,0 +1,46 @@
+"""`python -m engine.simulator`: a simulator to connect to, until it is interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from engine.nodes import NodeCatalogue, load_catalogue
+from engine.simulator import Simulator, choices_from
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM; gives the exit status.
+
+    Args:
+        arguments: of the command line; the process's own by default.
+    """
+    parser = argparse.ArgumentParser(prog="python -m engine.simulator", description=__doc__)
+    parser.add_argument("--port", type=int, default=8188)
+    parser.add_argument("--folder", type=Path, help="holds input, output and temp (default: a temporary one)")
+    parser.add_argument("--templates", type=Path, help="graphs (*.json) whose model files it pretends to have")
+    parser.add_argument("--catalogue", type=Path, help="another node catalogue (.json or .json.gz)")
+    parser.add_argument("--step-seconds", type=float, default=0.0, help="how long a sampling step takes")
+    options = parser.parse_args(arguments)
+
+    catalogue = NodeCatalogue.load(options.catalogue) if options.catalogue else load_catalogue()
+    graphs = (
+        [json.loads(path.read_text()) for path in sorted(options.templates.glob("*.json"))] if options.templates else []
+    )
+    asked_to_stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked_to_stop.set())
+    choices = choices_from(graphs, catalogue)
+    with Simulator(catalogue, options.folder, options.port, choices, options.step_seconds) as comfy:
+        sys.stderr.write(f"simulated ComfyUI {catalogue.version} at {comfy.url}\n")
+        sys.stderr.flush()
+        asked_to_stop.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""The simulator: a server and its executor, each in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from engine.nodes import NodeCatalogue, load_catalogue
+from engine.simulator.classes import Classes
+from engine.simulator.executor import Executor
+from engine.simulator.folders import Folders
+from engine.simulator.jobs import Jobs
+from engine.simulator.routes import Routes, features, queue_status
+from engine.simulator.sockets import Hub
+
+
+class Simulator:
+    """A ComfyUI that has no models, on 127.0.0.1.
+
+    It answers as the ComfyUI of its node catalogue would: the same refusals, messages and files.
+    Nodes that need no model really run; a picture that would need one is drawn and says that it is simulated.
+
+    ```python
+    with Simulator(choices={"CheckpointLoaderSimple.ckpt_name": ["sd15.safetensors"]}) as comfy:
+        requests.post(f"{comfy.url}/prompt", json={"prompt": graph})
+    ```
+
+    Args:
+        catalogue: the node classes that it has; the bundled ones by default.
+        folder: holds `input`, `output` and `temp`; a temporary one by default, removed at the end.
+        port: a free one by default.
+        choices: `Class.input` to the files that it lists. Without, lists of files are empty, and so any
+            checkpoint is refused; `choices_from` makes the lists that some graphs need.
+        step_seconds: how long a sampling step takes.
+        previews: whether samplers send pictures of what they are at.
+
+    Attributes:
+        url: `http://127.0.0.1:PORT`, once it runs.
+        folders: its `input`, `output` and `temp`, once it runs.
+    """
+
+    def __init__(
+        self,
+        catalogue: NodeCatalogue | None = None,
+        folder: Path | None = None,
+        port: int = 0,
+        choices: Mapping[str, Sequence[str]] | None = None,
+        step_seconds: float = 0.0,
+        *,
+        previews: bool = True,
+    ) -> None:
+        self._catalogue = catalogue if catalogue is not None else load_catalogue()
+        self._folder = folder
+        self._port = port
+        self._choices = choices or {}
+        self._step_seconds = step_seconds
+        self._previews = previews
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it; when this returns, it answers.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        self._temporary = None if self._folder else tempfile.mkdtemp(prefix="comfyui-simulator-")
+        self.folders = Folders(self._folder or Path(self._temporary or ""))
+        self._loop = asyncio.new_event_loop()
+        self._hub = Hub(self._loop, features(self._catalogue.version))
+        self._jobs = Jobs(lambda remaining: self._hub.send("status", {"status": queue_status(remaining)}))
+        classes = Classes(self._catalogue, self.folders, self._choices)
+        self._executor = Executor(
+            classes, self.folders, self._hub, step_seconds=self._step_seconds, previews=self._previews
+        )
+        self._routes = Routes(classes, self.folders, self._jobs, self._hub, self._executor)
+        self._server_thread = threading.Thread(target=self._loop.run_forever, name="simulator-server", daemon=True)
+        self._server_thread.start()
+        try:
+            asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
+        except OSError:
+            self._end_loop()
+            raise
+        self._worker_thread = threading.Thread(target=self._work, name="simulator-executor", daemon=True)
+        self._worker_thread.start()
+
+    def stop(self) -> None:
+        """Stop it: what runs is interrupted, what waits is dropped, a temporary folder is removed."""
+        self._jobs.close()
+        self._executor.stop()
+        self._worker_thread.join()
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
+        self._end_loop()
+
+    async def _serve(self) -> None:
+        self._publisher = asyncio.ensure_future(self._hub.publish())
+        self._runner = web.AppRunner(self._routes.application(), access_log=None, shutdown_timeout=1)
+        await self._runner.setup()
+        try:
+            site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+            await site.start()
+        except OSError:
+            await self._close()
+            raise
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def _close(self) -> None:
+        self._publisher.cancel()
+        await asyncio.gather(self._publisher, return_exceptions=True)
+        await self._hub.close()
+        await self._runner.cleanup()
+
+    def _end_loop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._server_thread.join()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+        if self._temporary:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def _work(self) -> None:
+        while (job := self._jobs.take()) is not None:
+            self._jobs.finish(self._executor.run(job))
+            client = job.extra_data.get("client_id")
+            if client is not None:
+                self._hub.send("executing", {"node": None, "prompt_id": job.prompt_id}, client)

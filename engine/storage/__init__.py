@@ -1,0 +1,12 @@
+"""Where results go: a bucket, the reply itself, or a folder. `new_backend.md` says how to add one more."""
+
+from __future__ import annotations
+
+from engine.storage.base import Storage
+from engine.storage.directory import DirectoryStorage
+from engine.storage.inline import InlineStorage
+from engine.storage.s3 import S3Storage
+from engine.storage.s3_options import S3Options
+from engine.storage.selection import make_storage
+
+__all__ = ["DirectoryStorage", "InlineStorage", "S3Options", "S3Storage", "Storage", "make_storage"]

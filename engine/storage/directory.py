@@ -1,0 +1,114 @@
+"""Results in a folder: for the command line and the local server."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.errors import StorageError
+from engine.results import OutputFile, StoredOutput
+from engine.storage.names import clean_segment
+
+# ComfyUI's own prefixes say nothing: `ComfyUI` is the default of SaveImage, and PreviewImage adds five
+# random letters to it (ComfyUI 0.8, nodes.py).
+_SAYS_NOTHING = re.compile(r"^ComfyUI_(temp_[a-z]{5}_)?")
+
+# ComfyUI numbers what it saves as `prefix_00001_.png` (folder_paths.get_save_image_path).
+_COUNTER = re.compile(r"^(?P<before>.*_)(?P<count>\d{5})_$")
+
+
+class DirectoryStorage:
+    """Copies results into one flat folder, as `txt2img_00001_.png`, and never overwrites a file.
+
+    Args:
+        folder: where to; made when the first result is stored. Results say their path as this was given:
+            relative below a relative folder, absolute below an absolute one.
+    """
+
+    name = "directory"
+
+    def __init__(self, folder: Path | str) -> None:
+        self._folder = Path(folder)
+
+    def put(self, outputs: Sequence[OutputFile], *, workflow: str, job_id: str) -> list[StoredOutput]:  # noqa: ARG002 - a job's id means nothing to a person at a command line
+        """Copies the results; see `Storage.put`.
+
+        Raises:
+            StorageError: the folder can't be written to. None of the job's files is left in it then.
+        """
+        written: list[Path] = []
+        stored = []
+        try:
+            for output in outputs:
+                if output.path is None:
+                    stored.append(StoredOutput(output))
+                    continue
+                self._folder.mkdir(parents=True, exist_ok=True)
+                target = self._copy(output.path, file_name(output.filename, workflow))
+                written.append(target)
+                stored.append(StoredOutput(output, path=str(target)))
+        except OSError as error:
+            for path in written:
+                path.unlink(missing_ok=True)
+            raise StorageError(
+                f"the results could not be written to {self._folder}: {error.strerror or error}",
+                hint="choose a folder that can be written to and has room",
+                detail=str(error),
+            ) from error
+        return stored
+
+    def _copy(self, source: Path, name: str) -> Path:
+        # Copied beside its place and then renamed, so that nobody ever sees half a file.
+        part = self._folder / f".{secrets.token_hex(8)}.part"
+        try:
+            shutil.copyfile(source, part)
+            target = self._reserve(name)
+            try:
+                part.replace(target)
+            except OSError:
+                target.unlink(missing_ok=True)
+                raise
+        finally:
+            part.unlink(missing_ok=True)
+        return target
+
+    def _reserve(self, name: str) -> Path:
+        """Takes the first free name; making the file is what decides between two who want it."""
+        attempt = 0
+        while True:
+            target = self._folder / numbered(name, attempt)
+            try:
+                os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+            except FileExistsError:
+                attempt += 1
+            else:
+                return target
+
+
+def file_name(filename: str, workflow: str) -> str:
+    """A name that tells which workflow made the file.
+
+    Args:
+        filename: as ComfyUI named it (`ComfyUI_00001_.png`).
+        workflow: the workflow's name.
+
+    Returns:
+        The name, cleaned (`txt2img_00001_.png`).
+    """
+    kept = _SAYS_NOTHING.sub("", filename)
+    return clean_segment(kept if kept.startswith(workflow) else f"{workflow}_{kept}")
+
+
+def numbered(name: str, attempt: int) -> str:
+    """The name to try after so many were taken: ComfyUI's own counter goes up; without one, one is added."""
+    if not attempt:
+        return name
+    path = Path(name)
+    counter = _COUNTER.match(path.stem)
+    if counter:
+        return f"{counter['before']}{int(counter['count']) + attempt:05}_{path.suffix}"
+    return f"{path.stem}_{attempt + 1}{path.suffix}"

@@ -1,0 +1,65 @@
+"""Results in the reply itself, as base64."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+from engine.errors import ResultTooLarge, StorageError
+from engine.results import OutputFile, StoredOutput
+
+DEFAULT_LIMIT_BYTES = 9_500_000
+"""RunPod takes 10 MB as the result of a job sent to `/run` and 20 MB for `/runsync`
+(https://docs.runpod.io/serverless/endpoints/operation-reference); what is larger is lost while
+the job shows COMPLETED. The lower of the two, less half a megabyte for the rest of the reply."""
+
+
+class InlineStorage:
+    """Puts results into the reply, up to a limit.
+
+    Args:
+        limit_bytes: the most that the base64 of all outputs of a job, and their texts, may take together.
+    """
+
+    name = "inline"
+
+    def __init__(self, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
+        self._limit_bytes = limit_bytes
+
+    def put(self, outputs: Sequence[OutputFile], *, workflow: str, job_id: str) -> list[StoredOutput]:  # noqa: ARG002 - the reply needs no names
+        """Encodes the results; see `Storage.put`.
+
+        Raises:
+            ResultTooLarge: they are above the limit. Nothing was read then.
+            StorageError: a result file can't be read.
+        """
+        total = sum(_reply_size(output) for output in outputs)
+        if total > self._limit_bytes:
+            results = "the result takes" if len(outputs) == 1 else f"the {len(outputs)} results take"
+            size, limit = _megabytes(total), _megabytes(self._limit_bytes)
+            raise ResultTooLarge(
+                f"{results} {size} MB in the reply, and at most {limit} MB fit",
+                hint="configure a bucket, which has no such limit, or ask for fewer or smaller results",
+            )
+        return [self._stored(output) for output in outputs]
+
+    def _stored(self, output: OutputFile) -> StoredOutput:
+        if output.path is None:
+            return StoredOutput(output)
+        try:
+            content = output.path.read_bytes()
+        except OSError as error:
+            raise StorageError(
+                f"the result {output.filename} could not be read: {error.strerror}", detail=str(error)
+            ) from error
+        return StoredOutput(output, base64=base64.b64encode(content).decode("ascii"))
+
+
+def _reply_size(output: OutputFile) -> int:
+    """The bytes that an output takes in the reply: base64 makes four of every three."""
+    return output.size_bytes if output.path is None else (output.size_bytes + 2) // 3 * 4
+
+
+def _megabytes(size: int) -> str:
+    """A size as the platform counts it (a megabyte is 10^6 bytes), exact enough to tell it from the limit."""
+    return f"{size / 1e6:.6f}".rstrip("0").rstrip(".") if size < 10_000 else f"{size / 1e6:.2f}"

@@ -1,0 +1,6 @@
+"""RunPod's entry point."""
+
+from engine.worker import start
+
+if __name__ == "__main__":
+    start()

@@ -1,0 +1,55 @@
+"""Small media files, made on the spot."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+from PIL import Image
+
+
+def picture(
+    size: tuple[int, int] = (6, 4), form: str = "PNG", *, orientation: int | None = None, frames: int = 1
+) -> bytes:
+    """A picture's bytes, of one colour a frame."""
+    images = [Image.new("RGB", size, (40 * number % 256, 90, 120)) for number in range(frames)]
+    exif = Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    more = {"save_all": True, "append_images": images[1:]} if frames > 1 else {}
+    buffer = io.BytesIO()
+    images[0].save(buffer, form, **({"exif": exif} if orientation else {}), **more)
+    return buffer.getvalue()
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    """A few bytes of PNG that would decode to a very large picture."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = zlib.compress(bytes(1000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def iso_media(brand: bytes) -> bytes:
+    """The head of an MP4, a MOV and their like."""
+    return struct.pack(">I", 24) + b"ftyp" + brand + b"\0\0\2\0" + b"isommp42" + bytes(64)
+
+
+def matroska(kind: bytes) -> bytes:
+    """The head of a Matroska (`matroska`) or WebM (`webm`) file."""
+    header = b"\x42\x86\x81\x01\x42\x82" + bytes([0x80 + len(kind)]) + kind
+    return b"\x1a\x45\xdf\xa3" + bytes([0x80 + len(header)]) + header + bytes(64)
+
+
+def ogg(codec: bytes) -> bytes:
+    """The first page of an Ogg stream."""
+    return b"OggS\0\x02" + bytes(8) + b"\x01\x02\x03\x04" + bytes(8) + b"\x01\x13" + codec + bytes(64)
+
+
+def riff(kind: bytes) -> bytes:
+    """The head of a RIFF file."""
+    return b"RIFF" + struct.pack("<I", 36) + kind + bytes(64)

@@ -1,0 +1,104 @@
+"""What holds for the code as a whole: imports go one way, modules stay small, generated files are current."""
+
+import ast
+import json
+import subprocess
+import sys
+
+import pytest
+from support.workflows import ROOT
+
+from engine.errors import EngineError, error_classes
+from engine.map_file import json_schema
+from engine.settings import variables
+
+ENGINE = ROOT / "engine"
+
+# From the top down. A module may import what stands in a lower line, or in its own package.
+LAYERS = [
+    {"cli"},
+    {"commands"},
+    {"worker", "server"},
+    {"envelope"},
+    {"jobs", "backend"},
+    {"comfyui", "media", "storage", "quality", "models", "simulator", "authoring"},
+    {"catalog"},
+    {"workflow"},
+    {"compilation"},
+    {"bindings", "fitting", "expressions", "payload_schema", "template_checks"},
+    {"payload", "expression_filters", "graph"},
+    {"map_file"},
+    {"schema", "nodes", "settings"},
+    {"results", "documents", "cancellation"},
+    {"wording", "errors"},
+]
+
+
+def modules():
+    return sorted(path for path in ENGINE.rglob("*.py"))
+
+
+def part_of(module):
+    """`engine.storage.s3` -> `storage`."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def imports_of(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield node.module
+            if node.module == "engine":
+                yield from (f"engine.{alias.name}" for alias in node.names)
+
+
+def test_imports_go_one_way():
+    level = {part: depth for depth, layer in enumerate(LAYERS) for part in layer}
+    wrong = []
+    for path in modules():
+        part = path.relative_to(ENGINE).parts[0].removesuffix(".py")
+        if part == "__init__":
+            continue
+        assert part in level, f"say in LAYERS where {part} stands"
+        for module in imports_of(path):
+            other = part_of(module) if module.startswith("engine.") else ""
+            if other in level and other != part and level[other] <= level[part]:
+                wrong.append(f"{path.relative_to(ROOT)} imports {module}")
+    assert not wrong
+
+
+@pytest.mark.parametrize("heavy", ["runpod", "boto3", "fastapi", "PIL", "pydantic", "jinja2", "aiohttp", "requests"])
+def test_import_engine_is_light(heavy):
+    code = f"import engine, sys; sys.exit({heavy!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_schema_for_editors_is_current():
+    kept = json.loads((ROOT / "schemas" / "parameter-map.schema.json").read_text())
+    assert kept == json.loads(json.dumps(json_schema())), "make generated"
+
+
+def test_every_error_has_a_code_of_its_own_and_a_meaning():
+    classes = error_classes()
+    assert len({each.code for each in classes}) == len(classes)
+    assert all(each.meaning and (each is EngineError or each.meaning != EngineError.meaning) for each in classes)
+
+
+def test_the_errors_are_documented():
+    text = (ROOT / "docs" / "errors.md").read_text()
+    for each in error_classes():
+        assert f"| `{each.code}` | {'yes' if each.retryable else 'no'} | {each.meaning} |" in text, "make generated"
+
+
+def test_the_settings_are_documented():
+    text = (ROOT / "README.md").read_text()
+    for _, names, default, description in variables():
+        assert f"| `{names[0]}` | {f'`{default}`' if default else ''} | {description}" in text, "make generated"
+
+
+def test_modules_stay_small():
+    long = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in modules()}
+    assert not {path: lines for path, lines in long.items() if lines > 380}

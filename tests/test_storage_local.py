@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from support.outputs import output_file, text_output
+
+from engine.errors import ResultTooLarge, StorageError
+from engine.storage import DirectoryStorage, InlineStorage
+
+JOB = {"workflow": "txt2img", "job_id": "job-1"}
+
+
+def test_inline_gives_the_bytes(tmp_path):
+    [stored, text] = InlineStorage().put([output_file(tmp_path, content=b"picture"), text_output()], **JOB)
+    assert base64.b64decode(stored.base64) == b"picture"
+    assert stored.url is None
+    assert text.base64 is None
+
+
+@pytest.mark.parametrize(("size", "fits"), [(0, True), (1, True), (30, True), (31, False)])
+def test_the_limit_counts_base64(tmp_path, size, fits):
+    outputs = [output_file(tmp_path, content=bytes(size))]
+    storage = InlineStorage(limit_bytes=40)
+    if fits:
+        assert len(storage.put(outputs, **JOB)[0].base64) <= 40
+    else:
+        with pytest.raises(ResultTooLarge):
+            storage.put(outputs, **JOB)
+
+
+def test_the_limit_counts_all_outputs_together_and_says_the_remedy(tmp_path):
+    outputs = [output_file(tmp_path, f"{i}.png", bytes(300_000), index=i) for i in range(3)]
+    with pytest.raises(ResultTooLarge) as caught:
+        InlineStorage(limit_bytes=1_000_000).put(outputs, **JOB)
+    assert caught.value.message == "the 3 results take 1.20 MB in the reply, and at most 1.00 MB fit"
+    assert "configure a bucket" in caught.value.hint
+
+
+def test_a_result_that_can_not_be_read(tmp_path):
+    output = output_file(tmp_path)
+    output.path.unlink()
+    with pytest.raises(StorageError, match=r"ComfyUI_00001_\.png could not be read") as caught:
+        InlineStorage().put([output], **JOB)
+    assert str(tmp_path) not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("filename", "becomes"),
+    [
+        ("ComfyUI_00001_.png", "txt2img_00001_.png"),
+        ("ComfyUI_temp_abcde_00001_.png", "txt2img_00001_.png"),
+        ("txt2img_00007_.png", "txt2img_00007_.png"),
+        ("portrait_00001_.png", "txt2img_portrait_00001_.png"),
+        ("../../escape.png", "txt2img_.._.._escape.png"),
+        ("film.mp4", "txt2img_film.mp4"),
+    ],
+)
+def test_a_file_is_named_after_its_workflow(tmp_path, filename, becomes):
+    folder = tmp_path / "outputs"
+    [stored] = DirectoryStorage(folder).put([output_file(tmp_path, filename, b"x")], **JOB)
+    assert stored.path == str(folder / becomes)
+    assert Path(stored.path).read_bytes() == b"x"
+
+
+def test_no_file_is_ever_overwritten(tmp_path):
+    folder = tmp_path / "outputs"
+    storage = DirectoryStorage(folder)
+    for content in (b"0", b"1", b"2"):
+        storage.put([output_file(tmp_path, content=content), output_file(tmp_path, "film.mp4", content)], **JOB)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        "txt2img_00001_.png": b"0",
+        "txt2img_00002_.png": b"1",
+        "txt2img_00003_.png": b"2",
+        "txt2img_film.mp4": b"0",
+        "txt2img_film_2.mp4": b"1",
+        "txt2img_film_3.mp4": b"2",
+    }
+
+
+def test_no_file_is_overwritten_from_many_threads(tmp_path):
+    storage = DirectoryStorage(tmp_path / "outputs")
+
+    def job(number):
+        output = output_file(tmp_path / str(number), content=str(number).encode())
+        return storage.put([output], workflow="w", job_id=str(number))[0].path
+
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(pool.map(job, range(40)))
+    assert [Path(path).read_text() for path in paths] == [str(number) for number in range(40)]
+    assert len(list((tmp_path / "outputs").iterdir())) == 40
+
+
+def test_a_relative_folder_gives_relative_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    [stored] = DirectoryStorage("outputs").put([output_file(tmp_path / "made")], **JOB)
+    assert stored.path == "outputs/txt2img_00001_.png"
+
+
+def test_only_texts_make_no_folder(tmp_path):
+    [stored] = DirectoryStorage(tmp_path / "outputs").put([text_output("hello")], **JOB)
+    assert stored.as_dict()["text"] == "hello"
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path):
+    folder = tmp_path / "outputs"
+    good, gone = output_file(tmp_path, "a.png"), output_file(tmp_path, "b.png")
+    gone.path.unlink()
+    with pytest.raises(StorageError, match="could not be written to"):
+        DirectoryStorage(folder).put([good, gone], **JOB)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_that_is_a_file(tmp_path):
+    (tmp_path / "outputs").write_text("in the way")
+    with pytest.raises(StorageError, match="outputs") as caught:
+        DirectoryStorage(tmp_path / "outputs").put([output_file(tmp_path / "made")], **JOB)
+    assert caught.value.hint
+
+
+def test_importing_the_engine_imports_nothing_heavy():
+    script = "import sys, engine.storage, engine.media; print({'boto3', 'botocore', 'PIL'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", script], text=True) == "set()\n"
