@@ -51,8 +51,9 @@ bench: setup
 	$(BIN)/python benchmarks/startup.py
 
 # Every test that touches ComfyUI, against a real one: make verify COMFY_URL=… or COMFY_HOME=…, with
-# COMFY_PYTHON and COMFY_ARGS=--cpu where it needs them. Leaves the outcome in docs/verified.md.
+# COMFY_PYTHON and COMFY_ARGS=--cpu where it needs them. Leaves the outcome in docs/verified.md. (With the `=`:
+# pytest would take a bare path that exists for a place of tests, and not see the option.)
 verify: setup
 	@test -n "$(COMFY_URL)$(COMFY_HOME)" || { echo "say which: make verify COMFY_URL=… or COMFY_HOME=…"; exit 2; }
 	COMFY_URL="$(COMFY_URL)" COMFY_HOME="$(COMFY_HOME)" COMFY_PYTHON="$(COMFY_PYTHON)" COMFY_ARGS="$(COMFY_ARGS)" \
-		$(BIN)/python -m pytest --verified docs/verified.md
+		$(BIN)/python -m pytest --verified=docs/verified.md

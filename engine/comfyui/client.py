@@ -200,9 +200,9 @@ class ComfyClient:
             with self._send(
                 "GET", "/view", params=query, headers=headers, stream=True, accept=range(200, 405)
             ) as response:
-                if response.status_code in {400, 404}:
+                if response.status_code in {400, 403, 404}:
                     raise NoOutputs(
-                        f"ComfyUI names the file {filename} as a result, but does not have it",
+                        f"ComfyUI names the file {filename} as a result, but does not give it",
                         hint="if it was deleted there, ComfyUI may still take the run for cached: "
                         "change an input, such as the seed, or restart ComfyUI",
                     )
