@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Self
 
 from engine.catalog import Catalog
 from engine.errors import ComfyUnavailable
-from engine.graph import as_link
 from engine.nodes import load_catalogue
 from engine.settings import Settings
 
@@ -84,29 +83,12 @@ class Backend:
             )
             return self._stack.enter_context(process).url
         if self._simulate or settings.comfy_simulate:
-            from engine.simulator import Simulator
+            from engine.simulator import Simulator, choices_from
 
+            # It has the model files that the templates name and no others, so that a misspelt name is refused.
+            graphs = [entry.workflow.template for entry in self._catalog.entries() if entry.workflow]
             print(SIMULATED, file=sys.stderr)  # noqa: T201 - the contract: it says so on stderr
-            return self._stack.enter_context(Simulator(choices=template_files(self._catalog))).url
+            return self._stack.enter_context(Simulator(choices=choices_from(graphs, load_catalogue()))).url
         raise ComfyUnavailable(
             "no ComfyUI is set", hint="set COMFY_URL to one that runs, or COMFY_HOME to the folder of one to start"
         )
-
-
-def template_files(catalog: Catalog) -> dict[str, list[str]]:
-    """The model files that the catalog's templates name, by the list they are in (`Class.input`).
-
-    The simulator has these and no others, so that it refuses a misspelt name as a real ComfyUI would.
-    """
-    nodes = load_catalogue()
-    found: dict[str, list[str]] = {}
-    for entry in catalog.entries():
-        for node in entry.workflow.template.values() if entry.workflow else ():
-            for name, value in node.get("inputs", {}).items():
-                spec = nodes.input(node["class_type"], name)
-                if spec is None or not spec.from_files or as_link(value) or not isinstance(value, str):
-                    continue
-                names = found.setdefault(f"{node['class_type']}.{name}", [])
-                if value not in names:
-                    names.append(value)
-    return found

@@ -56,6 +56,7 @@ class Worker:
         except asyncio.CancelledError:
             cancel.cancel()
             await asyncio.wait([work])  # until ComfyUI has let go of it and its files are gone
+            work.exception()  # `Cancelled`, which asyncio would report as never looked at
             raise
         except Cancelled:
             raise asyncio.CancelledError from None
