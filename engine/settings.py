@@ -102,7 +102,11 @@ class Settings(BaseSettings):
         description="goes with the key id",
     )
     s3_session_token: str | None = Field(None, repr=False, validation_alias=_named("S3_SESSION_TOKEN"))
-    s3_region: str | None = Field(None, validation_alias=_named("S3_REGION", "BUCKET_REGION"))
+    s3_region: str | None = Field(
+        None,
+        validation_alias=_named("S3_REGION", "BUCKET_REGION"),
+        description="read from the endpoint where it can be",
+    )
     s3_prefix: str = Field("", validation_alias=_named("S3_PREFIX"), description="the first part of every key")
     s3_public_base_url: str | None = Field(
         None,
@@ -128,7 +132,9 @@ class Settings(BaseSettings):
     max_input_pixels: int = Field(
         64_000_000, gt=0, validation_alias=_named("MAX_INPUT_PIXELS"), description="the largest input picture"
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias=_named("LOG_LEVEL"))
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", validation_alias=_named("LOG_LEVEL"), description="of the worker's log"
+    )
 
     @field_validator("workflows_path", mode="before")
     @classmethod

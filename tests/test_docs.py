@@ -1,0 +1,89 @@
+"""The documentation is true: its commands run and print what it says, its examples work."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.workflows import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """A folder as a user has it, with the workflow that the README adds."""
+    folder = tmp_path_factory.mktemp("clone")
+    for part in ("templates", "schemas"):
+        shutil.copytree(ROOT / part, folder / part)
+    shutil.copy(folder / "templates" / "txt2img.json", folder / "templates" / "poster.json")
+    (folder / "schemas" / "poster.json").write_text(code_after("`schemas/poster.json`"))
+    return folder
+
+
+def code_after(words):
+    return re.search(r"```json\n(.*?)```", README[README.index(words) :], re.DOTALL)[1]
+
+
+def console_commands():
+    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL):
+        for part in block.removeprefix("$ ").split("\n$ "):
+            command, _, printed = part.partition("\n")
+            yield command, [line for line in printed.splitlines() if line]
+
+
+def test_every_command_of_the_readme_prints_what_it_says(copy):
+    environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "WORKFLOWS_PATH": str(copy)}
+    commands = list(console_commands())
+    assert len(commands) >= 6
+    for command, expected in commands:
+        done = subprocess.run(
+            command, shell=True, cwd=copy, env=environment, capture_output=True, text=True, check=False
+        )
+        printed = done.stdout + done.stderr
+        assert done.returncode == ("invalid_payload:" in expected), printed
+        for line in expected:
+            pattern = re.escape(line).replace("…", ".*")
+            assert re.search(f"^{pattern}$", printed, re.MULTILINE), f"{command}\n{line}\n--- printed:\n{printed}"
+
+
+@pytest.mark.parametrize("page", ["python-api.md", "simulator.md"])
+def test_the_python_of_the_docs_runs(page, copy):
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL):
+        if "def test_" in block:
+            test = copy / "test_of_the_docs.py"
+            test.write_text(block)
+            done = subprocess.run(
+                [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test)],
+                cwd=copy,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        else:
+            done = subprocess.run([sys.executable, "-c", block], cwd=copy, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_links_of_the_docs_lead_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+            if not target.startswith("http"):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_filter_and_test_of_expressions_is_documented():
+    from engine.expression_filters import FILTERS
+
+    text = (ROOT / "docs" / "parameter-maps.md").read_text()
+    assert not [name for name in FILTERS if not re.search(rf"\b{name}\b", text)]
+
+
+def test_every_key_of_a_map_is_documented():
+    from engine.map_file import json_schema
+
+    text = (ROOT / "docs" / "parameter-maps.md").read_text()
+    assert not [key for key in json_schema()["properties"] if f"{key}" not in text]
