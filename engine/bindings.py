@@ -67,7 +67,7 @@ def resolve(
     Raises:
         BindingInvalid: it leads nowhere, elsewhere, to too many places, or to one that does not fit the flags.
     """
-    matches = _compiled(path).find(graph)
+    matches = _found(path, graph)
     keys = [_keys(match) for match in matches]
     if create:
         return (_created(path, graph, keys, nodes),)
@@ -111,6 +111,15 @@ def _created(path: str, graph: Graph, keys: list[list[str]], nodes: NodeCatalogu
             f"it takes: {listed(spec.inputs)}"
         )
     return Place(node_id, name)
+
+
+def _found(path: str, graph: Graph) -> list[DatumInContext]:
+    compiled = _compiled(path)
+    try:
+        found: list[DatumInContext] = compiled.find(graph)
+    except Exception as error:  # filters and functions of jsonpath-ng (1.16) raise what Python raised in them
+        raise BindingInvalid(f"can't be followed in this template: {type(error).__name__}: {error}") from error
+    return found
 
 
 @lru_cache(maxsize=4096)

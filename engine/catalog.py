@@ -8,10 +8,11 @@ is read again. A workflow that is broken is reported as such and never stops the
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ from engine.wording import nearest
 if TYPE_CHECKING:
     from engine.nodes import NodeCatalogue
     from engine.workflow import Workflow
+
+log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 EDITOR_SCHEMA = "parameter-map.schema"  # stands among the maps, for editors, and is none
@@ -148,9 +151,11 @@ class Catalog(Mapping[str, "Workflow"]):
                 found[stem] = Source(stem, folder, shadowed)
         return dict(sorted(found.items()))
 
-    def entries(self) -> Iterator[Entry]:
-        """Every workflow, loaded: what works and what is broken, with the reason."""
+    def entries(self, names: Container[str] | None = None) -> Iterator[Entry]:
+        """The workflows, or those of the names, loaded: what works and what is broken, with the reason."""
         for source in self.sources().values():
+            if names is not None and source.name not in names:
+                continue
             found = self._load(source)
             if isinstance(found, WorkflowError):
                 yield Entry(source, error=found)
@@ -177,6 +182,9 @@ class Catalog(Mapping[str, "Workflow"]):
             found: Workflow | WorkflowError = self._read(source)
         except WorkflowError as error:
             found = error
+        except Exception as error:  # whatever one workflow's files provoke, the others go on
+            log.exception("workflow %s can't be read", source.name)
+            found = InvalidMap(f"can't be read: {type(error).__name__}; the log has the cause")
         with self._lock:
             self._loaded[source.name] = (state, found)
         return found

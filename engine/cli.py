@@ -7,6 +7,8 @@ workflows (`benchmarks/startup.py`).
 from __future__ import annotations
 
 import argparse
+import io
+import signal
 import sys
 from pathlib import Path
 
@@ -116,14 +118,22 @@ def main() -> None:
         parser.print_help(sys.stderr)
         sys.exit(2)
     options = parser.parse_args()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # no terminal is too plain for a title
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that ComfyUI and our files are let go of
     try:
         options.function(options)
     except EngineError as error:
         from engine.commands.output import print_failure
 
         print_failure(error, as_json=getattr(options, "json", False))
-        sys.exit(1)
+        sys.exit(2 if type(error).__name__ == "UsageError" else 1)
     except KeyboardInterrupt:
+        from engine.commands.output import print_failure
+        from engine.errors import Cancelled
+
+        print_failure(Cancelled("stopped from the keyboard"), as_json=getattr(options, "json", False))
         sys.exit(130)
     except BrokenPipeError:
         # Whoever read our output stopped: that is no failure of ours, and Python must not complain at exit.

@@ -5,7 +5,7 @@ All problems are found before any is raised, so that an author sees them togethe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,8 @@ from engine.schema import (
     StringParameter,
 )
 from engine.template_checks import template_warnings
-from engine.wording import listed, shown
+from engine.value_checks import parameter_problems, payload_problems
+from engine.wording import did_you_mean, listed, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,6 @@ class Writer:
         spec: of the input there; None where the node catalogue does not know it.
         parameter: the name of the parameter whose value goes there; empty for an expression.
         expression: what is computed for it otherwise.
-        is_media: the parameter is a file, so its uploaded name is written.
         replaces_link: the place held a link.
         choices: what the input takes, where that may be enforced offline.
     """
@@ -49,7 +49,6 @@ class Writer:
     spec: InputSpec | None
     parameter: str = ""
     expression: Expression | None = None
-    is_media: bool = False
     replaces_link: bool = False
     choices: tuple[Any, ...] | None = None
 
@@ -136,6 +135,7 @@ class _Compiler:
         for name in self.map.parameters:
             self._nested_choices(self.map.parameters[name], (name,))
             self._default(name)
+            self._range(name)
             if name not in self.used:
                 self._problem(f"parameters.{name}", "it is used nowhere; bind it, use it in an expression, or drop it")
         self._validator()
@@ -186,7 +186,6 @@ class _Compiler:
                 place,
                 spec,
                 parameter=name,
-                is_media=isinstance(parameter, MediaParameter),
                 replaces_link=replaces_link,
             )
         )
@@ -222,7 +221,7 @@ class _Compiler:
                 nodes=self.nodes,
             )
         except BindingInvalid as error:
-            message = str(error) if path in where else f"{path} {error}"
+            message = str(error) if path in where or path in str(error) else f"{path} {error}"
             self._problem(where, message, path=True)
             return ()
 
@@ -290,14 +289,40 @@ class _Compiler:
             where = f"parameters.{'.'.join(path)}.choices"
             class_type, _, name = parameter.choices.partition(".")
             spec = self.nodes.input(class_type, name)
-            if class_type in self.nodes and (spec is None or spec.choices is None):
+            if not name:
+                self._problem(where, f'{shown(parameter.choices)} is not of the form "Class.input"')
+            elif class_type in self.nodes and (spec is None or spec.choices is None):
                 self._problem(where, f"{shown(parameter.choices)} is no list of choices in the node catalogue")
+            elif class_type not in self.nodes:
+                guess = did_you_mean(class_type, self.nodes)
+                self.result.warnings.append(
+                    f"{where}: the node catalogue does not know {class_type}{guess}; nothing is enforced without it"
+                )
             self._choice_list(path, parameter.choices)
+        elif isinstance(parameter, StringParameter) and parameter.enum and len(path) == 1:
+            self._enum_within_choices(path[0], parameter.enum)
         elif isinstance(parameter, ArrayParameter):
             self._nested_choices(parameter.items, (*path, "*"))
         elif isinstance(parameter, ObjectParameter):
             for name, nested in parameter.properties.items():
                 self._nested_choices(nested, (*path, name))
+
+    def _enum_within_choices(self, name: str, enum: Sequence[str]) -> None:
+        for choice_list in self.result.choice_lists:
+            choices = self.result.choices.get(choice_list.reference) if choice_list.path == (name,) else None
+            for value in enum if choices is not None else ():
+                if value not in (choices or ()):
+                    message = (
+                        f"{shown(value)} is no choice of {choice_list.reference}{did_you_mean(value, choices or ())}"
+                    )
+                    self._problem(f"parameters.{name}.enum", message)
+
+    def _range(self, name: str) -> None:
+        parameter = self.result.parameters[name]
+        low, high = getattr(parameter, "minimum", None), getattr(parameter, "maximum", None)
+        if low is not None and high is not None and low > high:
+            message = f"with what its input takes, its range is empty: at least {low}, at most {high}"
+            self._problem(f"parameters.{name}", message)
 
     def _default(self, name: str) -> None:
         parameter = self.map.parameters[name]
@@ -326,25 +351,25 @@ class _Compiler:
         self.result.validator = PayloadValidator(self.result.parameters, self.result.defaults, self.result.choice_lists)
         if self.problems:
             return
-        optional = {name: value for name, value in self.result.defaults.items() if value is not None}
         lenient = {name: each.model_copy(update={"required": False}) for name, each in self.result.parameters.items()}
         checker = PayloadValidator(lenient, self.result.defaults, self.result.choice_lists)
-        for name, value in optional.items():
+        for name, value in list(self.result.defaults.items()):
+            if value is None:
+                continue
             given = self.map.parameters[name].has_default
             origin = "its default" if given else f"the template's own value {shown(value)}"
-            for problem in _payload_problems(checker, {name: value}, self.result.choices):
+            try:
+                made = checker.validate({name: value}, self.result.choices)[name]
+                if not isinstance(self.map.parameters[name], SeedParameter):
+                    # What validation makes of it is the default: nested defaults filled in, 20.0 a whole number.
+                    self.result.defaults[name] = made
+            except InvalidPayload as error:
                 where = f"parameters.{name}" + (".default" if given else "")
-                self._problem(where, f"{origin} does not validate: {problem.message}")
+                for problem in error.problems:
+                    self._problem(where, f"{origin} does not validate: {problem.message}")
+        self.result.validator = PayloadValidator(self.result.parameters, self.result.defaults, self.result.choice_lists)
+        for where, message in parameter_problems(self.map.parameters, checker, self.result.choices):
+            self._problem(where, message)
         for index, example in enumerate(self.map.examples):
-            for problem in _payload_problems(self.result.validator, example.payload, self.result.choices):
+            for problem in payload_problems(self.result.validator, example.payload, self.result.choices):
                 self._problem(f"examples[{index}].payload", f"does not validate: {problem}")
-
-
-def _payload_problems(
-    validator: PayloadValidator, payload: dict[str, Any], choices: Mapping[str, Sequence[Any]]
-) -> tuple[Problem, ...]:
-    try:
-        validator.validate(payload, choices)
-    except InvalidPayload as error:
-        return error.problems
-    return ()

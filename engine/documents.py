@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,22 @@ def read_json(path: Path, *, label: str) -> Any:
 def parse_json(text: str, *, label: str) -> Any:
     """The document in a text; see `read_json`."""
     try:
-        return json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant)
+        document = json.loads(
+            text, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant, parse_float=_finite
+        )
+        json.dumps(document, ensure_ascii=False).encode()
+        return document
+    except UnicodeEncodeError as error:
+        raise _invalid(label, "holds half of a character (a lone surrogate, \\ud800 to \\udfff)") from error
     except json.JSONDecodeError as error:
         raise _invalid(label, f"not JSON: {error.msg}, line {error.lineno}, column {error.colno}") from error
     except _Refused as error:
         raise _invalid(label, str(error)) from error
     except RecursionError as error:
         raise _invalid(label, "nested too deeply") from error
+    except ValueError as error:
+        # Python reads no whole number of more than 4300 digits.
+        raise _invalid(label, "holds a number that is too long") from error
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -53,6 +63,13 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
                 raise _Refused(f'the key "{key}" stands twice in one object; keep one')
             seen.add(key)
     return document
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise _Refused(f"the number {text[:20]} is too large")
+    return number
 
 
 def _refuse_constant(name: str) -> Any:

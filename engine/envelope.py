@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.cancellation import CancellationToken
-from engine.errors import Cancelled, EngineError, InvalidRequest, Problem
+from engine.errors import Cancelled, ComfyUnavailable, EngineError, InvalidRequest, Problem
 from engine.jobs import Job, OnProgress, Runner, reported
 from engine.map_file import join_path
 from engine.wording import did_you_mean, kind_of, listed, shown
@@ -158,7 +158,12 @@ def _run(
 
 
 def _describe(request: Request, runner: Runner, *_: Any) -> dict[str, Any]:
-    return runner.catalog[request.workflow or ""].describe()
+    workflow = runner.catalog[request.workflow or ""]
+    try:
+        live = runner.live_nodes()
+    except ComfyUnavailable:
+        live = None  # then the lists of files stay open
+    return workflow.describe(live)
 
 
 def _render(request: Request, runner: Runner, job_id: str, *_: Any) -> dict[str, Any]:

@@ -37,6 +37,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+MOST_PROBLEMS = 100
+"""More than anyone reads at once; a reply over the platform's limit (10 MB) would be lost."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -80,7 +83,9 @@ class EngineError(Exception):
         problems: Iterable[Problem] = (),
         detail: str | None = None,
     ) -> None:
-        self.problems = tuple(problems)
+        found = tuple(problems)
+        more = len(found) - MOST_PROBLEMS
+        self.problems = (*found[:MOST_PROBLEMS], Problem("", f"and {more} more problems")) if more > 0 else found
         self.message = message or "; ".join(map(str, self.problems)) or self.meaning
         self.hint = hint
         self.detail = detail

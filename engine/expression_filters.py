@@ -22,6 +22,8 @@ def in_text(value: Any) -> str:
         return ""
     if isinstance(value, list | tuple | dict):
         raise ExpressionFailed(f"{kind_of(value)} can't stand in a text; take a key of it, or join it")
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))  # 7 and 7.0 are one number to a caller
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

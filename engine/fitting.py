@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from engine.graph import Graph, as_link, label_of
@@ -37,10 +38,13 @@ def narrowed(parameter: Parameter, spec: InputSpec) -> Parameter:
         return parameter
     update: dict[str, Any] = {}
     if isinstance(parameter, IntegerParameter | NumberParameter):
-        if spec.minimum is not None and (parameter.minimum is None or parameter.minimum < spec.minimum):
-            update["minimum"] = spec.minimum
-        if spec.maximum is not None and (parameter.maximum is None or parameter.maximum > spec.maximum):
-            update["maximum"] = spec.maximum
+        low, high = spec.minimum, spec.maximum
+        if isinstance(parameter, IntegerParameter):
+            low, high = None if low is None else math.ceil(low), None if high is None else math.floor(high)
+        if low is not None and (parameter.minimum is None or parameter.minimum < low):
+            update["minimum"] = low
+        if high is not None and (parameter.maximum is None or parameter.maximum > high):
+            update["maximum"] = high
     elif isinstance(parameter, SeedParameter) and spec.maximum is not None and parameter.maximum > spec.maximum:
         update["maximum"] = int(spec.maximum)
     return parameter.model_copy(update=update) if update else parameter

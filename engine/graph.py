@@ -92,12 +92,6 @@ def needed_by(graph: Mapping[str, Mapping[str, Any]], node_ids: Iterable[str]) -
     return needed
 
 
-def prune(graph: Graph, outputs: Iterable[str]) -> Graph:
-    """The graph without the nodes that none of the outputs needs, in the same order."""
-    needed = needed_by(graph, outputs)
-    return {node_id: node for node_id, node in graph.items() if node_id in needed}
-
-
 def find_cycle(graph: Mapping[str, Mapping[str, Any]]) -> list[str] | None:
     """The ids of nodes whose links form a circle, the first one repeated at the end; None where there is none."""
     done: set[str] = set()

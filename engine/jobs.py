@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -82,7 +82,7 @@ class Timings:
     seconds: dict[str, float] = field(default_factory=dict)
     _start: float = field(default_factory=time.monotonic)
 
-    @contextmanager
+    @contextlib.contextmanager
     def measure(self, name: str) -> Iterator[None]:
         """Measure what runs inside."""
         start = time.monotonic()
@@ -136,7 +136,9 @@ class Runner:
             execution = self._execute(job, workflow, graph, cancel, on_progress)
             timings.seconds |= {"queue": execution.queue_seconds, "execute": execution.execute_seconds}
             with timings.measure("store"):
+                cancel.raise_if_cancelled()
                 outputs = self._collect(workflow, execution, folder)
+                cancel.raise_if_cancelled()
                 stored = self._storage.put(outputs, workflow=workflow.name, job_id=job.id)
         return JobResult(
             workflow=workflow.name,
@@ -154,14 +156,22 @@ class Runner:
         """
         if self._live is None:
             workflow.validate(payload, _NO_LISTS)
+        known = self._live
         try:
-            return workflow.validate(payload, self.live_nodes())
-        except InvalidPayload:
-            # A file that came since the lists were read is a choice as well.
-            return workflow.validate(payload, self.live_nodes(refresh=True))
+            live = self.live_nodes()
         except ComfyUnavailable:
             workflow.validate(payload)
             raise
+        try:
+            return workflow.validate(payload, live)
+        except InvalidPayload:
+            # A file that came since the lists were read is a choice as well; nothing else is worth another look.
+            workflow.validate(payload, _NO_LISTS)
+            if known is None:
+                raise
+            with contextlib.suppress(ComfyUnavailable):
+                live = self.live_nodes(refresh=True)
+            return workflow.validate(payload, live)
 
     def live_nodes(self, *, refresh: bool = False) -> NodeCatalogue:
         """The node catalogue of the running ComfyUI, read once, or again."""

@@ -229,7 +229,7 @@ class NodeCatalogue(Mapping[str, NodeSpec]):
                 version=document["comfyui_version"],
                 from_files=document["from_files"] if "from_files" in document else _marked(document["nodes"]),
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InvalidMap(
                 f"the node catalogue {path.name} can't be read: {error}",
                 hint="make it again: engine nodes refresh --from URL",

@@ -1,40 +1,26 @@
 """From the parameters of a map to a validator of payloads and to their JSON Schema. Pure.
 
-Built on pydantic-core, which checks a payload in microseconds, with the places bent where its lax or strict reading
-differs from JSON Schema's: `20.0` is an integer, `true` is no number, `multipleOf` is exact in decimal, patterns are
-Python's and are searched for.
+Built on pydantic-core, which checks a payload in microseconds; `value_schemas.py` says how each type is checked.
 """
 
 from __future__ import annotations
 
 import copy
-import math
-import re
+import itertools
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
-from pydantic_core import PydanticCustomError, SchemaValidator, ValidationError, core_schema
+from pydantic_core import SchemaValidator, ValidationError
 
-from engine.errors import InvalidPayload, Problem
+from engine.errors import MOST_PROBLEMS, InvalidPayload, Problem
 from engine.map_file import join_path
-from engine.schema import (
-    ArrayParameter,
-    BooleanParameter,
-    IntegerParameter,
-    MediaParameter,
-    NumberParameter,
-    ObjectParameter,
-    Parameter,
-    SeedParameter,
-    StringParameter,
-)
+from engine.schema import ArrayParameter, MediaParameter, ObjectParameter, Parameter, SeedParameter
+from engine.value_schemas import RANDOM_SEED, fields_schema
 from engine.wording import did_you_mean, kind_of, listed, shown
 
 DRAWN_SEED_BITS = 53  # JavaScript callers read whole numbers exactly up to 2^53
-RANDOM_SEED = -1
 
 Choices = Mapping[str, Sequence[Any]]
 
@@ -78,7 +64,7 @@ class PayloadValidator:
         self._mutable = tuple(name for name, value in self._blank.items() if isinstance(value, list | dict))
         for name in self._seeds:
             self._blank[name] = defaults.get(name, RANDOM_SEED)
-        self._validator = SchemaValidator(_fields_schema(parameters, with_defaults=False))
+        self._validator = SchemaValidator(fields_schema(parameters, with_defaults=False))
 
     def validate(self, payload: Any, choices: Choices) -> dict[str, Any]:
         """The values of a payload.
@@ -96,12 +82,15 @@ class PayloadValidator:
         try:
             given = self._validator.validate_python(payload)
         except ValidationError as error:
-            problems = list(self._problems(error, payload))
+            problems = list(itertools.islice(self._problems(error, payload), MOST_PROBLEMS + 1))
             if isinstance(payload, dict):
                 refused = {problem.where for problem in problems}
-                problems += [each for each in self._choice_problems(payload, choices) if each.where not in refused]
+                more = (each for each in self._choice_problems(payload, choices) if each.where not in refused)
+                problems += itertools.islice(more, MOST_PROBLEMS + 1)
             raise InvalidPayload(problems=problems) from None
-        if self._choice_lists and (problems := list(self._choice_problems(given, choices))):
+        if self._choice_lists and (
+            problems := list(itertools.islice(self._choice_problems(given, choices), MOST_PROBLEMS + 1))
+        ):
             raise InvalidPayload(problems=problems)
         values = {**self._blank, **given}
         for name in self._mutable:
@@ -118,7 +107,7 @@ class PayloadValidator:
                 continue
             for where, value in _values_at(payload, choice_list.path):
                 if value not in allowed and isinstance(value, str):
-                    guess = did_you_mean(value, [each for each in allowed if isinstance(each, str)])
+                    guess = did_you_mean(_cut(value), [each for each in allowed if isinstance(each, str)])
                     there = f"the choices are: {listed(allowed)}" if allowed else "there is none on this ComfyUI"
                     yield Problem(join_path(where), f"{shown(value)} is not a choice{guess}; {there}")
 
@@ -128,7 +117,8 @@ class PayloadValidator:
             return
         for item in error.errors(include_url=False):
             location = item["loc"]
-            yield Problem(join_path(location), self._message(item, self._at(location)))
+            where = join_path(step if isinstance(step, int) else _cut(step) for step in location)
+            yield Problem(where, self._message(item, self._at(location)))
 
     def _at(self, location: Sequence[int | str]) -> Any:
         """The parameter at a place of a payload, or the names that may stand there where it is unknown."""
@@ -148,7 +138,7 @@ class PayloadValidator:
         if kind == "extra_forbidden":
             known = parameter if isinstance(parameter, list) else []
             name = str(item["loc"][-1])
-            return f"unknown parameter{did_you_mean(name, known)}; the parameters are: {listed(known)}"
+            return f"unknown parameter{did_you_mean(_cut(name), known)}; the parameters are: {listed(known)}"
         if kind == "missing":
             return "is required"
         if kind in _BOUND_MESSAGES:
@@ -179,6 +169,12 @@ _BOUND_MESSAGES = {
     "less_than": ("lt", "must be below {}"),
     "multiple_of": ("multiple_of", "must be a multiple of {}"),
 }
+
+
+def _cut(name: str) -> str:
+    """A name that a caller made up, short enough for a message and for looking for the nearest."""
+    text = name.encode("utf-8", "replace").decode()
+    return text if len(text) <= 64 else f"{text[:64]}…"
 
 
 def _number_text(number: Any) -> str:
@@ -215,156 +211,3 @@ def _values_at(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[int | 
     elif isinstance(value, dict) and path[0] in value:
         for where, found in _values_at(value[path[0]], path[1:]):
             yield (path[0], *where), found
-
-
-# --- pydantic-core schemas ------------------------------------------------------------------------------------
-
-
-def _fields_schema(parameters: Mapping[str, Parameter], *, with_defaults: bool) -> core_schema.CoreSchema:
-    fields = {}
-    for name, parameter in parameters.items():
-        schema = _schema(parameter)
-        if with_defaults and not parameter.required:
-            schema = core_schema.with_default_schema(schema, default=parameter.default)
-        fields[name] = core_schema.typed_dict_field(schema, required=parameter.required)
-    return core_schema.typed_dict_schema(fields, extra_behavior="forbid", total=False, strict=True)
-
-
-def _schema(parameter: Parameter) -> core_schema.CoreSchema:
-    schema = _BUILDERS[parameter.type](parameter)
-    return core_schema.nullable_schema(schema) if is_nullable(parameter) else schema
-
-
-def is_nullable(parameter: Parameter) -> bool:
-    """Whether null may be sent for it."""
-    return parameter.nullable
-
-
-def _string(parameter: StringParameter) -> core_schema.CoreSchema:
-    schema: core_schema.CoreSchema = core_schema.str_schema(
-        strict=True, min_length=parameter.min_length, max_length=parameter.max_length
-    )
-    if parameter.pattern is not None:
-        pattern = re.compile(parameter.pattern)
-
-        def matches(value: str) -> str:
-            if not pattern.search(value):
-                raise PydanticCustomError("engine_pattern", "must match {pattern}", {"pattern": pattern.pattern})
-            return value
-
-        schema = core_schema.no_info_after_validator_function(matches, schema)
-    return _with_enum(schema, parameter.enum)
-
-
-def _integer(parameter: IntegerParameter) -> core_schema.CoreSchema:
-    whole = {
-        key: None if bound is None else int(bound)
-        for key, bound in (
-            ("ge", parameter.minimum),
-            ("le", parameter.maximum),
-            ("gt", parameter.exclusive_minimum),
-            ("lt", parameter.exclusive_maximum),
-            ("multiple_of", parameter.multiple_of),
-        )
-    }
-    schema = core_schema.no_info_before_validator_function(
-        _whole,
-        core_schema.int_schema(strict=True, **whole),  # type: ignore[arg-type]
-    )
-    return _with_enum(schema, parameter.enum)
-
-
-def _whole(value: Any) -> Any:
-    """JSON Schema's integer: 20.0 is one."""
-    return int(value) if type(value) is float and value.is_integer() else value
-
-
-def _number(parameter: NumberParameter) -> core_schema.CoreSchema:
-    schema: core_schema.CoreSchema = core_schema.no_info_before_validator_function(
-        _finite,
-        core_schema.float_schema(
-            strict=True,
-            allow_inf_nan=False,
-            ge=parameter.minimum,
-            le=parameter.maximum,
-            gt=parameter.exclusive_minimum,
-            lt=parameter.exclusive_maximum,
-        ),
-    )
-    if parameter.multiple_of is not None:
-        schema = core_schema.no_info_after_validator_function(_multiple_of(parameter.multiple_of), schema)
-    return _with_enum(schema, parameter.enum)
-
-
-def _finite(value: Any) -> Any:
-    """A whole number too large for a float is no number we can use."""
-    if type(value) is int and not -(2**1023) < value < 2**1023:
-        return math.inf
-    return value
-
-
-def _multiple_of(divisor: float) -> Callable[[float], float]:
-    exact = Decimal(str(divisor))
-
-    def check(value: float) -> float:
-        # By the decimal digits that people wrote: 0.07 is a multiple of 0.01, which in binary it is not. A quotient
-        # of more digits than decimal's context is no multiple that anyone meant.
-        quotient = Decimal(repr(value)) / exact
-        if quotient != quotient.to_integral_value():
-            raise PydanticCustomError("engine_multiple_of", "must be a multiple of {bound}", {"bound": str(divisor)})
-        return value
-
-    return check
-
-
-def _with_enum(schema: core_schema.CoreSchema, enum: Sequence[Any] | None) -> core_schema.CoreSchema:
-    if enum is None:
-        return schema
-    names, text = frozenset(enum), listed(enum)
-
-    def check(value: Any) -> Any:
-        if value not in names:
-            guess = did_you_mean(value, enum) if isinstance(value, str) else ""
-            raise PydanticCustomError(
-                "engine_enum",
-                "must be one of: {text}{guess}",
-                {"text": text, "guess": guess},
-            )
-        return value
-
-    return core_schema.no_info_after_validator_function(check, schema)
-
-
-def _seed(parameter: SeedParameter) -> core_schema.CoreSchema:
-    seed = core_schema.int_schema(strict=True, ge=RANDOM_SEED, le=parameter.maximum)
-    return core_schema.no_info_before_validator_function(_whole, seed)
-
-
-def _media(_: MediaParameter) -> core_schema.CoreSchema:
-    return core_schema.str_schema(strict=True, min_length=1)
-
-
-def _array(parameter: ArrayParameter) -> core_schema.CoreSchema:
-    return core_schema.list_schema(
-        _schema(parameter.items), strict=True, min_length=parameter.min_items, max_length=parameter.max_items
-    )
-
-
-def _object(parameter: ObjectParameter) -> core_schema.CoreSchema:
-    return _fields_schema(parameter.properties, with_defaults=True)
-
-
-def _boolean(_: BooleanParameter) -> core_schema.CoreSchema:
-    return core_schema.bool_schema(strict=True)
-
-
-_BUILDERS: dict[str, Callable[[Any], core_schema.CoreSchema]] = {
-    "string": _string,
-    "integer": _integer,
-    "number": _number,
-    "boolean": _boolean,
-    "seed": _seed,
-    **dict.fromkeys(("image", "mask", "video", "audio", "file"), _media),
-    "array": _array,
-    "object": _object,
-}

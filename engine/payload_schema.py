@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.payload import RANDOM_SEED, ChoiceList, Choices, is_nullable
+from engine.payload import ChoiceList, Choices
 from engine.schema import (
     ArrayParameter,
     MediaParameter,
@@ -18,6 +18,7 @@ from engine.schema import (
     SeedParameter,
     StringParameter,
 )
+from engine.value_schemas import RANDOM_SEED, is_nullable
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _CONSTRAINTS = {
@@ -56,7 +57,11 @@ def payload_schema(
         choices: those lists, as far as they hold.
         examples: payloads that work.
     """
-    lists = {each.path: (choices or {}).get(each.reference) for each in choice_lists}
+    lists: dict[tuple[str, ...], Sequence[Any] | None] = {}
+    for each in choice_lists:
+        allowed, before = (choices or {}).get(each.reference), lists.get(each.path)
+        # A parameter with two places takes what both take.
+        lists[each.path] = allowed if before is None else [one for one in before if allowed is None or one in allowed]
     schema: dict[str, Any] = {"$schema": DIALECT, "title": title}
     if description:
         schema["description"] = description

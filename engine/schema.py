@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 
 PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED_NAMES = frozenset(
-    {"item", "workflow", "job_id"}  # names that expressions give a meaning
+    {"item", "workflow", "job_id", "self"}  # names that expressions give a meaning
     | {"and", "or", "not", "in", "is", "if", "else", "true", "false", "none"}  # words of expressions
 )
 MEDIA_TYPES = ("image", "mask", "video", "audio", "file")

@@ -20,7 +20,7 @@ from typing import Any
 from engine.backend import Backend
 from engine.cancellation import CancellationToken
 from engine.catalog import Catalog
-from engine.envelope import answer
+from engine.envelope import answer, failure_reply
 from engine.errors import Cancelled, EngineError
 from engine.jobs import Runner
 from engine.results import Progress
@@ -58,8 +58,9 @@ class Worker:
             await asyncio.wait([work])  # until ComfyUI has let go of it and its files are gone
             work.exception()  # `Cancelled`, which asyncio would report as never looked at
             raise
-        except Cancelled:
-            raise asyncio.CancelledError from None
+        except Cancelled as error:
+            # Nobody cancelled the job here: somebody stopped it in ComfyUI, and its caller waits for an answer.
+            return failure_reply(error)
         finally:
             if reporter:
                 await reporter.close()

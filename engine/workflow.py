@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.compilation import Compiled, DeclaredOutput, Writer, compile_workflow
-from engine.errors import InvalidPayload, Problem, RenderFailed
+from engine.errors import InvalidMap, InvalidPayload, Problem, RenderFailed
 from engine.expression_filters import ExpressionFailed
 from engine.expressions import context_of
 from engine.fitting import fitted, fitted_link
-from engine.graph import Graph, Node, label_of, needed_by
+from engine.graph import Graph, Node, find_cycle, label_of, needed_by
 from engine.nodes import NodeCatalogue
 from engine.payload_schema import payload_schema
 from engine.schema import Example, MediaParameter, Parameter, ParameterMap, Requires
@@ -54,6 +54,7 @@ class Workflow:
         # Links can only change where an expression replaces one: elsewhere what is needed is known now.
         rewires = any(writer.replaces_link for writer in self._compiled.writers)
         self._kept = None if rewires else needed_by(template, self._output_ids)
+        self._try_examples(label)
 
     @property
     def title(self) -> str:
@@ -153,8 +154,10 @@ class Workflow:
                 continue
             if writer.expression is None:
                 value = values[writer.parameter]
+                if type(value) in _CONTAINERS:
+                    value = {"__value__": _copy_value(value)} if type(value) is list else _copy_value(value)
                 if value is not None:
-                    node["inputs"][writer.place.input_name] = value if type(value) is not list else {"__value__": value}
+                    node["inputs"][writer.place.input_name] = value
                 continue
             context = context or context_of({**values, "workflow": self.name, "job_id": job_id})
             try:
@@ -168,6 +171,8 @@ class Workflow:
         if problems:
             raise RenderFailed(problems=problems, hint="tell the workflow's author; other values may work")
         if self._kept is None:
+            if cycle := find_cycle(graph):
+                raise RenderFailed(f"the links go round in a circle: {' -> '.join(cycle)}")
             kept = needed_by(graph, self._output_ids)
             graph = {node_id: node for node_id, node in graph.items() if node_id in kept}
         return graph
@@ -206,6 +211,17 @@ class Workflow:
                 return tuple(name for name in names if name in self.parameters)
         return ()
 
+    def _try_examples(self, label: str) -> None:
+        problems: list[Problem] = []
+        for index, example in enumerate(self.examples):
+            try:
+                self.render(self.validate(example.payload))
+            except (InvalidPayload, RenderFailed) as error:
+                found = [str(problem) for problem in error.problems] or [error.message]
+                problems += [Problem(f"examples[{index}].payload", text, file=label) for text in found]
+        if problems:
+            raise InvalidMap(problems=problems)
+
     def _choices(self, live: NodeCatalogue | None) -> Mapping[str, Any]:
         if live is None:
             return self._compiled.choices
@@ -213,7 +229,8 @@ class Workflow:
         return {reference: choices for reference, choices in found.items() if choices is not None}
 
     def _check_rules(self, values: Mapping[str, Any]) -> None:
-        context = context_of({**values, "workflow": self.name, "job_id": ""})
+        named = self._with_file_names(values, {})
+        context = context_of({**named, "workflow": self.name, "job_id": ""})
         broken = []
         for expression, message in self._compiled.rules:
             try:

@@ -136,7 +136,7 @@ def check(names: Sequence[str], catalogue: Path | None, *, as_json: bool) -> Non
     for name in names:
         if name not in catalog:
             catalog[name]  # says so, with the nearest name
-    report = [_checked(entry) for entry in catalog.entries() if not names or entry.source.name in names]
+    report = [_checked(entry) for entry in catalog.entries(names or None)]
     failed = sum(bool(each["problems"]) for each in report)
     if as_json:
         print_json({"workflows": report})

@@ -11,7 +11,8 @@ from engine.errors import EngineError
 
 def print_json(document: Any) -> None:
     """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    encoding = (sys.stdout.encoding or "").lower()
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=encoding != "utf-8") + "\n")
 
 
 def print_line(text: str = "") -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.commands.output import print_note
 from engine.documents import parse_json, read_json
 from engine.errors import InvalidMap, InvalidRequest
 from engine.schema import MediaParameter, Parameter, StringParameter
@@ -28,13 +26,13 @@ def payload_from(workflow: Workflow, parameters: Sequence[str], file: Path | Non
 
     Raises:
         InvalidRequest: the file is no JSON object, or can't be read.
-        SystemExit: a parameter is not of the form; with status 2, as for any usage error.
+        UsageError: a parameter is not of the form.
     """
     payload = _document(file) if file else {}
     for text in parameters:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise _usage_error(f"-p {text}: not of the form key=value")
+            raise UsageError(f"-p {text}: not of the form key=value")
         if key.endswith(":"):
             payload[key[:-1]] = _json(key[:-1], value)
         else:
@@ -55,9 +53,9 @@ def _document(file: Path) -> dict[str, Any]:
 
 def _json(key: str, value: str) -> Any:
     try:
-        return json.loads(value)
-    except ValueError as error:
-        raise _usage_error(f"-p {key}:= takes JSON: {error}") from error
+        return parse_json(value, label=f"-p {key}:= takes JSON")
+    except InvalidMap as error:
+        raise UsageError(str(error)) from error
 
 
 def _typed(key: str, value: str, parameter: Parameter | None) -> Any:
@@ -69,8 +67,8 @@ def _typed(key: str, value: str, parameter: Parameter | None) -> Any:
     if parameter.type == "boolean":
         return _BOOLEANS.get(value.lower(), value)
     try:
-        return json.loads(value)
-    except ValueError:
+        return parse_json(value, label=key)
+    except InvalidMap:
         return value
 
 
@@ -81,9 +79,8 @@ def _text_of(key: str, value: str) -> str:
         return Path(value[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise _usage_error(f"-p {key}=@{value[1:]}: {reason}; @ reads a file") from error
+        raise UsageError(f"-p {key}=@{value[1:]}: {reason}; @ reads a file") from error
 
 
-def _usage_error(message: str) -> SystemExit:
-    print_note(f"engine: {message}")
-    return SystemExit(2)
+class UsageError(InvalidRequest):
+    """The command was called wrongly: exit status 2."""
