@@ -26,7 +26,7 @@ $(VENV)/.complete: requirements.lock pyproject.toml | $(UV)
 	@touch $@
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 lint: setup
 	$(BIN)/ruff check .

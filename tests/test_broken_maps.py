@@ -41,6 +41,8 @@ def changed(document, path, *value):
 def written(folder, case):
     parameter_map = case.get("map_text") or changed(good_map(), *case["map"]) if "map" in case else good_map()
     parameter_map = case.get("map_text", parameter_map)
+    if "also" in case:
+        parameter_map = changed(parameter_map, *case["also"])
     graph = changed(sampler_graph(), *case["template"]) if "template" in case else sampler_graph()
     graph = case.get("template_text", graph)
     missing = case.get("missing")

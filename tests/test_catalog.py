@@ -88,6 +88,16 @@ def test_a_file_that_can_not_be_read_breaks_its_workflow_alone(tmp_path):
     assert errors == {"bytes"}
 
 
+def test_whatever_a_file_holds_the_others_work(tmp_path):
+    write_workflow(tmp_path, "good", sampler_graph(), GOOD)
+    write_workflow(tmp_path, "digits", sampler_graph(), '{"parameters": {}, "timeout_seconds": ' + "9" * 5000 + "}")
+    write_workflow(tmp_path, "endless", '{"3": {"class_type": "X", "inputs": {"a": ["4", 1e400]}}}', GOOD)
+    write_workflow(tmp_path, "deep", "[" * 100_000, GOOD)
+    path = "$[?(@._meta.title =~ '(')].inputs.steps"
+    write_workflow(tmp_path, "path", sampler_graph(), {"parameters": {"a": {"type": "integer", "bind": path}}})
+    assert {entry.source.name for entry in Catalog([tmp_path]).entries() if not entry.error} == {"good"}
+
+
 def test_a_folder_that_does_not_exist_is_named():
     with pytest.raises(InvalidMap, match="workflow folder nowhere does not exist"):
         Catalog(["nowhere"])

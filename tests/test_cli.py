@@ -68,6 +68,23 @@ def test_json_prints_one_document_and_nothing_else(engine):
     assert 'did you mean "resize"?' in unknown["error"]
 
 
+def test_json_prints_a_usage_error_as_well(engine):
+    failure = json.loads(engine("run", "resize", "-p", "width", "--json", status=2).stdout)
+    assert "not of the form key=value" in failure["error"]
+
+
+def test_a_catalogue_that_is_none_is_named(engine, tmp_path):
+    (tmp_path / "nodes.json.gz").write_bytes(b"\x1f\x8b\x08")
+    (tmp_path / "nodes.json").write_text('{"nodes": [], "comfyui_version": "1"}')
+    for name in ("nodes.json.gz", "nodes.json", "nothing.json"):
+        assert "can't be read" in engine("check", "--catalogue", name, status=1).stderr
+
+
+def test_a_plain_terminal_gets_every_character_in_some_form(engine):
+    printed = engine("render", "txt2img", "-p", "prompt=h\u00e4user", PYTHONIOENCODING="ascii").stdout
+    assert json.loads(printed)["6"]["inputs"]["text"] == "h\u00e4user"
+
+
 def test_values_are_read_by_the_parameters_type(engine):
     rendered = json.loads(
         engine(
@@ -111,6 +128,8 @@ def test_texts_come_from_files_and_payloads_from_stdin(engine, tmp_path):
         (("run", "resize", "-p", "width:=[1"), 2, "takes JSON"),
         (("run", "txt2img", "-p", "prompt=@nothing.txt"), 2, "nothing.txt: No such file"),
         (("run", "txt2img", "--payload", "nothing.json"), 1, "nothing.json: can't be read: No such file"),
+        (("run", "resize", "-p", "width:=" + "9" * 5000), 2, "too long"),
+        (("run", "resize", "-p", "width:=" + "[" * 100_000), 2, "nested too deeply"),
         (("run", "resise"), 1, 'did you mean "resize"?'),
         (("run", "resize", "-p", "colr=1"), 1, 'did you mean "color"?'),
         (("run", "resize", "-p", "width=wide"), 1, 'width: must be a whole number (got "wide")'),

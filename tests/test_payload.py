@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.payloads import exact, json_values, parameters, values_for
-from support.workflows import ROOT, make_workflow
+from support.workflows import ROOT, make_workflow, sampler_graph
 
 from engine import Catalog
-from engine.errors import InvalidPayload
+from engine.errors import InvalidPayload, RenderFailed
 from engine.map_file import parse_map
 from engine.nodes import NodeCatalogue, load_catalogue
 from engine.payload import PayloadValidator
@@ -182,6 +182,77 @@ def test_rules_are_reported_like_any_problem():
     assert problems_of(resize, {"width": 0}) == {"height, width": "one of width and height must be above 0"}
 
 
+def test_a_rule_sees_a_files_name_and_never_echoes_its_content(tmp_path):
+    graph = sampler_graph() | {"10": {"class_type": "LoadImage", "inputs": {"image": "a.png"}}}
+    workflow = make_workflow(
+        tmp_path,
+        {
+            "parameters": {"image": {"type": "image", "bind": "$['10'].inputs.image"}},
+            "rules": [{"that": "image is none or image|int > 3", "message": "no"}],
+        },
+        graph,
+    )
+    with pytest.raises(RenderFailed) as caught:
+        workflow.validate({"image": "SECRETSECRET"})
+    assert "SECRET" not in str(caught.value)
+
+
+def test_a_refusal_stays_small():
+    workflow = Catalog([ROOT])["txt2img"]
+    payload = {f"unknown{index}": index for index in range(20_000)} | {"x" * 1_000_000: 1}
+    with pytest.raises(InvalidPayload) as caught:
+        workflow.validate(payload)
+    assert len(caught.value.problems) == 101
+    assert len(json.dumps(caught.value.failure())) < 100_000
+
+
+def test_defaults_are_what_validation_makes_of_them(tmp_path):
+    item = {"type": "object", "properties": {"s": {"type": "number", "default": 1}}}
+    workflow = make_workflow(
+        tmp_path,
+        {
+            "parameters": {
+                "loras": {"type": "array", "items": item, "default": [{}]},
+                "steps": {"type": "integer", "default": 20.0, "bind": "$['3'].inputs.steps"},
+            },
+            "computed": {"$['3'].inputs.cfg": "loras[0].s"},
+        },
+    )
+    values = workflow.validate({})
+    assert values["loras"] == [{"s": 1}]
+    assert json.dumps(values["steps"]) == "20"
+
+
+def test_a_parameter_with_two_choice_inputs_takes_what_both_take(tmp_path):
+    graph = sampler_graph()
+    graph["20"] = {"class_type": "LatentUpscale", "inputs": {"upscale_method": "area", "samples": ["3", 0]}}
+    graph["21"] = {"class_type": "ImageScale", "inputs": {"upscale_method": "area", "image": ["8", 0]}}
+    places = ["$['20'].inputs.upscale_method", "$['21'].inputs.upscale_method"]
+    workflow = make_workflow(
+        tmp_path,
+        {"parameters": {"method": {"type": "string", "bind": places}}, "outputs": {"image": {"node": "9"}}},
+        graph,
+    )
+    enum = workflow.payload_schema()["properties"]["method"]["enum"]
+    assert "lanczos" not in enum
+    for method in ("lanczos", "bislerp"):
+        assert "method" in problems_of(workflow, {"method": method})
+    for method in enum:
+        assert workflow.validate({"method": method})["method"] == method
+
+
+def test_a_whole_number_into_a_fractional_input_keeps_to_its_range(tmp_path):
+    graph = sampler_graph() | {"20": {"class_type": "ImageScaleBy", "inputs": {"scale_by": 1.0, "image": ["8", 0]}}}
+    scale = {"type": "integer", "default": 2, "bind": "$['20'].inputs.scale_by"}
+    workflow = make_workflow(tmp_path, {"parameters": {"scale": scale}, "outputs": {"image": {"node": "9"}}}, graph)
+    assert problems_of(workflow, {"scale": 0})["scale"] == "must be at least 1 (got 0)"
+    assert workflow.payload_schema()["properties"]["scale"]["minimum"] == 1
+
+
+def test_half_a_character_is_refused_everywhere(txt2img):
+    assert "Unicode" in problems_of(txt2img, {"prompt": "x", "negative_prompt": "\ud800"})["negative_prompt"]
+
+
 def test_media_is_never_echoed():
     image = "data:image/png;base64," + "QUJD" * 1000
     for workflow, payload in (
@@ -261,7 +332,8 @@ def test_no_payload_makes_anything_but_values_or_a_refusal_that_names_its_parame
     values, problems = outcome(workflow, payload)
     assert (values is None) == bool(problems)
     for problem in problems:
-        assert problem.where.startswith(tuple(payload) + tuple(workflow.parameters))
+        known = [key for key in (*payload, *workflow.parameters) if key]
+        assert problem.where.startswith(tuple(known)) or (problem.where == "" and "" in payload)
         assert problem.message
     if values is not None:
         assert list(values) == list(workflow.parameters)

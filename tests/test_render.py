@@ -31,8 +31,12 @@ def test_a_list_that_a_caller_sends_never_acts_as_a_link(tmp_path):
     graph = sampler_graph() | {"20": {"class_type": "OfSomePack", "inputs": {"points": [1, 2, 3], "from": ["9", 0]}}}
     points = {"type": "array", "items": {"type": "string"}, "bind": "$['20'].inputs.points", "required": True}
     workflow = make_workflow(tmp_path, {"parameters": {"points": points}, "outputs": {"all": {"node": "20"}}}, graph)
-    rendered = workflow.render(workflow.validate({"points": ["4", "0"]}))
+    values = workflow.validate({"points": ["4", "0"]})
+    rendered = workflow.render(values)
     assert rendered["20"]["inputs"]["points"] == {"__value__": ["4", "0"]}
+    rendered["20"]["inputs"]["points"]["__value__"].append("changed")
+    assert values["points"] == ["4", "0"]
+    assert workflow.render(values)["20"]["inputs"]["points"] == {"__value__": ["4", "0"]}
 
 
 def test_computed_values_are_written_with_their_type(tmp_path):
@@ -132,6 +136,12 @@ def test_a_link_that_leads_nowhere_is_refused(tmp_path, expression, message):
     with pytest.raises(RenderFailed) as caught:
         workflow.render(workflow.validate({}))
     assert message in str(caught.value)
+
+
+def test_a_circle_is_refused(tmp_path):
+    workflow = rewired(tmp_path, "['3', 0]")
+    with pytest.raises(RenderFailed, match="go round in a circle: 3 -> 3"):
+        workflow.render(workflow.validate({}))
 
 
 def test_null_is_not_written(tmp_path):

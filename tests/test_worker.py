@@ -169,6 +169,20 @@ def test_a_cancelled_job_stops_posts_nothing_and_the_next_one_runs(queue, checkp
     wait_until(lambda: not any(comfy.client.queue()))
 
 
+def test_a_job_that_somebody_stops_in_comfyui_is_answered(queue, checkpoint, comfy):
+    job = queue.submit(slow(checkpoint, 6))
+    queue.wait_progress(job)
+    (running,), _ = comfy.client.queue()
+    posted = None
+    while posted is None:  # an interrupt can miss, and is then repeated
+        comfy.client.interrupt(running)
+        try:
+            posted = queue.wait(job, 5)
+        except TimeoutError:
+            continue
+    assert posted["error"].startswith("cancelled: ")
+
+
 def test_progress_goes_up_and_nothing_comes_after_the_result(queue, checkpoint):
     job = queue.submit({**slow(checkpoint, 2), "timeout_seconds": 600})
     queue.wait_progress(job)

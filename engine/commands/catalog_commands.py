@@ -12,7 +12,7 @@ from engine.catalog import Catalog
 from engine.commands.output import print_json, print_line, print_note
 
 if TYPE_CHECKING:
-    from engine.catalog import Entry
+    from engine.catalog import Entry, Source
     from engine.workflow import Workflow
 
 CHECKED_WHEN_LISTED = 50  # compiling takes some ms each; above this `list` reads titles and `check` checks
@@ -35,7 +35,7 @@ def list_workflows(*, as_json: bool) -> None:
     if checked:
         lines = [_line(entry) for entry in catalog.entries()]
     else:
-        lines = [{"name": name, "status": "not checked", "title": each.title} for name, each in sources.items()]
+        lines = [_unchecked_line(each) for each in sources.values()]
     for line in lines:
         if shadowed := sources[line["name"]].shadowed:
             line["replaces"] = [str(folder) for folder in shadowed]
@@ -53,6 +53,14 @@ def list_workflows(*, as_json: bool) -> None:
         print_note("no workflow yet: put NAME.json into templates/ and into schemas/")
     if not checked:
         print_note(f"{len(lines)} workflows, not checked; engine check does that")
+
+
+def _unchecked_line(source: Source) -> dict[str, Any]:
+    missing = [path for path in (source.template, source.map) if not path.is_file()]
+    if missing:
+        problems = [f"there is no {path.parent.name}/{path.name}" for path in missing]
+        return {"name": source.name, "status": "broken", "problems": problems}
+    return {"name": source.name, "status": "not checked", "title": source.title}
 
 
 def _line(entry: Entry) -> dict[str, Any]:

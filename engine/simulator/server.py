@@ -101,7 +101,12 @@ class Simulator:
         self._worker_thread.start()
 
     def stop(self) -> None:
-        """Stop it: what runs is interrupted, what waits is dropped, a temporary folder is removed."""
+        """Stop it: what runs is interrupted, what waits is dropped, a temporary folder is removed.
+
+        Once it is stopped, stopping it again does nothing.
+        """
+        if self._loop.is_closed():
+            return
         self._jobs.close()
         self._executor.stop()
         self._worker_thread.join()
