@@ -307,4 +307,4 @@ def _without_prose(value: Any) -> Any:
     """`/object_info` without the texts for people: they are long, change often and decide nothing."""
     if isinstance(value, Mapping):
         return {key: _without_prose(item) for key, item in value.items() if key not in _PROSE}
-    return value
+    return [_without_prose(item) for item in value] if isinstance(value, list) else value
