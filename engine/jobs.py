@@ -124,12 +124,13 @@ class Runner:
         cancel = cancel or CancellationToken()
         timings = Timings()
         workflow = self.catalog[job.workflow]
-        values = self.validate(workflow, job.payload)
+        sent = self._offline(workflow, job.payload)
         cancel.raise_if_cancelled()
         with tempfile.TemporaryDirectory(prefix="job-") as scratch:
             folder = Path(scratch)
             with timings.measure("fetch"):
-                files = self._fetch(job, workflow, values, folder)
+                files = self._fetch(job, workflow, sent, folder)
+                values = self._live_values(workflow, job.payload)
                 names = self._upload(files, cancel)
             graph = workflow.render(values, names, job_id=job.id)
             cancel.raise_if_cancelled()
@@ -149,13 +150,16 @@ class Runner:
             warnings=execution.warnings,
         )
 
-    def validate(self, workflow: Workflow, payload: Any) -> dict[str, Any]:
-        """The values of a payload, by the lists of the running ComfyUI.
+    def _offline(self, workflow: Workflow, payload: Any) -> dict[str, Any]:
+        """The values of a payload, choices unseen: what is wrong with it is told before a ComfyUI is started."""
+        try:
+            return workflow.validate(payload, _NO_LISTS)
+        except InvalidPayload:
+            workflow.validate(payload, self._live)  # tells wrong choices as well
+            raise
 
-        A wrong payload is refused before a ComfyUI is started for it, and also when there is none.
-        """
-        if self._live is None:
-            workflow.validate(payload, _NO_LISTS)
+    def _live_values(self, workflow: Workflow, payload: Any) -> dict[str, Any]:
+        """The values of a payload, by the lists of the running ComfyUI."""
         known = self._live
         try:
             live = self.live_nodes()
@@ -165,8 +169,7 @@ class Runner:
         try:
             return workflow.validate(payload, live)
         except InvalidPayload:
-            # A file that came since the lists were read is a choice as well; nothing else is worth another look.
-            workflow.validate(payload, _NO_LISTS)
+            # A choice is wrong, all else was fine before; a file that came since the lists were read is one as well.
             if known is None:
                 raise
             with contextlib.suppress(ComfyUnavailable):

@@ -43,6 +43,17 @@ def test_nothing_is_left_behind_whatever_the_end(comfy, tmp_path, scratch):
     assert not list(scratch.glob("job-*"))
 
 
+def test_a_missing_file_is_told_before_a_comfyui_is_started(tmp_path):
+    def start():
+        raise AssertionError("a ComfyUI was started")
+
+    runner = Runner(Catalog([ROOT]), start, DirectoryStorage(tmp_path / "out"), Settings())
+    for payload in ({"image": "https://example.org/a.png"}, {"width": -1}, {"method": "lanczs", "width": -1}):
+        with pytest.raises((InputUnavailable, InvalidPayload)) as caught:
+            runner.run(job(**payload))
+    assert {problem.where for problem in caught.value.problems} == {"width", "method"}
+
+
 def test_a_cancelled_job_does_nothing(comfy, tmp_path):
     cancel = CancellationToken()
     cancel.cancel()
