@@ -15,7 +15,7 @@ import threading
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.documents import read_json
 from engine.errors import InvalidMap, Problem, UnknownWorkflow, WorkflowError
@@ -79,6 +79,16 @@ class Entry:
     source: Source
     workflow: Workflow | None = None
     error: WorkflowError | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its name and whether it works, with what it is or what is wrong with it, in JSON's types."""
+        line: dict[str, Any] = {"name": self.source.name, "status": "broken" if self.error else "ready"}
+        if self.workflow:
+            line |= {"title": self.workflow.title, "description": self.workflow.description}
+            line["version"] = self.workflow.version
+        if self.error:
+            line["problems"] = [str(problem) for problem in self.error.problems] or [self.error.message]
+        return line
 
 
 class Catalog(Mapping[str, "Workflow"]):

@@ -108,18 +108,7 @@ def failure_reply(error: EngineError) -> dict[str, Any]:
 
 def list_workflows(runner: Runner) -> dict[str, Any]:
     """Every workflow: name, title, and whether it works, with what is wrong where it doesn't."""
-    workflows = []
-    for entry in runner.catalog.entries():
-        line: dict[str, Any] = {"name": entry.source.name, "status": "broken" if entry.error else "ready"}
-        if entry.workflow:
-            line |= {"title": entry.workflow.title, "description": entry.workflow.description}
-            line["version"] = entry.workflow.version
-        if entry.error:
-            line["problems"] = [str(problem) for problem in entry.error.problems] or [entry.error.message]
-        if entry.source.shadowed:
-            line["replaces"] = len(entry.source.shadowed)
-        workflows.append(line)
-    return {"workflows": workflows}
+    return {"workflows": [entry.as_dict() for entry in runner.catalog.entries()]}
 
 
 def health(runner: Runner) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def list_workflows(*, as_json: bool) -> None:
     checked = len(sources) <= CHECKED_WHEN_LISTED
     lines: list[dict[str, Any]]
     if checked:
-        lines = [_line(entry) for entry in catalog.entries()]
+        lines = [entry.as_dict() for entry in catalog.entries()]
     else:
         lines = [_unchecked_line(each) for each in sources.values()]
     for line in lines:
@@ -61,15 +61,6 @@ def _unchecked_line(source: Source) -> dict[str, Any]:
         problems = [f"there is no {path.parent.name}/{path.name}" for path in missing]
         return {"name": source.name, "status": "broken", "problems": problems}
     return {"name": source.name, "status": "not checked", "title": source.title}
-
-
-def _line(entry: Entry) -> dict[str, Any]:
-    line: dict[str, Any] = {"name": entry.source.name, "status": "broken" if entry.error else "ready"}
-    if entry.workflow:
-        line |= {"title": entry.workflow.title, "description": entry.workflow.description}
-    if entry.error:
-        line["problems"] = [str(problem) for problem in entry.error.problems] or [entry.error.message]
-    return line
 
 
 def describe(name: str, *, as_json: bool) -> None:
