@@ -8,8 +8,9 @@ filters could multiply them, since the stock sandbox lets `'a' * 50000000` throu
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,7 +166,7 @@ class Expression:
         """
         try:
             text = _concatenated(self._template.root_render_func(context))
-            return text if self.is_template else _checked(context.vars[_RESULT])
+            return text if self.is_template else _Budget().checked(context.vars[_RESULT])
         except ExpressionFailed:
             raise
         except UndefinedError as error:
@@ -254,10 +255,20 @@ def _refuse_forbidden(tree: nodes.Template) -> None:
             )
         if isinstance(node, nodes.Filter) and (node.kwargs or node.dyn_args or node.dyn_kwargs):
             raise ExpressionInvalid("named arguments are not allowed")
+        if isinstance(node, nodes.Filter) and not _takes(FILTERS[node.name], 1 + len(node.args)):
+            raise ExpressionInvalid(f'the filter "{node.name}" takes another number of arguments')
         if isinstance(node, nodes.Test) and node.name not in _TESTS:
             raise ExpressionInvalid(
                 f'no test "{node.name}"{did_you_mean(node.name, _TESTS)}; the tests are: {listed(_TESTS)}'
             )
+
+
+def _takes(function: Callable[..., Any], count: int) -> bool:
+    try:
+        inspect.signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    return True
 
 
 def _is_own_assignment(node: nodes.Node) -> bool:
@@ -274,22 +285,33 @@ def _concatenated(parts: Iterable[str]) -> str:
     return "".join(texts)
 
 
-def _checked(value: Any, depth: int = 0) -> Any:
-    """The value, if it is of JSON's types and of a bearable size."""
-    kind = type(value)
-    if kind is int and value.bit_length() > MAX_BITS:
-        raise ExpressionFailed("the number is too large")
-    if kind is float and not math.isfinite(value):
-        raise ExpressionFailed("the result is not a finite number")
-    if kind is str and len(value) > MAX_TEXT:
-        raise ExpressionFailed(f"the text is longer than {MAX_TEXT} characters")
-    if kind in {int, float, str, bool} or value is None:
-        return value
-    if kind in {list, tuple, dict} and depth < 8 and len(value) <= MAX_ITEMS:
-        if kind is dict:
-            return {as_text(key): _checked(item, depth + 1) for key, item in value.items()}
-        return [_checked(item, depth + 1) for item in value]
-    raise ExpressionFailed(f"the result is {kind_of(value)}, too large or nested too deeply")
+class _Budget:
+    """What one result may hold altogether: items, and characters of text."""
+
+    def __init__(self) -> None:
+        self.items = MAX_ITEMS
+        self.characters = MAX_TEXT
+
+    def checked(self, value: Any, depth: int = 0) -> Any:
+        """The value, if it is of JSON's types and of a bearable size."""
+        kind = type(value)
+        if kind is int and value.bit_length() > MAX_BITS:
+            raise ExpressionFailed("the number is too large")
+        if kind is float and not math.isfinite(value):
+            raise ExpressionFailed("the result is not a finite number")
+        if kind is str:
+            self.characters -= len(value)
+            if self.characters < 0:
+                raise ExpressionFailed(f"the text is longer than {MAX_TEXT} characters")
+        if kind in {int, float, str, bool} or value is None:
+            return value
+        if kind in {list, tuple, dict} and depth < 8:
+            self.items -= len(value)
+            if self.items >= 0:
+                if kind is dict:
+                    return {as_text(key): self.checked(item, depth + 1) for key, item in value.items()}
+                return [self.checked(item, depth + 1) for item in value]
+        raise ExpressionFailed(f"the result is {kind_of(value)}, too large or nested too deeply")
 
 
 _EMPTY = _ENVIRONMENT.from_string("")

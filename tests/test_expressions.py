@@ -106,6 +106,8 @@ def test_expressions_over_one_context_do_not_see_each_others_results():
         ("prompt|center(1000000000)", 'no filter "center"'),
         ("prompt is callable", 'no test "callable"'),
         ("'9'|int(base=3)", "named arguments"),
+        ("prompt|replace('a')", 'the filter "replace" takes another number'),
+        ("prompt|upper(1)", 'the filter "upper" takes another number'),
         ("{% for x in loras %}{% endfor %}{{ steps }}", "statements are not allowed"),
         ("{% set x = 1 %}{{ steps }}", "statements are not allowed"),
         ("{% include 'x' %}{{ steps }}", "statements are not allowed"),
@@ -188,11 +190,14 @@ LONG = "x" * 900_000
         "'inf'|float",
         "'abc'|int",
         "{{ loras }}",
+        "[prompt, prompt]",
+        "[many, many, many]",
+        "[[[[[[[[[[1]]]]]]]]]]",
     ],
 )
 def test_what_can_not_be_computed_fails_at_once_and_small(source):
     with pytest.raises(ExpressionFailed) as caught:
-        evaluate(source, {**VALUES, "prompt": LONG})
+        evaluate(source, {**VALUES, "prompt": LONG, "many": [1] * 9_000})
     assert len(str(caught.value)) < 300
 
 
