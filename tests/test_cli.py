@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -171,6 +172,23 @@ def test_without_a_comfyui_the_simulator_runs_and_says_so(engine, tmp_path):
 def test_the_simulator_has_the_templates_models_and_no_others(engine):
     done = engine("run", "txt2img", "-p", "prompt=x", "-p", "ckpt_name=v1-5-prunde.safetensors", status=1, COMFY_URL="")
     assert 'did you mean "v1-5-pruned-emaonly-fp16.safetensors"?' in done.stderr
+
+
+def test_stopping_it_from_the_keyboard_lets_go_of_comfyui(tmp_path, comfy_url, comfy, checkpoint, wait_until):
+    payload = ["prompt=x", "steps=150", "width=128", "height=128", f"ckpt_name={checkpoint}"]
+    process = subprocess.Popen(
+        [ENGINE, "run", "txt2img", *(f"-p{each}" for each in payload)],
+        cwd=tmp_path,
+        env=os.environ | {"COMFY_URL": comfy_url},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: comfy.client.queue()[0])
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.strip() == "cancelled: stopped from the keyboard"
+    wait_until(lambda: not any(comfy.client.queue()))
 
 
 def test_list_shows_broken_workflows_beside_the_others(engine, tmp_path):

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from engine.backend import Backend
-from engine.cancellation import CancellationToken
 from engine.catalog import Catalog
 from engine.commands.output import print_json, print_line, print_note
 from engine.commands.payloads import payload_from
@@ -35,13 +34,8 @@ def run(name: str, parameters: Sequence[str], payload_file: Path | None, out: Pa
         job = Job(
             id=uuid.uuid4().hex[:12], workflow=name, payload=payload, prompt_id=str(uuid.uuid4()), allow_files=True
         )
-        cancel = CancellationToken()
-        try:
-            with _progress_bar(workflow.title, shown=not as_json and sys.stderr.isatty()) as on_progress:
-                result = runner.run(job, cancel=cancel, on_progress=on_progress)
-        except KeyboardInterrupt:
-            cancel.cancel()
-            raise
+        with _progress_bar(workflow.title, shown=not as_json and sys.stderr.isatty()) as on_progress:
+            result = runner.run(job, on_progress=on_progress)
     if as_json:
         print_json(result.as_dict())
     else:
