@@ -11,6 +11,7 @@ graph = workflow.render(values)
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
     from engine.catalog import Catalog
     from engine.workflow import Workflow
 
-__all__ = ["Catalog", "Workflow", "bundled_workflows"]
+__all__ = ["Catalog", "Workflow", "bundled_workflows", "split_path"]
 
 
 def bundled_workflows() -> Path:
     """The folder with the workflows that come with the engine, where WORKFLOWS_PATH names no other."""
     return Path(__file__).resolve().parent.parent
+
+
+def split_path(text: str) -> tuple[Path, ...]:
+    """The folders that a WORKFLOWS_PATH names, separated like PATH."""
+    return tuple(Path(part) for part in text.split(os.pathsep) if part)
 
 
 def __getattr__(name: str) -> Any:

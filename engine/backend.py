@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from engine.catalog import Catalog
-from engine.errors import ComfyUnavailable
+from engine.documents import read_json
+from engine.errors import ComfyUnavailable, InvalidMap
 from engine.nodes import load_catalogue
 from engine.settings import Settings
 
@@ -86,9 +89,19 @@ class Backend:
             from engine.simulator import Simulator, choices_from
 
             # It has the model files that the templates name and no others, so that a misspelt name is refused.
-            graphs = [entry.workflow.template for entry in self._catalog.entries() if entry.workflow]
             print(SIMULATED, file=sys.stderr)  # noqa: T201 - the contract: it says so on stderr
-            return self._stack.enter_context(Simulator(choices=choices_from(graphs, load_catalogue()))).url
+            return self._stack.enter_context(
+                Simulator(choices=choices_from(_templates(self._catalog), load_catalogue()))
+            ).url
         raise ComfyUnavailable(
             "no ComfyUI is set", hint="set COMFY_URL to one that runs, or COMFY_HOME to the folder of one to start"
         )
+
+
+def _templates(catalog: Catalog) -> Iterator[dict[str, Any]]:
+    """The catalog's templates, read and not compiled: of a thousand workflows, one is about to run."""
+    for source in catalog.sources().values():
+        with contextlib.suppress(InvalidMap):  # a broken one is told when it is asked for
+            document = read_json(source.template, label=source.template.name)
+            if isinstance(document, dict):
+                yield document

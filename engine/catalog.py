@@ -232,7 +232,7 @@ class Catalog(Mapping[str, "Workflow"]):
 def _stems(folder: Path) -> set[str]:
     """The names of the JSON files in a folder; none where there is no such folder."""
     try:
-        return {name.removesuffix(".json") for name in os.listdir(folder) if name.endswith(".json")}  # noqa: PTH208
+        return {name.removesuffix(".json") for name in os.listdir(folder) if name.endswith(".json")}  # noqa: PTH208 - names alone, of thousands
     except OSError:
         return set()
 

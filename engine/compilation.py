@@ -348,9 +348,8 @@ class _Compiler:
             self.result.defaults[name] = literals[0]
 
     def _validator(self) -> None:
-        self.result.validator = PayloadValidator(self.result.parameters, self.result.defaults, self.result.choice_lists)
         if self.problems:
-            return
+            return  # they will be raised, and nothing will be validated
         lenient = {name: each.model_copy(update={"required": False}) for name, each in self.result.parameters.items()}
         checker = PayloadValidator(lenient, self.result.defaults, self.result.choice_lists)
         for name, value in list(self.result.defaults.items()):

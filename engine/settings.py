@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from engine import bundled_workflows
+from engine import bundled_workflows, split_path
 from engine.errors import Problem, SettingsError
 from engine.wording import shown
 
@@ -139,7 +138,7 @@ class Settings(BaseSettings):
     @field_validator("workflows_path", mode="before")
     @classmethod
     def _split_path(cls, value: Any) -> Any:
-        return tuple(Path(part) for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
+        return split_path(value) if isinstance(value, str) else value
 
     @field_validator("comfy_args", mode="before")
     @classmethod

@@ -52,8 +52,8 @@ class Workflow:
         self._media = tuple(key for key, each in self.parameters.items() if isinstance(each, MediaParameter))
         self._output_ids = tuple(output.node_id for output in self.outputs)
         # Links can only change where an expression replaces one: elsewhere what is needed is known now.
-        rewires = any(writer.replaces_link for writer in self._compiled.writers)
-        self._kept = None if rewires else needed_by(template, self._output_ids)
+        self._rewires = any(writer.replaces_link for writer in self._compiled.writers)
+        self._kept = set(template) if self._rewires else needed_by(template, self._output_ids)
         self._try_examples(label)
 
     @property
@@ -142,10 +142,7 @@ class Workflow:
             RenderFailed: expressions failed or do not fit their places; with every problem.
         """
         values = self._with_file_names(values, files or {})
-        if self._kept is None:
-            graph = {node_id: _copy(node) for node_id, node in self._template.items()}
-        else:
-            graph = {node_id: _copy(node) for node_id, node in self._template.items() if node_id in self._kept}
+        graph = {node_id: _copy(node) for node_id, node in self._template.items() if node_id in self._kept}
         context = None
         problems: list[Problem] = []
         for writer in self._compiled.writers:
@@ -170,7 +167,7 @@ class Workflow:
                 node["inputs"][writer.place.input_name] = value
         if problems:
             raise RenderFailed(problems=problems, hint="tell the workflow's author; other values may work")
-        if self._kept is None:
+        if self._rewires:
             if cycle := find_cycle(graph):
                 raise RenderFailed(f"the links go round in a circle: {' -> '.join(cycle)}")
             kept = needed_by(graph, self._output_ids)
