@@ -11,7 +11,7 @@ WORKDIR /app
 COPY pyproject.toml requirements.lock ./
 RUN uv venv --python /usr/bin/python3.12 /opt/engine \
     && uv pip install --no-cache --python /opt/engine/bin/python \
-        --constraints requirements.lock --requirements pyproject.toml
+        --constraints requirements.lock --requirements pyproject.toml --extra gcs
 
 COPY README.md handler.py ./
 COPY engine/ engine/

@@ -1,7 +1,7 @@
 """Write what is generated from the code: the editors' schema, the table of errors, the table of settings."""
 
+import itertools
 import json
-import re
 from pathlib import Path
 
 from engine.errors import error_classes
@@ -29,19 +29,24 @@ def errors_page() -> str:
     )
 
 
-def settings_table() -> str:
-    """The environment variables, for the README."""
-    rows = ["| variable | default | |", "|---|---|---|"]
-    for _, names, default, description in variables():
-        others = f" (also {', '.join(f'`{name}`' for name in names[1:])})" if len(names) > 1 else ""
-        rows.append(f"| `{names[0]}` | {f'`{default}`' if default else ''} | {description}{others} |")
-    return "\n".join(rows)
+def settings_page() -> str:
+    """Every environment variable, section by section."""
+    lines = [
+        "# Settings",
+        "",
+        "Environment variables, read once at the start; an empty one counts as not set. `engine settings` prints them "
+        "with their present values. Generated from `engine/settings/`.",
+    ]
+    for section, rows in itertools.groupby(variables(), key=lambda variable: variable.section):
+        lines += ["", f"## {section}", "", "| variable | default | |", "|---|---|---|"]
+        for row in rows:
+            others = f" (also {', '.join(f'`{name}`' for name in row.names[1:])})" if len(row.names) > 1 else ""
+            default = f"`{row.default}`" if row.default else ""
+            lines.append(f"| `{row.names[0]}` | {default} | {row.description}{others} |")
+    return "\n".join([*lines, ""])
 
 
 if __name__ == "__main__":
     (ROOT / "schemas" / "parameter-map.schema.json").write_text(json.dumps(json_schema(), indent=2) + "\n")
     (ROOT / "docs" / "errors.md").write_text(errors_page())
-    readme = ROOT / "README.md"
-    begin, end = "<!-- settings: make generated -->", "<!-- end -->"
-    replacement = f"{begin}\n{settings_table()}\n{end}"
-    readme.write_text(re.sub(f"{begin}.*?{end}", lambda _: replacement, readme.read_text(), flags=re.DOTALL))
+    (ROOT / "docs" / "settings.md").write_text(settings_page())

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from engine.cancellation import CancellationToken
 from engine.catalog import Catalog
+from engine.delivery import Delivery, Naming
 from engine.errors import ComfyUnavailable, GraphRejected, InvalidPayload, Problem
 from engine.graph import Graph
 from engine.media import describe, read_input
@@ -140,7 +141,8 @@ class Runner:
                 cancel.raise_if_cancelled()
                 outputs = self._collect(workflow, execution, folder)
                 cancel.raise_if_cancelled()
-                stored = self._storage.put(outputs, workflow=workflow.name, job_id=job.id)
+                naming = Naming(workflow.name, workflow.version, job.id, reported(workflow, values, files))
+                stored = self._storage.put(outputs, naming=naming, delivery=Delivery("inline"))
         return JobResult(
             workflow=workflow.name,
             version=workflow.version,
@@ -191,7 +193,7 @@ class Runner:
                 folder=folder / "inputs",
                 job_id=job.id,
                 allow_files=job.allow_files,
-                max_bytes=self._settings.max_input_bytes,
+                max_bytes=self._settings.max_file_bytes,
                 max_pixels=self._settings.max_input_pixels,
             )
             for name in workflow.media_parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -70,7 +71,10 @@ class OutputFile:
         size_bytes: its length; of the UTF-8 bytes for text.
         sha256: of its bytes, as hex.
         width: in pixels, for pictures.
-        height: in pixels, for pictures.
+        height: in pixels, for pictures and videos.
+        duration_seconds: of videos, animations and sounds, where it can be read.
+        fps: frames in a second, for videos.
+        thumbnail: a small WebP picture as a data URI, where one was asked for.
     """
 
     name: str
@@ -84,15 +88,28 @@ class OutputFile:
     sha256: str
     width: int | None = None
     height: int | None = None
+    duration_seconds: float | None = None
+    fps: float | None = None
+    thumbnail: str | None = None
     text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StoredOutput:
-    """A result where the caller can get at it: exactly one of url, base64, path or (for text) none."""
+    """A result where the caller can get at it: at most one of url, base64 and path; a text has none of them.
+
+    Attributes:
+        file: the result.
+        url: a link to it.
+        base64: its bytes.
+        path: its file on this machine.
+        uri: where it is in a bucket, `s3://BUCKET/KEY` or `gs://BUCKET/NAME`, whether or not there is a link.
+        expires_at: when the link ends.
+    """
 
     file: OutputFile
     url: str | None = None
+    uri: str | None = None
     base64: str | None = None
     path: str | None = None
     expires_at: datetime | None = None
@@ -110,8 +127,12 @@ class StoredOutput:
             "sha256": self.file.sha256,
             "width": self.file.width,
             "height": self.file.height,
+            "duration_seconds": self.file.duration_seconds,
+            "fps": self.file.fps,
+            "thumbnail": self.file.thumbnail,
             "text": self.file.text,
             "url": self.url,
+            "uri": self.uri,
             "base64": self.base64,
             "path": self.path,
             "expires_at": self.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ") if self.expires_at else None,
@@ -148,6 +169,7 @@ class Execution:
         queue_seconds: from queueing until ComfyUI started it.
         execute_seconds: from its start to its end.
         warnings: what went wrong without failing the job.
+        frames: node id to the pictures it sent over the websocket (SaveImageWebsocket), as files of this machine.
     """
 
     prompt_id: str
@@ -155,6 +177,7 @@ class Execution:
     queue_seconds: float
     execute_seconds: float
     warnings: tuple[str, ...] = ()
+    frames: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

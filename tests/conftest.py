@@ -29,7 +29,7 @@ COMFY_ARGS = shlex.split(os.environ.get("COMFY_ARGS", ""))
 
 CHECKPOINT = "random_sd15.safetensors"
 NEEDS_REAL = "needs a real ComfyUI: set COMFY_URL or COMFY_HOME"
-WIPED = ("COMFY_", "S3_", "BUCKET_", "AWS_", "RUNPOD_")
+WIPED = ("COMFY", "S3_", "BUCKET_", "AWS_", "RUNPOD_", "GCS_", "GOOGLE_")
 
 
 def pytest_addoption(parser):

@@ -7,16 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support.outputs import output_file, text_output
+from support.outputs import of_job, output_file, text_output
 
 from engine.errors import ResultTooLarge, StorageError
 from engine.storage import DirectoryStorage, InlineStorage
 
-JOB = {"workflow": "txt2img", "job_id": "job-1"}
-
 
 def test_inline_gives_the_bytes(tmp_path):
-    [stored, text] = InlineStorage().put([output_file(tmp_path, content=b"picture"), text_output()], **JOB)
+    [stored, text] = InlineStorage().put([output_file(tmp_path, content=b"picture"), text_output()], **of_job())
     assert base64.b64decode(stored.base64) == b"picture"
     assert stored.url is None
     assert text.base64 is None
@@ -27,16 +25,16 @@ def test_the_limit_counts_base64(tmp_path, size, fits):
     outputs = [output_file(tmp_path, content=bytes(size))]
     storage = InlineStorage(limit_bytes=40)
     if fits:
-        assert len(storage.put(outputs, **JOB)[0].base64) <= 40
+        assert len(storage.put(outputs, **of_job())[0].base64) <= 40
     else:
         with pytest.raises(ResultTooLarge):
-            storage.put(outputs, **JOB)
+            storage.put(outputs, **of_job())
 
 
 def test_the_limit_counts_all_outputs_together_and_says_the_remedy(tmp_path):
     outputs = [output_file(tmp_path, f"{i}.png", bytes(300_000), index=i) for i in range(3)]
     with pytest.raises(ResultTooLarge) as caught:
-        InlineStorage(limit_bytes=1_000_000).put(outputs, **JOB)
+        InlineStorage(limit_bytes=1_000_000).put(outputs, **of_job())
     assert caught.value.message == "the 3 results take 1.20 MB in the reply, and at most 1.00 MB fit"
     assert "configure a bucket" in caught.value.hint
 
@@ -45,7 +43,7 @@ def test_a_result_that_can_not_be_read(tmp_path):
     output = output_file(tmp_path)
     output.path.unlink()
     with pytest.raises(StorageError, match=r"ComfyUI_00001_\.png could not be read") as caught:
-        InlineStorage().put([output], **JOB)
+        InlineStorage().put([output], **of_job())
     assert str(tmp_path) not in caught.value.message
 
 
@@ -62,7 +60,7 @@ def test_a_result_that_can_not_be_read(tmp_path):
 )
 def test_a_file_is_named_after_its_workflow(tmp_path, filename, becomes):
     folder = tmp_path / "outputs"
-    [stored] = DirectoryStorage(folder).put([output_file(tmp_path, filename, b"x")], **JOB)
+    [stored] = DirectoryStorage(folder).put([output_file(tmp_path, filename, b"x")], **of_job())
     assert stored.path == str(folder / becomes)
     assert Path(stored.path).read_bytes() == b"x"
 
@@ -71,7 +69,7 @@ def test_no_file_is_ever_overwritten(tmp_path):
     folder = tmp_path / "outputs"
     storage = DirectoryStorage(folder)
     for content in (b"0", b"1", b"2"):
-        storage.put([output_file(tmp_path, content=content), output_file(tmp_path, "film.mp4", content)], **JOB)
+        storage.put([output_file(tmp_path, content=content), output_file(tmp_path, "film.mp4", content)], **of_job())
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
         "txt2img_00001_.png": b"0",
         "txt2img_00002_.png": b"1",
@@ -87,7 +85,7 @@ def test_no_file_is_overwritten_from_many_threads(tmp_path):
 
     def job(number):
         output = output_file(tmp_path / str(number), content=str(number).encode())
-        return storage.put([output], workflow="w", job_id=str(number))[0].path
+        return storage.put([output], **of_job(workflow="w", job_id=str(number)))[0].path
 
     with ThreadPoolExecutor(8) as pool:
         paths = list(pool.map(job, range(40)))
@@ -97,12 +95,12 @@ def test_no_file_is_overwritten_from_many_threads(tmp_path):
 
 def test_a_relative_folder_gives_relative_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    [stored] = DirectoryStorage("outputs").put([output_file(tmp_path / "made")], **JOB)
+    [stored] = DirectoryStorage("outputs").put([output_file(tmp_path / "made")], **of_job())
     assert stored.path == "outputs/txt2img_00001_.png"
 
 
 def test_only_texts_make_no_folder(tmp_path):
-    [stored] = DirectoryStorage(tmp_path / "outputs").put([text_output("hello")], **JOB)
+    [stored] = DirectoryStorage(tmp_path / "outputs").put([text_output("hello")], **of_job())
     assert stored.as_dict()["text"] == "hello"
     assert not (tmp_path / "outputs").exists()
 
@@ -112,14 +110,14 @@ def test_a_failure_leaves_nothing_behind(tmp_path):
     good, gone = output_file(tmp_path, "a.png"), output_file(tmp_path, "b.png")
     gone.path.unlink()
     with pytest.raises(StorageError, match="could not be written to"):
-        DirectoryStorage(folder).put([good, gone], **JOB)
+        DirectoryStorage(folder).put([good, gone], **of_job())
     assert list(folder.iterdir()) == []
 
 
 def test_a_folder_that_is_a_file(tmp_path):
     (tmp_path / "outputs").write_text("in the way")
     with pytest.raises(StorageError, match="outputs") as caught:
-        DirectoryStorage(tmp_path / "outputs").put([output_file(tmp_path / "made")], **JOB)
+        DirectoryStorage(tmp_path / "outputs").put([output_file(tmp_path / "made")], **of_job())
     assert caught.value.hint
 
 

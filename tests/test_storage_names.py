@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import SettingsError
+from engine.names import clean_segment, object_keys
+from engine.s3.options import region_of_endpoint
 from engine.storage import S3Options
-from engine.storage.names import clean_segment, object_keys
-from engine.storage.s3_options import region_of_endpoint
 
 DEFAULT = "{prefix}/{workflow}/{job_id}/{filename}"
 anything = st.text(max_size=300)

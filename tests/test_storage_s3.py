@@ -7,13 +7,11 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import requests
-from support.outputs import output_file, text_output
+from support.outputs import of_job, output_file, text_output
 from support.s3 import SECRET_ACCESS_KEY, free_port, serve_s3
 
 from engine.errors import StorageError
 from engine.storage import S3Options, S3Storage
-
-JOB = {"workflow": "txt2img", "job_id": "job-1"}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +51,7 @@ def no_credentials_of_this_machine(monkeypatch, tmp_path):
 
 def put_failure(storage, outputs, **job):
     with pytest.raises(StorageError) as caught:
-        storage.put(outputs, **{**JOB, **job})
+        storage.put(outputs, **of_job(**job))
     error = caught.value
     said = f"{error.message} {error.hint} {error.detail}"
     assert SECRET_ACCESS_KEY not in said
@@ -64,7 +62,7 @@ def put_failure(storage, outputs, **job):
 
 def test_bytes_and_type_come_back_through_the_link(storage_with, tmp_path):
     before = datetime.now(UTC).replace(microsecond=0)
-    [stored] = storage_with(url_expires_seconds=60).put([output_file(tmp_path, content=b"picture")], **JOB)
+    [stored] = storage_with(url_expires_seconds=60).put([output_file(tmp_path, content=b"picture")], **of_job())
 
     answer = requests.get(stored.url, timeout=10)
 
@@ -78,14 +76,14 @@ def test_bytes_and_type_come_back_through_the_link(storage_with, tmp_path):
 
 
 def test_a_link_says_when_it_expires_as_the_contract_writes_it(storage_with, tmp_path):
-    [stored] = storage_with().put([output_file(tmp_path)], **JOB)
+    [stored] = storage_with().put([output_file(tmp_path)], **of_job())
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", stored.as_dict()["expires_at"])
     assert "X-Amz-Expires=604800" in stored.url
     assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in stored.url
 
 
 def test_a_tampered_link_is_refused(storage_with, tmp_path):
-    [stored] = storage_with().put([output_file(tmp_path)], **JOB)
+    [stored] = storage_with().put([output_file(tmp_path)], **of_job())
     other = stored.url.replace("ComfyUI_00001_.png", "ComfyUI_00002_.png")
     assert requests.get(other, timeout=10).status_code == 403
 
@@ -93,7 +91,7 @@ def test_a_tampered_link_is_refused(storage_with, tmp_path):
 def test_a_large_file_goes_up_whole(storage_with, tmp_path):
     content = bytes(range(256)) * (20 * 4096)  # 20 MiB
     [stored] = storage_with(prefix="large").put(
-        [output_file(tmp_path, "film.mp4", content, content_type="video/mp4")], **JOB
+        [output_file(tmp_path, "film.mp4", content, content_type="video/mp4")], **of_job()
     )
     answer = requests.get(stored.url, timeout=30)
     assert answer.content == content
@@ -117,20 +115,20 @@ def test_a_large_file_goes_up_whole(storage_with, tmp_path):
 )
 def test_any_filename_makes_a_link_that_works(storage_with, tmp_path, filename):
     content = filename.encode(errors="replace") or b"nameless"
-    [stored] = storage_with().put([output_file(tmp_path, filename, content)], workflow="odd", job_id="j")
+    [stored] = storage_with().put([output_file(tmp_path, filename, content)], **of_job(workflow="odd", job_id="j"))
     assert requests.get(stored.url, timeout=10).content == content
     assert "/results/odd/j/" in unquote(urlsplit(stored.url).path)
 
 
 def test_results_of_the_same_name_do_not_overwrite_each_other(storage_with, tmp_path):
     outputs = [output_file(tmp_path, content=f"{i}".encode(), index=i) for i in range(5)]
-    stored = storage_with().put(outputs, **JOB)
+    stored = storage_with().put(outputs, **of_job())
     assert [requests.get(s.url, timeout=10).content for s in stored] == [b"0", b"1", b"2", b"3", b"4"]
 
 
 def test_texts_keep_their_place_and_are_not_uploaded(storage_with, tmp_path):
     first, text, second = output_file(tmp_path, "a.png"), text_output(), output_file(tmp_path, "b.png")
-    stored = storage_with().put([first, text, second], **JOB)
+    stored = storage_with().put([first, text, second], **of_job())
     assert [s.file for s in stored] == [first, text, second]
     assert stored[1].url is None
     assert all(stored[i].url for i in (0, 2))
@@ -140,13 +138,13 @@ def test_only_texts_need_no_server(tmp_path):
     storage = S3Storage(
         S3Options("b", endpoint_url=f"http://127.0.0.1:{free_port()}", access_key_id="k", secret_access_key="s")
     )
-    [stored] = storage.put([text_output("hello")], **JOB)
+    [stored] = storage.put([text_output("hello")], **of_job())
     assert stored.as_dict()["text"] == "hello"
 
 
 def test_a_public_base_url_gives_plain_links_that_do_not_expire(storage_with, tmp_path):
     storage = storage_with(prefix="/made/today/", public_base_url="https://cdn.example.com/files/")
-    [stored] = storage.put([output_file(tmp_path, "灯台 1.png")], **JOB)
+    [stored] = storage.put([output_file(tmp_path, "灯台 1.png")], **of_job())
     assert stored.url == "https://cdn.example.com/files/made/today/txt2img/job-1/%E7%81%AF%E5%8F%B0_1.png"
     assert stored.expires_at is None
 
@@ -156,7 +154,7 @@ def test_jobs_share_one_storage_from_many_threads(storage_with, tmp_path):
 
     def job(number):
         outputs = [output_file(tmp_path / str(number), f"{i}.png", f"{number}/{i}".encode(), index=i) for i in range(3)]
-        stored = storage.put(outputs, workflow="w", job_id=f"job-{number}")
+        stored = storage.put(outputs, **of_job(workflow="w", job_id=f"job-{number}"))
         return [requests.get(s.url, timeout=30).text for s in stored]
 
     with ThreadPoolExecutor(8) as pool:
@@ -167,7 +165,7 @@ def test_jobs_share_one_storage_from_many_threads(storage_with, tmp_path):
 def test_path_style_and_a_key_template(storage_with, tmp_path):
     storage = storage_with(addressing_style="path", key_template="{job_id}/{name}-{filename}")
     storage.warm()
-    [stored] = storage.put([output_file(tmp_path, "x.png", b"x")], **JOB)
+    [stored] = storage.put([output_file(tmp_path, "x.png", b"x")], **of_job())
     assert urlsplit(stored.url).path == "/results/job-1/image-x.png"
     assert requests.get(stored.url, timeout=10).content == b"x"
 
@@ -234,7 +232,7 @@ def test_one_failure_fails_the_job(storage_with, tmp_path):
 
 def test_a_closed_storage_opens_again(storage_with, tmp_path):
     storage = storage_with()
-    storage.put([output_file(tmp_path)], **JOB)
+    storage.put([output_file(tmp_path)], **of_job())
     storage.close()
     storage.close()
-    assert storage.put([output_file(tmp_path)], **JOB)[0].url
+    assert storage.put([output_file(tmp_path)], **of_job())[0].url

@@ -6,7 +6,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from support.outputs import output_file
+from support.outputs import of_job, output_file
 
 from engine.errors import StorageError
 from engine.storage import S3Options, S3Storage
@@ -59,7 +59,7 @@ def refusing():
     def refuse(status, code, output):
         server.answer = (status, code)
         with pytest.raises(StorageError) as caught:
-            storage.put([output], workflow="w", job_id="j")
+            storage.put([output], **of_job())
         return caught.value
 
     yield refuse

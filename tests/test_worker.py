@@ -47,7 +47,7 @@ def inline_queue(comfy_url, tmp_path_factory):
     """A queue with a worker on it that has no bucket."""
     with serve_runpod_queue() as queue:
         log = tmp_path_factory.mktemp("worker") / "log"
-        environment = worker_environment(comfy_url, **queue.environment(), INLINE_LIMIT_BYTES="300000")
+        environment = worker_environment(comfy_url, **queue.environment(), RESPONSE_LIMIT_BYTES="300000")
         with running_worker(environment, log):
             yield queue
 

@@ -10,11 +10,17 @@ def show(*, as_json: bool) -> None:
     """Print every variable with what it is now; secrets only as set or not."""
     settings = load_settings()
     rows = []
-    for field, names, default, description in variables():
-        value = getattr(settings, field)
-        is_secret = "secret" in field or "token" in field
-        shown = ("(set)" if value else "") if is_secret else _text(value)
-        rows.append({"names": names, "default": default, "value": shown, "description": description})
+    for variable in variables():
+        value = getattr(settings, variable.field)
+        shown = ("(set)" if value else "") if variable.secret else _text(value)
+        rows.append(
+            {
+                "names": variable.names,
+                "default": variable.default,
+                "value": shown,
+                "description": variable.description,
+            }
+        )
     if as_json:
         print_json({"settings": rows})
         return

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from engine.s3 import S3Options
 from engine.storage.base import Storage
 from engine.storage.directory import DirectoryStorage
 from engine.storage.inline import InlineStorage
 from engine.storage.s3 import S3Storage
-from engine.storage.s3_options import S3Options
 from engine.storage.selection import make_storage
 
 __all__ = ["DirectoryStorage", "InlineStorage", "S3Options", "S3Storage", "Storage", "make_storage"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from engine.delivery import Delivery, Naming
 from engine.results import OutputFile, StoredOutput
 
 
@@ -16,15 +17,15 @@ class Storage(Protocol):
         """A word for logs and for `engine settings`: `s3`, `inline`, `directory`."""
         ...
 
-    def put(self, outputs: Sequence[OutputFile], *, workflow: str, job_id: str) -> list[StoredOutput]:
+    def put(self, outputs: Sequence[OutputFile], *, naming: Naming, delivery: Delivery) -> list[StoredOutput]:
         """Stores the results of one job: all of them, or it raises.
 
         An output without a file (a text) is not stored: its text travels in the result itself.
 
         Args:
             outputs: what the job made. The files stay where they are; who made them removes them.
-            workflow: the workflow's name.
-            job_id: the job's id.
+            naming: what names can be made of.
+            delivery: how they are to be delivered.
 
         Returns:
             One stored output for each output, in the same order.

@@ -9,9 +9,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.delivery import Delivery, Naming
 from engine.errors import StorageError
+from engine.names import clean_segment
 from engine.results import OutputFile, StoredOutput
-from engine.storage.names import clean_segment
 
 # ComfyUI's own prefixes say nothing: `ComfyUI` is the default of SaveImage, and PreviewImage adds five
 # random letters to it (ComfyUI 0.8, nodes.py).
@@ -34,7 +35,7 @@ class DirectoryStorage:
     def __init__(self, folder: Path | str) -> None:
         self._folder = Path(folder)
 
-    def put(self, outputs: Sequence[OutputFile], *, workflow: str, job_id: str) -> list[StoredOutput]:  # noqa: ARG002 - a job's id means nothing to a person at a command line
+    def put(self, outputs: Sequence[OutputFile], *, naming: Naming, delivery: Delivery) -> list[StoredOutput]:  # noqa: ARG002
         """Copies the results; see `Storage.put`.
 
         Raises:
@@ -48,7 +49,7 @@ class DirectoryStorage:
                     stored.append(StoredOutput(output))
                     continue
                 self._folder.mkdir(parents=True, exist_ok=True)
-                target = self._copy(output.path, file_name(output.filename, workflow))
+                target = self._copy(output.path, file_name(output.filename, naming.workflow))
                 written.append(target)
                 stored.append(StoredOutput(output, path=str(target)))
         except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 
+from engine.delivery import Delivery, Naming
 from engine.errors import ResultTooLarge, StorageError
 from engine.results import OutputFile, StoredOutput
 
@@ -26,7 +27,7 @@ class InlineStorage:
     def __init__(self, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
         self._limit_bytes = limit_bytes
 
-    def put(self, outputs: Sequence[OutputFile], *, workflow: str, job_id: str) -> list[StoredOutput]:  # noqa: ARG002 - the reply needs no names
+    def put(self, outputs: Sequence[OutputFile], *, naming: Naming, delivery: Delivery) -> list[StoredOutput]:  # noqa: ARG002 - the reply needs no names
         """Encodes the results; see `Storage.put`.
 
         Raises:

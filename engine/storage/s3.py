@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from engine.delivery import Delivery, Naming
+from engine.names import object_keys
 from engine.results import OutputFile, StoredOutput
-from engine.storage.names import object_keys
-from engine.storage.s3_errors import translated
-from engine.storage.s3_options import S3Options
+from engine.s3 import S3Options, build_client, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -24,7 +24,6 @@ _MULTIPART_BYTES = 8 * 1024 * 1024
 
 _UPLOADS_AT_ONCE = 4
 _PARTS_AT_ONCE = 4
-_ATTEMPTS = 4
 
 
 class S3Storage:
@@ -53,7 +52,7 @@ class S3Storage:
         """
         with self._building:
             if self._client is None:
-                self._client = _build_client(self._options)
+                self._client = build_client(self._options)
 
     def close(self) -> None:
         """Closes the client's connections; the next upload builds another."""
@@ -62,7 +61,7 @@ class S3Storage:
                 self._client.close()
                 self._client = None
 
-    def put(self, outputs: Sequence[OutputFile], *, workflow: str, job_id: str) -> list[StoredOutput]:
+    def put(self, outputs: Sequence[OutputFile], *, naming: Naming, delivery: Delivery) -> list[StoredOutput]:  # noqa: ARG002
         """Uploads the results, several at once; see `Storage.put`.
 
         Objects of a job that failed half way stay in the bucket: the key may well lack the right to delete
@@ -80,8 +79,8 @@ class S3Storage:
             [(output.filename, output.name) for output, _ in with_file],
             template=self._options.key_template,
             prefix=self._options.prefix,
-            workflow=workflow,
-            job_id=job_id,
+            workflow=naming.workflow,
+            job_id=naming.job_id,
         )
         with ThreadPoolExecutor(min(_UPLOADS_AT_ONCE, len(with_file)), "upload") as pool:
             uploads = [
@@ -138,31 +137,3 @@ class S3Storage:
             "get_object", Params={"Bucket": self._options.bucket, "Key": key}, ExpiresIn=seconds
         )
         return StoredOutput(output, url=url, expires_at=expires_at)
-
-
-def _build_client(options: S3Options) -> S3Client:
-    import boto3
-    from botocore.config import Config
-
-    with translated(options):
-        session = boto3.session.Session()
-        return session.client(
-            "s3",
-            endpoint_url=options.endpoint_url,
-            region_name=options.effective_region or session.region_name or "us-east-1",
-            aws_access_key_id=options.access_key_id,
-            aws_secret_access_key=options.secret_access_key,
-            aws_session_token=options.session_token,
-            config=Config(
-                # Without it botocore still signs some links by version 2, which newer regions and R2 refuse.
-                signature_version="s3v4",
-                s3={"addressing_style": options.effective_addressing_style},
-                # Since 1.36 botocore adds checksums that R2, Google and others refuse, unless told so.
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-                retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-                connect_timeout=10,
-                read_timeout=60,
-                max_pool_connections=_UPLOADS_AT_ONCE * _PARTS_AT_ONCE,
-            ),
-        )

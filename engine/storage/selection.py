@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+from engine.s3 import S3Options
 from engine.settings import Settings, variables
 from engine.storage.base import Storage
 from engine.storage.directory import DirectoryStorage
 from engine.storage.inline import InlineStorage
 from engine.storage.s3 import S3Storage
-from engine.storage.s3_options import S3Options
 
 _OPTIONS = {  # of S3Options, to the setting
     "bucket": "s3_bucket",
@@ -36,9 +36,9 @@ def make_storage(settings: Settings, *, default: Literal["inline", "directory"])
     chosen = settings.storage or ("s3" if has_bucket else default)
     if chosen == "directory":
         return DirectoryStorage(settings.output_folder)
-    if chosen == "inline":
-        return InlineStorage(settings.inline_limit_bytes)
-    names = {field: variable[0] for field, variable, _, _ in variables()}
+    if chosen in {"inline", "gcs"}:
+        return InlineStorage(settings.response_limit_bytes)
+    names = {variable.field: variable.names[0] for variable in variables()}
     return S3Storage(
         S3Options.from_values(
             {option: getattr(settings, field) for option, field in _OPTIONS.items()},

@@ -5,7 +5,16 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from engine.delivery import Delivery, Naming
 from engine.results import OutputFile
+
+
+def of_job(
+    workflow: str = "txt2img", job_id: str = "job-1", *, values: dict[str, object] | None = None, **delivery: object
+) -> dict[str, object]:
+    """What a store is told beside the results."""
+    naming = Naming(workflow, "1.0", job_id, dict(values or {}))
+    return {"naming": naming, "delivery": Delivery(**{"mode": "s3", **delivery})}
 
 
 def output_file(

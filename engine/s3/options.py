@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from engine.errors import Problem, SettingsError
-from engine.storage.names import key_fits, template_problem
+from engine.names import key_fits, template_problem
 
 AddressingStyle = Literal["auto", "path", "virtual"]
 

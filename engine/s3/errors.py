@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from engine.errors import StorageError
-from engine.storage.s3_options import S3Options
+from engine.s3.options import S3Options
 
 
 @contextmanager

@@ -1,0 +1,87 @@
+"""Settings of the ComfyUI that runs the graphs."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode
+
+from engine.settings.fields import Url, named
+
+
+class ComfySettings(BaseSettings):
+    """ComfyUI."""
+
+    comfy_url: Url = Field(
+        None, validation_alias=named("COMFY_URL"), description="a ComfyUI that runs, such as http://127.0.0.1:8188"
+    )
+    comfy_folder: Path | None = Field(
+        None,
+        validation_alias=named("COMFY_FOLDER"),
+        description="the folder that holds the input/, output/ and temp/ of the ComfyUI at COMFY_URL, where it is on "
+        "this machine's disk: files then need not go through HTTP, and are removed after each job",
+    )
+    comfy_home: Path | None = Field(
+        None,
+        validation_alias=named("COMFY_HOME"),
+        description="ComfyUI's folder; it is started and watched. COMFY_URL comes first",
+    )
+    comfy_python: Path | None = Field(
+        None,
+        validation_alias=named("COMFY_PYTHON"),
+        description="the Python that runs it; by default that of a venv in its folder, else ours",
+    )
+    comfy_args: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), validation_alias=named("COMFY_ARGS"), description="more arguments for it, such as --cpu or --lowvram"
+    )
+    comfy_log: Path = Field(
+        Path("comfyui.log"), validation_alias=named("COMFY_LOG"), description="where its output goes"
+    )
+    comfy_start_seconds: float = Field(
+        300, gt=0, validation_alias=named("COMFY_START_SECONDS"), description="how long it may take to start"
+    )
+    comfy_simulate: bool = Field(
+        False,
+        validation_alias=named("COMFY_SIMULATE"),
+        description="let the worker use the simulator; the command line does so without a ComfyUI",
+    )
+    comfy_cleanup: bool = Field(
+        True,
+        validation_alias=named("COMFY_CLEANUP"),
+        description="once a job's results are stored, remove its files from ComfyUI's output and temp folders "
+        "(where they are on this machine's disk) and its entry from the history",
+    )
+    comfy_org_api_key: str | None = Field(
+        None,
+        repr=False,
+        validation_alias=named("COMFY_ORG_API_KEY"),
+        description="for nodes that call comfy.org's paid services",
+    )
+    timeout_seconds: float = Field(
+        600, gt=0, validation_alias=named("TIMEOUT_SECONDS"), description="the longest a job may execute"
+    )
+    queue_timeout_seconds: float = Field(
+        600, gt=0, validation_alias=named("QUEUE_TIMEOUT_SECONDS"), description="the longest it may wait in ComfyUI"
+    )
+
+    @field_validator("comfy_args", mode="before")
+    @classmethod
+    def _split_args(cls, value: Any) -> Any:
+        return tuple(shlex.split(value)) if isinstance(value, str) else value
+
+    @field_validator("comfy_home")
+    @classmethod
+    def _is_comfyui(cls, value: Path | None) -> Path | None:
+        if value is not None and not (value / "main.py").is_file():
+            raise ValueError("holds no ComfyUI (no main.py there)")
+        return value
+
+    @field_validator("comfy_folder")
+    @classmethod
+    def _has_its_folders(cls, value: Path | None) -> Path | None:
+        if value is not None and not ((value / "input").is_dir() and (value / "output").is_dir()):
+            raise ValueError("holds no input/ and output/ of a ComfyUI")
+        return value

@@ -1,0 +1,66 @@
+"""Settings of how results are delivered, unless a request says otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+from engine.settings.fields import named
+
+
+class DeliverySettings(BaseSettings):
+    """Results."""
+
+    storage: Literal["s3", "gcs", "inline", "directory"] | None = Field(
+        None,
+        validation_alias=named("STORAGE"),
+        description="where results go; by default the bucket if one is set, else inline (worker) or a folder",
+    )
+    output_folder: Path = Field(
+        Path("outputs"), validation_alias=named("OUTPUT_FOLDER"), description="for storage in a folder"
+    )
+    response_limit_bytes: int = Field(
+        9_500_000,
+        gt=0,
+        validation_alias=named("RESPONSE_LIMIT_BYTES", "INLINE_LIMIT_BYTES"),
+        description="the longest reply; RunPod loses what is over 10 MB (20 MB for runsync)",
+    )
+    filename_template: str | None = Field(
+        None,
+        validation_alias=named("FILENAME_TEMPLATE"),
+        description="of the results' names, such as {workflow}_{seed}_{index}; by default ComfyUI's own, in a folder "
+        "for each job",
+    )
+    output_format: Literal["png", "jpeg", "webp", "avif"] | None = Field(
+        None, validation_alias=named("OUTPUT_FORMAT"), description="convert pictures; by default they stay as they are"
+    )
+    output_quality: int = Field(
+        90, ge=1, le=100, validation_alias=named("OUTPUT_QUALITY"), description="of converted pictures"
+    )
+    output_lossless: bool = Field(
+        False, validation_alias=named("OUTPUT_LOSSLESS"), description="convert to WebP without loss"
+    )
+    output_metadata: Literal["keep", "values", "strip"] = Field(
+        "keep",
+        validation_alias=named("OUTPUT_METADATA"),
+        description="in pictures: `keep` ComfyUI's graph and add the workflow's values, the `values` alone, or `strip` "
+        "all",
+    )
+    thumbnail_pixels: int = Field(
+        0,
+        ge=0,
+        le=512,
+        validation_alias=named("THUMBNAIL_PIXELS"),
+        description="add a WebP thumbnail with this longest side to each picture; 0: none",
+    )
+    uploads_at_once: int = Field(
+        4, ge=1, le=32, validation_alias=named("UPLOADS_AT_ONCE"), description="of one job's results"
+    )
+    url_kind: Literal["presigned", "public", "none"] | None = Field(
+        None,
+        validation_alias=named("URL_KIND"),
+        description="of results in a bucket; by default `public` where a public base is set, else `presigned`",
+    )
