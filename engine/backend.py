@@ -18,7 +18,7 @@ from engine.nodes import load_catalogue
 from engine.settings import Settings
 
 if TYPE_CHECKING:
-    from engine.comfyui import ComfyUI
+    from engine.comfyui import ComfyUI, SharedFolders
 
 log = logging.getLogger(__name__)
 
@@ -66,16 +66,19 @@ class Backend:
             if self._comfy is None:
                 from engine.comfyui import ComfyUI
 
-                self._comfy = ComfyUI(self._url())
+                url, folders = self._url_and_folders()
+                self._comfy = ComfyUI(url, folders=folders, cleanup=self._settings.comfy_cleanup)
                 self._stack.callback(self._comfy.close)
             return self._comfy
 
-    def _url(self) -> str:
+    def _url_and_folders(self) -> tuple[str, SharedFolders | None]:
+        from engine.comfyui import SharedFolders
+
         settings = self._settings
         if settings.comfy_url:
-            return settings.comfy_url
+            return settings.comfy_url, SharedFolders.below(settings.comfy_folder) if settings.comfy_folder else None
         if settings.comfy_home:
-            from engine.comfyui.process import ComfyProcess
+            from engine.comfyui import ComfyProcess
 
             process = ComfyProcess(
                 settings.comfy_home,
@@ -84,15 +87,16 @@ class Backend:
                 log_file=settings.comfy_log,
                 start_timeout=settings.comfy_start_seconds,
             )
-            return self._stack.enter_context(process).url
+            folders = SharedFolders.of_process(settings.comfy_home, settings.comfy_args)
+            return self._stack.enter_context(process).url, folders
         if self._simulate or settings.comfy_simulate:
             from engine.simulator import Simulator, choices_from
 
             # It has the model files that the templates name and no others, so that a misspelt name is refused.
             print(SIMULATED, file=sys.stderr)  # noqa: T201 - the contract: it says so on stderr
-            return self._stack.enter_context(
-                Simulator(choices=choices_from(_templates(self._catalog), load_catalogue()))
-            ).url
+            choices = choices_from(_templates(self._catalog), load_catalogue())
+            simulator = self._stack.enter_context(Simulator(choices=choices))
+            return simulator.url, SharedFolders.below(simulator.folders.base)
         raise ComfyUnavailable(
             "no ComfyUI is set", hint="set COMFY_URL to one that runs, or COMFY_HOME to the folder of one to start"
         )

@@ -49,6 +49,7 @@ class RawOutput:
         subfolder: below ComfyUI's folder of that type.
         type: ComfyUI's folder: `output`, `temp` or `input`.
         text: for text outputs.
+        path: the file, where it came over the websocket and is on this machine already.
     """
 
     name: str
@@ -59,6 +60,7 @@ class RawOutput:
     subfolder: str = ""
     type: str = "output"
     text: str | None = None
+    path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from support.proxy import CuttableProxy
 from support.verified import STATS, VerifiedReport
 
 from engine.cancellation import CancellationToken
-from engine.comfyui import ComfyProcess, ComfyUI, new_prompt_id
+from engine.comfyui import ComfyProcess, ComfyUI, SharedFolders, new_prompt_id
 
 # Read before any test wipes them.
 COMFY_URL = os.environ.get("COMFY_URL")
@@ -63,13 +63,16 @@ def _clean_environment(monkeypatch):
 
 @contextlib.contextmanager
 def real_comfyui(home):
-    """A process of the ComfyUI in `home`, not yet started, whose results go to a folder of the tests.
+    """A process of the ComfyUI in `home`, not yet started, with its base folder, which is one of the tests'.
 
-    Its own models are seen, its own node packs are not.
+    Its own models are seen; of custom nodes only the one that comes with ComfyUI is.
     """
     with tempfile.TemporaryDirectory(prefix="comfyui-tests-", ignore_cleanup_errors=True) as base:
         for name in ("custom_nodes", "input", "output"):
             (Path(base) / name).mkdir()
+        own = Path(home).resolve() / "custom_nodes" / "websocket_image_save.py"  # ComfyUI's own SaveImageWebsocket
+        if own.is_file():
+            (Path(base) / "custom_nodes" / own.name).symlink_to(own)
         (Path(base) / "models").symlink_to(Path(home).resolve() / "models", target_is_directory=True)
         process = ComfyProcess(
             Path(home),
@@ -78,7 +81,7 @@ def real_comfyui(home):
             log_file=Path(base) / "comfyui.log",
         )
         try:
-            yield process
+            yield process, Path(base)
         finally:
             process.stop()
 
@@ -99,28 +102,51 @@ def comfy_home():
 @pytest.fixture
 def comfy_process(comfy_home):
     """A real ComfyUI of the test's own, not yet started."""
-    with real_comfyui(comfy_home) as process:
+    with real_comfyui(comfy_home) as (process, _):
         yield process
 
 
 @pytest.fixture(scope="session")
-def comfy_url(request):
-    """Where the ComfyUI of the tests answers: a real one or the simulator."""
+def comfy_server(request):
+    """The ComfyUI of the tests, a real one or the simulator: its URL, and its base folder or None."""
     with contextlib.ExitStack() as stack:
+        base = None
         if COMFY_URL:
             url = COMFY_URL
         elif COMFY_HOME:
-            process = stack.enter_context(real_comfyui(request.getfixturevalue("comfy_home")))
+            process, base = stack.enter_context(real_comfyui(request.getfixturevalue("comfy_home")))
             process.start()
             url = process.url
         else:
             from engine.simulator import Simulator
 
             choices = {"CheckpointLoaderSimple.ckpt_name": [CHECKPOINT]}
-            url = stack.enter_context(Simulator(choices=choices, step_seconds=0.02)).url
+            simulator = stack.enter_context(Simulator(choices=choices, step_seconds=0.02))
+            url, base = simulator.url, simulator.folders.base
         with ComfyUI(url) as comfy:
             request.config.stash[STATS] = comfy.client.system_stats()
-        yield url
+        yield url, base
+
+
+@pytest.fixture(scope="session")
+def comfy_url(comfy_server):
+    """Where the ComfyUI of the tests answers."""
+    return comfy_server[0]
+
+
+@pytest.fixture(scope="session")
+def comfy_base(comfy_server):
+    """The folder that holds its input, output and temp folders."""
+    if comfy_server[1] is None:
+        pytest.skip("needs a ComfyUI whose folders are known: set COMFY_HOME")
+    return comfy_server[1]
+
+
+@pytest.fixture
+def sharing_comfy(comfy_url, comfy_base):
+    """The engine's side of it, with its folders on this machine's disk."""
+    with ComfyUI(comfy_url, folders=SharedFolders.below(comfy_base)) as comfy:
+        yield comfy
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,7 @@ def test_an_upload_is_found_by_the_loader(comfy, comfy_url, run, tmp_path):
     source = tmp_path / "source.png"
     Image.new("RGB", (8, 8), (200, 30, 60)).save(source)
 
-    value = comfy.upload(source, filename="Leuchtturm 灯台 ü.png", subfolder="job-1")
+    value = comfy.client.upload(source, filename="Leuchtturm 灯台 ü.png", subfolder="job-1")
 
     assert value.startswith("job-1/")
     execution = run(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from support.graphs import picture
 
-from engine.comfyui import raw_outputs
+from engine.comfyui import SharedFolders, raw_outputs
 from engine.comfyui.collect import collect
 from engine.errors import NoOutputs
 from engine.results import Execution
@@ -112,6 +112,30 @@ def test_no_output_at_all_names_what_was_declared():
     assert "SaveImage" in caught.value.hint
 
 
+def test_previews_beside_saved_files_come_when_they_are_asked_for():
+    made = execution(n1={"images": [file("p.png", "temp")]}, n2={"images": [file("a.png")]})
+
+    assert brief(raw_outputs(made, [])) == [("2", 0, "image", "a.png")]
+    assert brief(raw_outputs(made, [], previews=True)) == [("1", 0, "image", "p.png"), ("2", 0, "image", "a.png")]
+
+
+def test_a_declared_text_is_whatever_text_the_node_shows():
+    made = execution(n1={"string": ["a", "b"], "images": [file("a.png")]})
+
+    assert brief(raw_outputs(made, [("caption", "1", "text")])) == [
+        ("caption", 0, "text", "a"),
+        ("caption", 1, "text", "b"),
+    ]
+
+
+def test_a_viewed_model_is_the_file_it_shows():
+    made = execution(n1={"result": ["meshes/a.glb", {"position": 1}, None], "text": ["hi"]})
+
+    [model, _] = raw_outputs(made, [])
+
+    assert (model.kind, model.filename, model.subfolder, model.type) == ("3d", "a.glb", "meshes", "output")
+
+
 def test_odd_reports_are_passed_over():
     made = execution(n1={"images": [None, "x", {"no": "filename"}, {"filename": None}], "text": [3, None]})
 
@@ -148,7 +172,7 @@ def test_a_shared_output_folder_is_read_in_place(comfy, tmp_path):
     (shared / "sub" / "a.png").write_bytes(b"picture")
     raw = raw_outputs(execution(n1={"images": [file("a.png", subfolder="sub")], "text": ["hi"]}), [])
 
-    (_, path), (text, no_path) = collect(comfy.client, raw, tmp_path, output_folder=shared)
+    (_, path), (text, no_path) = collect(comfy.client, raw, tmp_path, folders=SharedFolders.below(tmp_path))
 
     assert path == (shared / "sub" / "a.png").resolve()
     assert (text.text, no_path) == ("hi", None)
@@ -161,4 +185,4 @@ def test_a_name_that_leads_out_of_the_shared_folder_is_not_followed(comfy, tmp_p
     raw = raw_outputs(execution(n1={"images": [file("secret.png", subfolder="..")]}), [])
 
     with pytest.raises(NoOutputs):
-        collect(comfy.client, raw, shared, output_folder=shared)
+        collect(comfy.client, raw, shared, folders=SharedFolders.below(tmp_path))

@@ -299,7 +299,7 @@ def test_a_refused_graph_carries_its_complaints(run):
 def test_a_failing_node_is_named_without_paths(comfy, run, tmp_path):
     text = tmp_path / "hello.txt"
     text.write_text("hello")
-    value = comfy.upload(text, filename=f"{new_prompt_id()}.txt")
+    value = comfy.client.upload(text, filename=f"{new_prompt_id()}.txt")
     graph = {
         "1": {"class_type": "LoadImage", "inputs": {"image": value}},
         "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "never"}},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -12,11 +14,24 @@ from engine.comfyui.client import ComfyClient, new_prompt_id
 from engine.comfyui.collect import Declared, collect, raw_outputs
 from engine.comfyui.events import EventStream
 from engine.comfyui.execution import Executor
+from engine.comfyui.folders import SharedFolders
 from engine.comfyui.process import ComfyProcess
+from engine.comfyui.workspace import Workspace, really_shared
 from engine.nodes import NodeCatalogue
 from engine.results import Execution, Progress, RawOutput
 
-__all__ = ["ComfyClient", "ComfyProcess", "ComfyUI", "Declared", "new_prompt_id", "raw_outputs"]
+__all__ = [
+    "ComfyClient",
+    "ComfyProcess",
+    "ComfyUI",
+    "Declared",
+    "SharedFolders",
+    "Workspace",
+    "new_prompt_id",
+    "raw_outputs",
+]
+
+log = logging.getLogger(__name__)
 
 
 class ComfyUI:
@@ -33,7 +48,9 @@ class ComfyUI:
 
     Args:
         url: where it listens.
-        output_folder: its output folder, where it is on this machine: files are then not fetched.
+        folders: its folders, where they are on this machine: files then do not go through HTTP, and are removed with
+            their job. It is tried whether they are; if not, the log says so, and they are not used.
+        cleanup: whether a job's results and its history entry are removed once they are stored.
         connect_timeout: seconds to wait for a connection.
         read_timeout: seconds to wait for an answer.
         patience_seconds: how long it may be gone during an execution.
@@ -44,7 +61,8 @@ class ComfyUI:
         self,
         url: str,
         *,
-        output_folder: Path | None = None,
+        folders: SharedFolders | None = None,
+        cleanup: bool = True,
         connect_timeout: float = 5.0,
         read_timeout: float = 30.0,
         patience_seconds: float = 15.0,
@@ -55,7 +73,10 @@ class ComfyUI:
         self._executor = Executor(
             self.client, self.events, patience_seconds=patience_seconds, stop_seconds=stop_seconds
         )
-        self._output_folder = output_folder
+        self._folders = folders
+        self._cleanup = cleanup
+        self._folders_tried = threading.Lock()
+        self._untried = folders is not None
 
     def __enter__(self) -> Self:
         return self
@@ -83,6 +104,7 @@ class ComfyUI:
         queue_timeout_seconds: float,
         on_progress: Callable[[Progress], None] | None = None,
         extra_data: Mapping[str, Any] | None = None,
+        frames_folder: Path | None = None,
     ) -> Execution:
         """Run a graph to its end: see `Executor.execute`."""
         return self._executor.execute(
@@ -93,6 +115,7 @@ class ComfyUI:
             queue_timeout_seconds=queue_timeout_seconds,
             on_progress=on_progress,
             extra_data=extra_data,
+            frames_folder=frames_folder,
         )
 
     def collect(
@@ -102,6 +125,7 @@ class ComfyUI:
         folder: Path,
         *,
         originals: Mapping[str, str] | None = None,
+        previews: bool = False,
     ) -> list[tuple[RawOutput, Path | None]]:
         """Bring the declared outputs of an execution to this machine.
 
@@ -110,6 +134,7 @@ class ComfyUI:
             declared: name, node and kind (or None) of each output; empty, all there are.
             folder: where fetched files go.
             originals: the nodes of the rendered graph that are copies, to the node of the template.
+            previews: whether files of ComfyUI's temp folder are outputs too, also where no output declares them.
 
         Returns:
             Each output with its file; None for text.
@@ -117,12 +142,30 @@ class ComfyUI:
         Raises:
             NoOutputs: none came, or ComfyUI no longer has a file.
         """
-        raw = raw_outputs(execution, declared, originals=originals)
-        return collect(self.client, raw, folder, output_folder=self._output_folder)
+        raw = raw_outputs(execution, declared, originals=originals, previews=previews)
+        return collect(self.client, raw, folder, folders=self.folders())
 
-    def upload(self, path: Path, *, filename: str, subfolder: str = "") -> str:
-        """Put a file into ComfyUI's input folder; what a loader node takes: see `ComfyClient.upload`."""
-        return self.client.upload(path, filename=filename, subfolder=subfolder)
+    def workspace(self, job_id: str) -> Workspace:
+        """A job's own place in ComfyUI's folders, a context manager: see `Workspace`."""
+        return Workspace(self.client, self.folders(), job_id, cleanup=self._cleanup)
+
+    def folders(self) -> SharedFolders | None:
+        """Its folders, where they are on this machine; tried with the first call.
+
+        Raises:
+            ComfyUnavailable: it does not answer.
+        """
+        with self._folders_tried:
+            if self._untried and self._folders is not None:
+                if not really_shared(self.client, self._folders):
+                    log.warning(
+                        "%s is not the input folder of the ComfyUI at %s: files go through HTTP",
+                        self._folders.input,
+                        self.client.url,
+                    )
+                    self._folders = None
+                self._untried = False
+            return self._folders
 
     def node_catalogue(self) -> NodeCatalogue:
         """The node catalogue of this ComfyUI, true to its files."""

@@ -149,6 +149,10 @@ class ComfyClient:
         """Take the prompt out of the queue; nothing happens if it runs already. It leaves no history."""
         self._send("POST", "/queue", json={"delete": [prompt_id]})
 
+    def delete_history(self, prompt_id: str) -> None:
+        """Forget what came of the prompt; nothing happens if it is not known."""
+        self._send("POST", "/history", json={"delete": [prompt_id]})
+
     def upload(self, path: Path, *, filename: str, subfolder: str = "") -> str:
         """Put a file into ComfyUI's input folder.
 

@@ -1,8 +1,9 @@
 """From what ComfyUI's history says of the nodes to the files of the declared outputs.
 
-The keys that nodes report under were read off ComfyUI 0.3.64 and 0.8.0 and the common node packs: `images`
-(also for videos, with `animated`), `gifs` (videos of VideoHelperSuite), `videos`, `audio`, `3d`, `files` and
-others hold lists of `{filename, subfolder, type}`; `text` holds strings.
+The keys that nodes report under were read off ComfyUI 0.3.64 and 0.8.0 and the common node packs: `images` (also for
+videos, with `animated`), `gifs` (videos of VideoHelperSuite), `videos`, `audio`, `3d`, `latents`, `files` and others
+hold lists of `{filename, subfolder, type}`; `text` holds strings; `result` of the 3D viewers begins with the path of a
+model. Whatever else looks like a file of ComfyUI's is one, of unknown kind.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from engine.comfyui.client import ComfyClient
+from engine.comfyui.folders import SharedFolders
 from engine.errors import NoOutputs
 from engine.results import Execution, OutputKind, RawOutput
 
@@ -38,7 +40,11 @@ _LONGEST_NAME_BYTES = 200
 
 
 def raw_outputs(
-    execution: Execution, declared: Sequence[Declared], *, originals: Mapping[str, str] | None = None
+    execution: Execution,
+    declared: Sequence[Declared],
+    *,
+    originals: Mapping[str, str] | None = None,
+    previews: bool = False,
 ) -> list[RawOutput]:
     """The outputs of an execution, in the order they are declared in.
 
@@ -49,22 +55,24 @@ def raw_outputs(
         execution: a finished one.
         declared: the outputs of the parameter map.
         originals: the nodes of the rendered graph that are copies, to the node of the template.
+        previews: whether previews are outputs too, also beside saved files.
 
     Raises:
         NoOutputs: none of them came.
     """
     originals = originals or {}
+    reporting = [*execution.outputs, *(node for node in execution.frames if node not in execution.outputs)]
     found: list[RawOutput] = []
     if declared:
         for name, node_id, kind in declared:
-            nodes = [node for node in execution.outputs if originals.get(node, node) == node_id]
-            made = [output for node in nodes for output in _of_node(execution.outputs[node], name, node_id)]
+            nodes = [node for node in reporting if originals.get(node, node) == node_id]
+            made = [output for node in nodes for output in _made_by(node, execution, name, node_id, kind)]
             found += _numbered(_of_kind(made, kind))
     else:
-        for node, reported in execution.outputs.items():
+        for node in reporting:
             node_id = originals.get(node, node)
-            found += _of_node(reported, node_id, node_id)
-        if any(output.type == "output" and output.filename for output in found):
+            found += _made_by(node, execution, node_id, node_id, None)
+        if not previews and any(output.type != "temp" and output.filename for output in found):
             found = [output for output in found if output.type != "temp"]
         found = _numbered(found)
     if found:
@@ -73,13 +81,13 @@ def raw_outputs(
     wanted = ", ".join(f"{name} (node {node_id})" for name, node_id, _ in declared)
     raise NoOutputs(
         f"the graph ran and made none of the declared outputs: {wanted}" if wanted else "the graph made nothing",
-        hint="a node that saves to a file (SaveImage) is needed; one that sends over the websocket "
-        "(SaveImageWebsocket) leaves nothing to collect",
+        hint="a node that saves to a file (SaveImage) is needed; pictures that are sent over the websocket "
+        "(SaveImageWebsocket) are lost if the connection breaks",
     )
 
 
 def collect(
-    client: ComfyClient, raw: Sequence[RawOutput], folder: Path, *, output_folder: Path | None = None
+    client: ComfyClient, raw: Sequence[RawOutput], folder: Path, *, folders: SharedFolders | None = None
 ) -> list[tuple[RawOutput, Path | None]]:
     """Bring the files of outputs to this machine.
 
@@ -87,8 +95,8 @@ def collect(
         client: to fetch them with.
         raw: what `raw_outputs` gave.
         folder: where fetched files go.
-        output_folder: ComfyUI's own output folder, where it is on this machine: files in it are given where
-            they are, and are ComfyUI's.
+        folders: ComfyUI's own, where they are on this machine: files in them are given where they are, and are
+            ComfyUI's.
 
     Returns:
         Each output with its file; None for text.
@@ -102,7 +110,7 @@ def collect(
         if not output.filename:
             collected.append((output, None))
             continue
-        path = _shared(output, output_folder)
+        path = output.path or (folders.file(output) if folders else None)
         if path is None:
             path = folder / f"{position:03d}-{_plain_name(output.filename)}"
             client.download(output.filename, output.subfolder, output.type, path)
@@ -110,7 +118,15 @@ def collect(
     return collected
 
 
-def _of_node(reported: Mapping[str, Any], name: str, node_id: str) -> Iterator[RawOutput]:
+def _made_by(node: str, execution: Execution, name: str, node_id: str, kind: OutputKind | None) -> Iterator[RawOutput]:
+    yield from _of_node(execution.outputs.get(node) or {}, name, node_id, any_text=kind == "text")
+    for path in execution.frames.get(node, ()):
+        yield RawOutput(
+            name=name, index=0, kind="image", node_id=node_id, filename=path.name, type="websocket", path=path
+        )
+
+
+def _of_node(reported: Mapping[str, Any], name: str, node_id: str, *, any_text: bool) -> Iterator[RawOutput]:
     for key, values in reported.items():
         for value in values if isinstance(values, list | tuple) else [values]:
             if isinstance(value, Mapping) and isinstance(value.get("filename"), str) and value["filename"]:
@@ -123,7 +139,11 @@ def _of_node(reported: Mapping[str, Any], name: str, node_id: str) -> Iterator[R
                     subfolder=str(value.get("subfolder") or ""),
                     type=str(value.get("type") or "output"),
                 )
-            elif key == "text" and isinstance(value, str):
+            elif key == "result" and isinstance(value, str) and _kind("", value) == "3d":
+                # The viewers of 3D models name the file by its path in the output folder (ComfyUI 0.8, nodes_load_3d).
+                subfolder, _, filename = value.replace("\\", "/").rpartition("/")
+                yield RawOutput(name=name, index=0, kind="3d", node_id=node_id, filename=filename, subfolder=subfolder)
+            elif isinstance(value, str) and (any_text or key == "text"):
                 yield RawOutput(name=name, index=0, kind="text", node_id=node_id, text=value)
 
 
@@ -150,15 +170,6 @@ def _numbered(outputs: list[RawOutput]) -> list[RawOutput]:
         counts[output.name] = index + 1
         numbered.append(replace(output, index=index))
     return numbered
-
-
-def _shared(output: RawOutput, output_folder: Path | None) -> Path | None:
-    if output_folder is None or output.type != "output":
-        return None
-    root = output_folder.resolve()
-    path = (root / output.subfolder / output.filename).resolve()
-    # The name came over the network: only a file inside the folder is taken from it.
-    return path if path.is_relative_to(root) and path.is_file() else None
 
 
 def _plain_name(filename: str) -> str:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import queue
+import struct
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
@@ -25,9 +26,16 @@ log = logging.getLogger(__name__)
 RECONNECTED = "reconnected"
 """The type of the event, ours, that tells a job to ask `/history`: the socket was away."""
 
+FRAME = "frame"
+"""The type of the event, ours, for a picture that came as a binary frame: `node`, `content_type` and `picture`, its
+bytes. Previews of samplers come so, and what SaveImageWebsocket saves."""
+
+_PICTURE_WITH_METADATA = 4  # ComfyUI, protocol.py, BinaryEventTypes
+
 _PING_AFTER_SECONDS = 10.0
 _SILENT_PINGS = 3
 _FIRST_DELAY, _LONGEST_DELAY = 0.05, 2.0
+_FRAME_HEAD = struct.Struct(">II")
 _FEATURE_FLAGS = json.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
 
 
@@ -174,7 +182,9 @@ class EventStream:
                     continue
                 silent = 0
                 if opcode == websocket.ABNF.OPCODE_TEXT:
-                    self._dispatch(data)
+                    self._dispatch(_message(data))
+                elif opcode == websocket.ABNF.OPCODE_BINARY:
+                    self._dispatch(_frame(data))
                 elif opcode == websocket.ABNF.OPCODE_CLOSE:
                     break
         except (OSError, websocket.WebSocketException) as error:
@@ -184,14 +194,41 @@ class EventStream:
                 self._socket = self._client_id = None
             socket.shutdown()
 
-    def _dispatch(self, data: bytes) -> None:
-        try:
-            message = json.loads(data)
-            event = Event(message["type"], message.get("data") or {})
-            prompt_id = event.data.get("prompt_id")
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return  # a custom node may send anything; none of it is for us
+    def _dispatch(self, event: Event | None) -> None:
+        prompt_id = event.data.get("prompt_id") if event is not None else None
         with self._lock:
             subscription = self._subscriptions.get(prompt_id) if isinstance(prompt_id, str) else None
-        if subscription is not None:
+        if subscription is not None and event is not None:
             subscription.put(event)
+
+
+def _message(data: bytes) -> Event | None:
+    try:
+        message = json.loads(data)
+        event = Event(message["type"], message.get("data") or {})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None  # a custom node may send anything; none of it is for us
+    return event if isinstance(event.data, dict) else None
+
+
+def _frame(data: bytes) -> Event | None:
+    """A picture with its metadata: `4`, the length of a JSON text, the text, the picture; numbers are big-endian u32.
+
+    Pictures without metadata say neither whose nor which node's they are. ComfyUI sends those only to clients that
+    did not ask for metadata, as we do.
+    """
+    if len(data) < _FRAME_HEAD.size:
+        return None
+    kind, length = _FRAME_HEAD.unpack_from(data)
+    start = _FRAME_HEAD.size + length
+    if kind != _PICTURE_WITH_METADATA or len(data) <= start:
+        return None
+    try:
+        metadata = json.loads(data[_FRAME_HEAD.size : start])
+        # A node that another node made while it ran stands for that one.
+        node = metadata.get("display_node_id") or metadata["node_id"]
+        content_type = metadata.get("image_type", "")
+        prompt_id = metadata["prompt_id"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return Event(FRAME, {"prompt_id": prompt_id, "node": node, "content_type": content_type, "picture": data[start:]})

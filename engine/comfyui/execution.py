@@ -10,11 +10,14 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from engine.cancellation import CancellationToken
 from engine.comfyui.client import ComfyClient, NoAnswer
-from engine.comfyui.events import RECONNECTED, Event, EventStream, Subscription
+from engine.comfyui.events import FRAME, RECONNECTED, Event, EventStream, Subscription
+from engine.comfyui.frames import Frames
 from engine.comfyui.outcome import outcome
 from engine.comfyui.progress import ProgressMeter
 from engine.errors import ComfyUnavailable, ExecutionTimeout, GraphRejected
@@ -27,6 +30,7 @@ _ASK_SECONDS, _ASK_UNHEARD_SECONDS = 1.0, 0.25
 _QUEUE_EVERY = 4  # of the asks, while the socket is up: /queue answers with whole graphs
 _ASK_READ_TIMEOUT = 5.0
 _CONFIRM_SECONDS = 0.25
+_REST_SECONDS = 2.0
 
 
 class Executor:
@@ -62,6 +66,7 @@ class Executor:
         queue_timeout_seconds: float,
         on_progress: Callable[[Progress], None] | None = None,
         extra_data: Mapping[str, Any] | None = None,
+        frames_folder: Path | None = None,
     ) -> Execution:
         """Run a graph to its end.
 
@@ -73,6 +78,8 @@ class Executor:
             queue_timeout_seconds: for the wait in ComfyUI's queue before that.
             on_progress: called from this thread with every change; what it raises stops the prompt.
             extra_data: goes with the prompt (`api_key_comfy_org`).
+            frames_folder: where to put the pictures that nodes send over the websocket (SaveImageWebsocket); they are
+                not kept without it.
 
         Returns:
             What the nodes reported.
@@ -88,7 +95,8 @@ class Executor:
         cancel.raise_if_cancelled()
         self.events.start()
         with self.events.subscribe(prompt_id) as subscription:
-            run = _Run(self, graph, prompt_id, subscription, ProgressMeter(graph, on_progress))
+            frames = Frames(graph, frames_folder)
+            run = _Run(self, graph, prompt_id, subscription, ProgressMeter(graph, on_progress), frames)
             try:
                 run.queue(extra_data)
                 entry = run.wait(cancel, timeout_seconds, queue_timeout_seconds)
@@ -105,7 +113,7 @@ class Executor:
                 queue_seconds=run.queue_seconds,
             )
             run.meter.finish()
-            return execution
+            return replace(execution, frames=frames.found())
 
 
 class _Run:
@@ -118,9 +126,12 @@ class _Run:
         prompt_id: str,
         subscription: Subscription,
         meter: ProgressMeter,
+        frames: Frames,
     ) -> None:
         self.node_errors: dict[str, Any] = {}
         self.meter = meter
+        self._frames = frames
+        self._ended = False
         self._executor = executor
         self._client = executor.client
         self._graph = graph
@@ -161,6 +172,7 @@ class _Run:
             if late or time.monotonic() >= ask_at:
                 entry = self._ask(thoroughly=bool(late))
                 if entry is not None:
+                    self._hear_the_rest()
                     return entry
                 if late := self._late(timeout_seconds, queue_timeout_seconds):
                     raise late
@@ -168,6 +180,16 @@ class _Run:
             event = self._subscription.next(min(_CANCEL_LOOK_SECONDS, ask_at - time.monotonic()))
             if event is not None and self._hear(event):
                 ask_at = time.monotonic()
+
+    def _hear_the_rest(self) -> None:
+        """Take the pictures that came before the end and were not looked at yet: history was faster than the socket."""
+        if not self._frames.awaited:
+            return
+        until = time.monotonic() + _REST_SECONDS
+        while not self._ended and (left := until - time.monotonic()) > 0:
+            event = self._subscription.next(left)
+            if event is not None:
+                self._hear(event)
 
     def stop(self) -> None:
         """Take the prompt out of the queue or interrupt it, until it is gone.
@@ -208,6 +230,10 @@ class _Run:
         """Take in an event; true if it is a reason to ask `/history` now."""
         if event.type == "execution_start":
             self._started()
+        if event.type == FRAME:
+            self._frames.take(event)
+            return False
+        self._ended = self._ended or event.is_end
         self.meter.hear(event)
         return event.is_end or event.type == RECONNECTED
 

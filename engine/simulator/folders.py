@@ -20,7 +20,7 @@ class Folders:
 
     def __init__(self, base: Path) -> None:
         # Real ones, since ComfyUI compares resolved paths to find out who climbs out of a folder.
-        base = base.resolve()
+        self.base = base = base.resolve()
         self.input, self.output, self.temp = base / "input", base / "output", base / "temp"
         for folder in (self.input, self.output, self.temp):
             folder.mkdir(parents=True, exist_ok=True)
