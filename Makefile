@@ -49,6 +49,7 @@ rendered: setup
 bench: setup
 	$(BIN)/python benchmarks/render.py
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/memory.py
 
 # Every test that touches ComfyUI, against a real one: make verify COMFY_URL=… or COMFY_HOME=…, with
 # COMFY_PYTHON and COMFY_ARGS=--cpu where it needs them. Leaves the outcome in docs/verified.md. (With the `=`:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -55,6 +55,10 @@ class Backend:
         with self._lock:
             self._comfy = None
             self._stack.close()
+
+    def callback(self, function: Callable[[], None]) -> None:
+        """Have something called when this is closed, before what it needs is."""
+        self._stack.callback(function)
 
     def comfy(self) -> ComfyUI:
         """The ComfyUI; starts it if need be.

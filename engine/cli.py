@@ -18,7 +18,7 @@ from engine.errors import EngineError
 def _run(options: argparse.Namespace) -> None:
     from engine.commands import run_command
 
-    run_command.run(options.name, options.param, options.payload, options.out, as_json=options.json)
+    run_command.run(options.name, options.param, options.payload, options.out, options.delivery, as_json=options.json)
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -78,6 +78,14 @@ def _parser() -> argparse.ArgumentParser:
 
     run = command("run", _run, "Run a workflow and store its results.")
     _takes_payload(run)
+    run.add_argument(
+        "-d",
+        "--delivery",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="how results are wanted: format=webp, quality=80, filename={workflow}_{seed}, mode=s3, thumbnail=256, …",
+    )
     run.add_argument("--out", type=Path, metavar="DIR", help="the folder for the results")
     command("list", _list, "List the workflows, and what is wrong with broken ones.")
     describe = command("describe", _describe, "Show a workflow's parameters, outputs and examples.")

@@ -1,4 +1,4 @@
-"""The request and the reply of a job: what a RunPod job's `input` holds and what it gives back."""
+"""The reply to a request: what a RunPod job gives back."""
 
 from __future__ import annotations
 
@@ -7,52 +7,40 @@ import json
 import logging
 import uuid
 from collections.abc import Callable
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from dataclasses import dataclass
+from typing import Any
 
 from engine.cancellation import CancellationToken
-from engine.errors import Cancelled, ComfyUnavailable, EngineError, InvalidRequest, Problem
-from engine.jobs import Job, OnProgress, Runner, reported
-from engine.map_file import join_path
-from engine.wording import did_you_mean, kind_of, listed, shown
+from engine.dialects import delivery_of, dialect_of, sent_files, shaped
+from engine.errors import Cancelled, ComfyUnavailable, EngineError, ResultTooLarge
+from engine.graph import Graph
+from engine.jobs import Job, OnProgress, Runner
+from engine.raw_graph import CUSTOM, brings_graph, graph_document, parse_raw
+from engine.request import Request, parse_request
+from engine.storage import DeliveryRequest
 
 log = logging.getLogger(__name__)
 
-Action = Literal["run", "list", "describe", "render", "health"]
+_LARGEST_GRAPH_BYTES = 20_000_000
 
 
-class Request(BaseModel):
-    """A request; unknown keys are refused."""
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a request is answered with.
 
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
-
-    action: Action = "run"
-    workflow: str | None = None
-    payload: Any = Field(default_factory=dict)
-    timeout_seconds: float | None = Field(None, gt=0)
-    progress: bool = True
-
-
-def parse_request(document: Any) -> Request:
-    """The request in a job's input.
-
-    Raises:
-        InvalidRequest: it is none; with every problem.
+    Attributes:
+        runner: runs it.
+        job_id: names it in the log and in file names.
+        cancel: asks it to stop.
+        on_progress: is told how far it is, unless the request declines.
+        allow_files: media values may name files of this machine.
     """
-    if not isinstance(document, dict):
-        raise InvalidRequest(f"the input must be an object (got {kind_of(document)})", hint=_EXAMPLE)
-    try:
-        request = Request.model_validate(document)
-    except ValidationError as error:
-        problems = [_problem(item) for item in error.errors(include_url=False)]
-        raise InvalidRequest(problems=problems, hint=_EXAMPLE) from None
-    if request.workflow is None and request.action in {"run", "describe", "render"}:
-        raise InvalidRequest(problems=[Problem("workflow", "is missing: the name of one")], hint=_EXAMPLE)
-    return request
 
-
-_EXAMPLE = 'a request is {"workflow": "txt2img", "payload": {"prompt": "a lighthouse"}}; {"action": "list"} names all'
+    runner: Runner
+    job_id: str
+    cancel: CancellationToken | None = None
+    on_progress: OnProgress | None = None
+    allow_files: bool = False
 
 
 def answer(
@@ -63,6 +51,7 @@ def answer(
     cancel: CancellationToken | None = None,
     on_progress: OnProgress | None = None,
     allow_files: bool = False,
+    s3_config: Any = None,
 ) -> dict[str, Any]:
     """Do what a request says.
 
@@ -76,17 +65,18 @@ def answer(
         cancel: asks it to stop.
         on_progress: is told how far it is, unless the request declines.
         allow_files: media values may name files of this machine.
+        s3_config: what stood beside the input in the job.
 
     Returns:
-        The reply, in JSON's types.
+        The reply, in JSON's types, no longer than the platform takes.
 
     Raises:
         Cancelled: it was asked to stop.
     """
     try:
-        request = parse_request(document)
-        reply = _ACTIONS[request.action](request, runner, job_id, cancel, on_progress, allow_files)
-        json.dumps(reply, allow_nan=False)  # the platform never posts what is not JSON, and the job would hang
+        request = parse_request(document, s3_config=s3_config)
+        context = Context(runner, job_id, cancel, on_progress, allow_files)
+        return fitting(_ACTIONS[request.action](request, context), runner.settings.response_limit_bytes)
     except Cancelled:
         raise
     except EngineError as error:
@@ -95,7 +85,37 @@ def answer(
     except Exception:  # the outermost edge: nothing but this keeps a traceback from the caller
         log.exception("job %s failed unexpectedly", job_id)
         return failure_reply(EngineError(hint=f"ask the operator, who finds the cause in the log under job {job_id}"))
+
+
+def fitting(reply: dict[str, Any], limit_bytes: int) -> dict[str, Any]:
+    """A reply that the platform takes: it loses longer ones while the job shows COMPLETED.
+
+    Args:
+        reply: the reply; anything that is not JSON fails here, since the platform would never post it.
+        limit_bytes: the most that it may take as JSON.
+
+    Returns:
+        The reply; without the `values`, which the caller sent, where that makes it fit.
+
+    Raises:
+        ResultTooLarge: it does not fit.
+    """
+    size = _json_bytes(reply)
+    if size > limit_bytes and "values" in reply:
+        shorter = {**reply, "values": {}}
+        shorter["warnings"] = [*reply.get("warnings", ()), "the values are left out: the reply was too long with them"]
+        if _json_bytes(shorter) <= limit_bytes:
+            return shorter
+    if size > limit_bytes:
+        raise ResultTooLarge(
+            f"the reply takes {size} bytes, and at most {limit_bytes} arrive",
+            hint="configure a bucket for the results (S3_BUCKET or GCS_BUCKET), or ask for fewer or smaller ones",
+        )
     return reply
+
+
+def _json_bytes(reply: Any) -> int:
+    return len(json.dumps(reply, allow_nan=False))  # ASCII: a character is a byte
 
 
 def failure_reply(error: EngineError) -> dict[str, Any]:
@@ -121,63 +141,87 @@ def health(runner: Runner) -> dict[str, Any]:
         "workflows": {"ready": len(entries) - broken, "broken": broken},
     }
     try:
-        reply["comfyui"] = {"version": runner.live_nodes(refresh=True).version}
+        reply["comfyui"] = {"version": runner.live.get(refresh=True).version}
     except EngineError as error:
         reply |= {"status": "unavailable", "comfyui": {"error": f"{error.code}: {error.message}"}}
     return reply
 
 
-def _run(
-    request: Request,
-    runner: Runner,
-    job_id: str,
-    cancel: CancellationToken | None,
-    on_progress: OnProgress | None,
-    allow_files: bool,
-) -> dict[str, Any]:
+def _run(request: Request, context: Context) -> dict[str, Any]:
+    runner = context.runner
+    keys = request.model_dump(exclude_unset=True, exclude_none=True, by_alias=True)
+    delivery = _delivery(request, keys, runner)
+    graph = _graph(request, keys, runner)
     job = Job(
-        id=job_id,
-        workflow=request.workflow or "",
+        id=context.job_id,
+        workflow=request.workflow if graph is None else CUSTOM,
         payload=request.payload,
         prompt_id=str(uuid.uuid4()),
         timeout_seconds=request.timeout_seconds,
-        allow_files=allow_files,
+        allow_files=context.allow_files,
+        graph=graph,
+        sent=sent_files(request.images, request.input_images),
+        delivery=delivery,
+        s3_config=request.s3_config,
+        previews=request.previews,
+        comfy_org_api_key=request.comfy_org_api_key,
     )
-    return runner.run(job, cancel=cancel, on_progress=on_progress if request.progress else None).as_dict()
+    on_progress = context.on_progress if request.progress else None
+    result = runner.run(job, cancel=context.cancel, on_progress=on_progress).as_dict()
+    dialect = dialect_of(keys, runner.settings.response_dialect, runner.catalog)
+    return shaped(result, dialect, verbose=request.verbose)
 
 
-def _describe(request: Request, runner: Runner, *_: Any) -> dict[str, Any]:
-    workflow = runner.catalog[request.workflow or ""]
+def _delivery(request: Request, keys: dict[str, Any], runner: Runner) -> DeliveryRequest | None:
+    """The request's wishes, those in other workers' words included; ours come first."""
+    others = delivery_of(keys, gcs_bucket=runner.settings.gcs_bucket)
+    if not others:
+        return request.delivery
+    ours = request.delivery.model_dump(exclude_none=True) if request.delivery else {}
+    return DeliveryRequest.model_validate({**others, **ours})
+
+
+def _graph(request: Request, keys: dict[str, Any], runner: Runner) -> Graph | None:
+    """The whole graph of a request; None where it names a workflow.
+
+    Raises:
+        InvalidRequest: the operator does not allow graphs, or it is none.
+        InputUnavailable: it is not at its URL.
+    """
+    if not brings_graph(keys, runner.catalog):
+        return None
+    document = graph_document(keys, allowed=runner.settings.allow_raw_workflows)
+    if document is None and request.workflow_url is not None:
+        content = runner.media.fetch_document(
+            request.workflow_url, where="workflow_url", max_bytes=_LARGEST_GRAPH_BYTES
+        )
+        document = content.decode("utf-8", errors="replace")
+    return parse_raw(document)
+
+
+def _describe(request: Request, context: Context) -> dict[str, Any]:
+    workflow = context.runner.catalog[request.workflow]
     try:
-        live = runner.live_nodes()
+        live = context.runner.live.get()
     except ComfyUnavailable:
         live = None  # then the lists of files stay open
     return workflow.describe(live)
 
 
-def _render(request: Request, runner: Runner, job_id: str, *_: Any) -> dict[str, Any]:
-    workflow = runner.catalog[request.workflow or ""]
+def _render(request: Request, context: Context) -> dict[str, Any]:
+    workflow = context.runner.catalog[request.workflow]
     values = workflow.validate(request.payload)
     return {
         "workflow": workflow.name,
-        "graph": workflow.render(values, job_id=job_id),
-        "values": reported(workflow, values, {}),
+        "graph": workflow.render(values, job_id=context.job_id),
+        "values": workflow.without_media(values, {}),
     }
 
 
-_ACTIONS: dict[str, Callable[..., dict[str, Any]]] = {
+_ACTIONS: dict[str, Callable[[Request, Context], dict[str, Any]]] = {
     "run": _run,
-    "list": lambda _request, runner, *_: list_workflows(runner),
+    "list": lambda _, context: list_workflows(context.runner),
     "describe": _describe,
     "render": _render,
-    "health": lambda _request, runner, *_: health(runner),
+    "health": lambda _, context: health(context.runner),
 }
-
-
-def _problem(item: Any) -> Problem:
-    where = join_path(item["loc"])
-    known = list(Request.model_fields)
-    if item["type"] == "extra_forbidden":
-        return Problem(where, f"unknown key{did_you_mean(where, known)}; the keys are: {listed(known)}")
-    message = item["msg"].replace("Input should", "must", 1)
-    return Problem(where, f"{message} (got {shown(item['input'])})")

@@ -3,29 +3,55 @@
 from __future__ import annotations
 
 import contextlib
-import logging
+import functools
+import importlib.metadata
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 from engine.cancellation import CancellationToken
 from engine.catalog import Catalog
+from engine.comfyui import Declared
 from engine.delivery import Delivery, Naming
-from engine.errors import ComfyUnavailable, GraphRejected, InvalidPayload, Problem
+from engine.errors import GraphRejected
 from engine.graph import Graph
-from engine.media import describe, read_input
+from engine.live_nodes import LiveNodes
+from engine.media import MediaReader, describe, finish
 from engine.nodes import NodeCatalogue
-from engine.results import Execution, InputFile, JobResult, OutputFile, OutputKind, Progress, RawOutput
+from engine.plans import GraphPlan, NamedPlan, Plan
+from engine.results import Execution, InputFile, JobResult, OutputFile, Progress, RawOutput
 from engine.settings import Settings
-from engine.storage import Storage
-from engine.workflow import Workflow
-
-log = logging.getLogger(__name__)
+from engine.storage import DeliveryRequest, Storages
 
 OnProgress = Callable[[Progress], None]
+
+
+class Space(Protocol):
+    """A job's own place in ComfyUI's folders; `engine.comfyui.Workspace` is one."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Remove what the job put there."""
+
+    def add(self, path: Path, filename: str) -> str:
+        """Put a file where loader nodes find it; gives the name a graph calls it by."""
+
+    def isolated(self, graph: Graph) -> Graph:
+        """The graph with its results in the job's own folder."""
+
+    def executed(self) -> None:
+        """The job has results."""
+
+    def forget(self, execution: Execution) -> None:
+        """Remove the results, which are stored."""
 
 
 class Comfy(Protocol):
@@ -34,8 +60,8 @@ class Comfy(Protocol):
     def node_catalogue(self) -> NodeCatalogue:
         """Read the node classes, with the files they can use, from the running ComfyUI."""
 
-    def upload(self, path: Path, *, filename: str, subfolder: str) -> str:
-        """Put a file into its input folder; gives the name a graph calls it by."""
+    def workspace(self, job_id: str) -> Space:
+        """A job's own place in its folders."""
 
     def execute(
         self,
@@ -45,14 +71,16 @@ class Comfy(Protocol):
         cancel: CancellationToken,
         timeout_seconds: float,
         queue_timeout_seconds: float,
-        on_progress: OnProgress | None = None,
+        on_progress: OnProgress | None,
+        extra_data: Mapping[str, Any] | None,
+        frames_folder: Path | None,
     ) -> Execution:
-        """Queue a graph and wait for its end."""
+        """Queue the graph and wait for its end."""
 
     def collect(
-        self, execution: Execution, declared: Sequence[tuple[str, str, OutputKind | None]], folder: Path
+        self, execution: Execution, declared: Sequence[Declared], folder: Path, *, previews: bool
     ) -> list[tuple[RawOutput, Path | None]]:
-        """Fetch what the declared outputs made into a folder."""
+        """Fetch what the nodes made into the folder, in the order the outputs are declared; None for text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +89,18 @@ class Job:
 
     Attributes:
         id: names its files; a caller's or the platform's.
-        workflow: the name.
+        workflow: the name; not looked at where there is a graph.
         payload: as it was sent.
         prompt_id: ComfyUI's id for it, a UUID.
         timeout_seconds: what the caller allows, below what the workflow and the operator do.
-        allow_files: media values may name files of this machine; for the command line alone.
+        allow_files: media values may name files of this machine, and results go into a folder of it; for the command
+            line alone.
+        graph: a whole graph instead of a workflow, checked.
+        sent: the files that came with the request: name to a media value.
+        delivery: how the caller wants the results.
+        s3_config: the caller's own bucket, as RunPod's `s3Config` says it.
+        previews: whether what preview nodes made is a result too.
+        comfy_org_api_key: the caller's own, for nodes that call comfy.org.
     """
 
     id: str
@@ -74,6 +109,12 @@ class Job:
     prompt_id: str
     timeout_seconds: float | None = None
     allow_files: bool = False
+    graph: Graph | None = None
+    sent: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    delivery: DeliveryRequest | None = None
+    s3_config: Mapping[str, Any] | None = field(default=None, repr=False)
+    previews: bool = False
+    comfy_org_api_key: str | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -85,12 +126,12 @@ class Timings:
 
     @contextlib.contextmanager
     def measure(self, name: str) -> Iterator[None]:
-        """Measure what runs inside."""
+        """Measure what runs inside; a step that comes in two parts is their sum."""
         start = time.monotonic()
         try:
             yield
         finally:
-            self.seconds[name] = time.monotonic() - start
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - start
 
     def total(self) -> dict[str, float]:
         """All of them, with the total since the beginning."""
@@ -103,16 +144,28 @@ class Runner:
     Args:
         catalog: the workflows.
         comfy: the ComfyUI, started when first needed.
-        storage: where results go.
+        storages: where results go.
         settings: bounds of time and size.
+
+    Attributes:
+        catalog: the workflows.
+        settings: the operator's.
+        media: reads what callers send or name.
+        live: what the running ComfyUI has.
     """
 
-    def __init__(self, catalog: Catalog, comfy: Callable[[], Comfy], storage: Storage, settings: Settings) -> None:
+    def __init__(self, catalog: Catalog, comfy: Callable[[], Comfy], storages: Storages, settings: Settings) -> None:
         self.catalog = catalog
+        self.settings = settings
+        self.media = MediaReader(settings)
+        self.live = LiveNodes(comfy)
         self._comfy = comfy
-        self._storage = storage
-        self._settings = settings
-        self._live: NodeCatalogue | None = None
+        self._storages = storages
+
+    def close(self) -> None:
+        """Close what is open towards buckets and the network."""
+        self.media.close()
+        self._storages.close()
 
     def run(
         self, job: Job, *, cancel: CancellationToken | None = None, on_progress: OnProgress | None = None
@@ -124,144 +177,115 @@ class Runner:
         """
         cancel = cancel or CancellationToken()
         timings = Timings()
-        workflow = self.catalog[job.workflow]
-        sent = self._offline(workflow, job.payload)
+        plan = self._plan(job)
+        delivery = self._delivery(job, plan)
         cancel.raise_if_cancelled()
         with tempfile.TemporaryDirectory(prefix="job-") as scratch:
             folder = Path(scratch)
             with timings.measure("fetch"):
-                files = self._fetch(job, workflow, sent, folder)
-                values = self._live_values(workflow, job.payload)
-                names = self._upload(files, cancel)
-            graph = workflow.render(values, names, job_id=job.id)
-            cancel.raise_if_cancelled()
-            execution = self._execute(job, workflow, graph, cancel, on_progress)
-            timings.seconds |= {"queue": execution.queue_seconds, "execute": execution.execute_seconds}
-            with timings.measure("store"):
+                files = self._fetch(job, plan, folder / "inputs", cancel)
+                plan.settle()
+            with self._comfy().workspace(job.id) as space:
+                with timings.measure("fetch"):
+                    names = _placed(files, space, cancel)
+                graph = space.isolated(plan.graph(names, job_id=job.id))
                 cancel.raise_if_cancelled()
-                outputs = self._collect(workflow, execution, folder)
-                cancel.raise_if_cancelled()
-                naming = Naming(workflow.name, workflow.version, job.id, reported(workflow, values, files))
-                stored = self._storage.put(outputs, naming=naming, delivery=Delivery("inline"))
+                execution = self._execute(job, plan, graph, folder, cancel, on_progress)
+                space.executed()
+                timings.seconds |= {"queue": execution.queue_seconds, "execute": execution.execute_seconds}
+                with timings.measure("store"):
+                    values = plan.values({where: file.filename for where, file in files.items()})
+                    naming = Naming(plan.name, plan.version, job.id, values)
+                    outputs, warnings = self._finished(job, plan, execution, delivery, naming, folder / "outputs")
+                    cancel.raise_if_cancelled()
+                    stored, more = self._storages.put(
+                        outputs, naming=naming, delivery=delivery, s3_config=job.s3_config
+                    )
+                space.forget(execution)
         return JobResult(
-            workflow=workflow.name,
-            version=workflow.version,
+            workflow=plan.name,
+            version=plan.version,
             outputs=tuple(stored),
-            values=reported(workflow, values, files),
+            values=values,
             timings=timings.total(),
-            warnings=execution.warnings,
+            warnings=(*plan.warnings, *execution.warnings, *warnings, *more),
         )
 
-    def _offline(self, workflow: Workflow, payload: Any) -> dict[str, Any]:
-        """The values of a payload, choices unseen: what is wrong with it is told before a ComfyUI is started."""
-        try:
-            return workflow.validate(payload, _NO_LISTS)
-        except InvalidPayload:
-            workflow.validate(payload, self._live)  # tells wrong choices as well
-            raise
+    def _plan(self, job: Job) -> Plan:
+        if job.graph is not None:
+            return GraphPlan(job.graph, job.sent, self.live)
+        return NamedPlan(self.catalog[job.workflow], job.payload, self.live)
 
-    def _live_values(self, workflow: Workflow, payload: Any) -> dict[str, Any]:
-        """The values of a payload, by the lists of the running ComfyUI."""
-        known = self._live
-        try:
-            live = self.live_nodes()
-        except ComfyUnavailable:
-            workflow.validate(payload)
-            raise
-        try:
-            return workflow.validate(payload, live)
-        except InvalidPayload:
-            # A choice is wrong, all else was fine before; a file that came since the lists were read is one as well.
-            if known is None:
-                raise
-            with contextlib.suppress(ComfyUnavailable):
-                live = self.live_nodes(refresh=True)
-            return workflow.validate(payload, live)
+    def _delivery(self, job: Job, plan: Plan) -> Delivery:
+        return self._storages.delivery(
+            job.delivery, s3_config=job.s3_config, parameters=plan.parameters, allow_folder=job.allow_files
+        )
 
-    def live_nodes(self, *, refresh: bool = False) -> NodeCatalogue:
-        """The node catalogue of the running ComfyUI, read once, or again."""
-        if self._live is None or refresh:
-            self._live = self._comfy().node_catalogue()
-        return self._live
-
-    def _fetch(self, job: Job, workflow: Workflow, values: Mapping[str, Any], folder: Path) -> dict[str, InputFile]:
-        return {
-            name: read_input(
-                name,
-                workflow.parameters[name].type,
-                values[name],
-                folder=folder / "inputs",
-                job_id=job.id,
-                allow_files=job.allow_files,
-                max_bytes=self._settings.max_file_bytes,
-                max_pixels=self._settings.max_input_pixels,
-            )
-            for name in workflow.media_parameters
-            if values[name] is not None
-        }
-
-    def _upload(self, files: Mapping[str, InputFile], cancel: CancellationToken) -> dict[str, str]:
-        names = {}
-        for name, file in files.items():
-            cancel.raise_if_cancelled()
-            names[name] = self._comfy().upload(file.path, filename=file.filename, subfolder="")
-        return names
+    def _fetch(self, job: Job, plan: Plan, folder: Path, cancel: CancellationToken) -> dict[str, InputFile]:
+        wanted = plan.wanted(self.settings)
+        if not wanted:
+            return {}
+        sent = {} if job.graph is not None else job.sent  # a graph's files are the wanted ones themselves
+        return self.media.read(
+            wanted, folder=folder, job_id=job.id, sent=sent, allow_files=job.allow_files, cancel=cancel
+        )
 
     def _execute(
         self,
         job: Job,
-        workflow: Workflow,
+        plan: Plan,
         graph: Graph,
+        folder: Path,
         cancel: CancellationToken,
         on_progress: OnProgress | None,
     ) -> Execution:
-        bounds = [self._settings.timeout_seconds, workflow.timeout_seconds, job.timeout_seconds]
+        bounds = [self.settings.timeout_seconds, plan.timeout_seconds, job.timeout_seconds]
+        key = job.comfy_org_api_key or self.settings.comfy_org_api_key
+        frames = folder / "frames"
+        frames.mkdir()
         try:
             return self._comfy().execute(
                 graph,
                 prompt_id=job.prompt_id,
                 cancel=cancel,
                 timeout_seconds=min(bound for bound in bounds if bound is not None),
-                queue_timeout_seconds=self._settings.queue_timeout_seconds,
+                queue_timeout_seconds=self.settings.queue_timeout_seconds,
                 on_progress=on_progress,
+                extra_data={"api_key_comfy_org": key} if key else None,
+                frames_folder=frames,
             )
         except GraphRejected as error:
-            raise _in_the_callers_words(error, workflow) from error
+            raise plan.in_the_callers_words(error) from error
 
-    def _collect(self, workflow: Workflow, execution: Execution, folder: Path) -> list[OutputFile]:
-        declared = [(output.name, output.node_id, output.kind) for output in workflow.outputs]
-        fetched = folder / "outputs"
-        fetched.mkdir()
-        found = self._comfy().collect(execution, declared, fetched)
-        return [describe(raw, path) for raw, path in found]
+    def _finished(
+        self, job: Job, plan: Plan, execution: Execution, delivery: Delivery, naming: Naming, folder: Path
+    ) -> tuple[list[OutputFile], list[str]]:
+        """The results, described and as the delivery wants them, and what went wrong with that."""
+        folder.mkdir()
+        stamp = {
+            "workflow": naming.workflow,
+            "version": naming.version,
+            "values": naming.values,
+            "engine": _engine_version(),
+        }
+        outputs, warnings = [], []
+        for raw, path in self._comfy().collect(execution, plan.outputs, folder, previews=job.previews):
+            output, said = finish(describe(raw, path), delivery=delivery, stamp=stamp, folder=folder)
+            outputs.append(output)
+            warnings += said
+        return outputs, warnings
 
 
-_NO_LISTS = NodeCatalogue({}, live=True)
+def _placed(files: Mapping[str, InputFile], space: Space, cancel: CancellationToken) -> dict[str, str]:
+    """Put the files where ComfyUI finds them, each once; gives what it knows them by."""
+    known: dict[Path, str] = {}
+    for file in files.values():
+        cancel.raise_if_cancelled()
+        if file.path not in known:
+            known[file.path] = space.add(file.path, file.filename)
+    return {where: known[file.path] for where, file in files.items()}
 
 
-def reported(workflow: Workflow, values: Mapping[str, Any], files: Mapping[str, InputFile]) -> dict[str, Any]:
-    """The values as results show them: of files their names alone."""
-    shown = dict(values)
-    for name in workflow.media_parameters:
-        if shown[name] is not None:
-            shown[name] = files[name].filename if name in files else f"({workflow.parameters[name].type})"
-    return shown
-
-
-def _in_the_callers_words(error: GraphRejected, workflow: Workflow) -> GraphRejected:
-    """ComfyUI's complaints, each under the parameters that decide what it complains of."""
-    problems = []
-    for complaint in error.complaints:
-        names = workflow.parameters_at(complaint.node_id, complaint.input_name or "")
-        place = f"{complaint.class_type} ({complaint.node_id})"
-        where = ", ".join(names) or (f"{place}.{complaint.input_name}" if complaint.input_name else place)
-        problems.append(Problem(where, complaint.message))
-    if not problems:
-        return error
-    by_caller = any(workflow.parameters_at(each.node_id, each.input_name or "") for each in error.complaints)
-    return GraphRejected(
-        problems=problems,
-        hint="change these values" if by_caller else "tell the workflow's author: this ComfyUI does not take the graph",
-        detail=error.detail,
-        complaints=error.complaints,
-    )
+@functools.cache
+def _engine_version() -> str:
+    return importlib.metadata.version("comfyui-workflow-engine")

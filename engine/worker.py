@@ -25,7 +25,7 @@ from engine.errors import Cancelled, EngineError
 from engine.jobs import Runner
 from engine.results import Progress
 from engine.settings import Settings, load_settings
-from engine.storage import make_storage
+from engine.storage import Storages
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,12 @@ class Worker:
 
     def _answer(self, job: dict[str, Any], cancel: CancellationToken, reporter: Reporter | None) -> dict[str, Any]:
         return answer(
-            job.get("input"), self._runner, job_id=str(job.get("id", "local")), cancel=cancel, on_progress=reporter
+            job.get("input"),
+            self._runner,
+            job_id=str(job.get("id", "local")),
+            cancel=cancel,
+            on_progress=reporter,
+            s3_config=job.get("s3Config"),  # where RunPod puts the bucket that a request brings
         )
 
 
@@ -126,7 +131,9 @@ def progress_document(progress: Progress) -> dict[str, Any]:
 
 def build(settings: Settings, catalog: Catalog, backend: Backend) -> Runner:
     """What runs jobs, by the settings."""
-    return Runner(catalog, backend.comfy, make_storage(settings, default="inline"), settings)
+    storages = Storages(settings, default="inline")
+    storages.check()
+    return Runner(catalog, backend.comfy, storages, settings)
 
 
 def start() -> None:

@@ -122,7 +122,7 @@ def render(name: str, parameters: Sequence[str], payload_file: Path | None, *, a
     if as_json:
         from engine.jobs import reported
 
-        print_json({"workflow": name, "graph": graph, "values": reported(workflow, values, {})})
+        print_json({"workflow": name, "graph": graph, "values": workflow.without_media(values, {})})
     else:
         print_json(graph)
 

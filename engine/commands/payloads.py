@@ -9,7 +9,9 @@ from typing import Any
 
 from engine.documents import parse_json, read_json
 from engine.errors import InvalidMap, InvalidRequest
+from engine.request import parse_request
 from engine.schema import MediaParameter, Parameter, StringParameter
+from engine.storage import DeliveryRequest
 from engine.workflow import Workflow
 
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -80,6 +82,26 @@ def _text_of(key: str, value: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise UsageError(f"-p {key}=@{value[1:]}: {reason}; @ reads a file") from error
+
+
+def delivery_from(wishes: Sequence[str]) -> DeliveryRequest | None:
+    """How the results are wanted, from `-d key=value`; None where nothing is said.
+
+    Raises:
+        InvalidRequest: with every wish that can't be.
+        UsageError: one is not of the form.
+    """
+    document: dict[str, Any] = {}
+    for text in wishes:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"-d {text}: not of the form key=value")
+        try:
+            parsed = parse_json(value, label=key)
+        except InvalidMap:
+            parsed = value
+        document[key] = parsed if isinstance(parsed, bool | int) else value
+    return parse_request({"action": "list", "delivery": document}).delivery if document else None
 
 
 class UsageError(InvalidRequest):

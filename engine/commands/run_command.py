@@ -13,26 +13,41 @@ from typing import Any
 from engine.backend import Backend
 from engine.catalog import Catalog
 from engine.commands.output import print_json, print_line, print_note
-from engine.commands.payloads import payload_from
+from engine.commands.payloads import delivery_from, payload_from
 from engine.jobs import Job, OnProgress, Runner
 from engine.results import JobResult, Progress
 from engine.settings import load_settings
-from engine.storage import make_storage
+from engine.storage import Storages
 
 
-def run(name: str, parameters: Sequence[str], payload_file: Path | None, out: Path | None, *, as_json: bool) -> None:
+def run(
+    name: str,
+    parameters: Sequence[str],
+    payload_file: Path | None,
+    out: Path | None,
+    delivery: Sequence[str] = (),
+    *,
+    as_json: bool,
+) -> None:
     """Run a workflow here and print where its results are."""
     settings = load_settings()
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s: %(message)s")
     catalog = Catalog(settings.workflows_path)
     workflow = catalog[name]
     payload = payload_from(workflow, parameters, payload_file)
+    wishes = delivery_from(delivery)
     if out is not None:
         settings = settings.model_copy(update={"output_folder": out, "storage": "directory"})
     with Backend(settings, catalog, simulate=True) as backend:
-        runner = Runner(catalog, backend.comfy, make_storage(settings, default="directory"), settings)
+        runner = Runner(catalog, backend.comfy, Storages(settings, default="directory"), settings)
+        backend.callback(runner.close)
         job = Job(
-            id=uuid.uuid4().hex[:12], workflow=name, payload=payload, prompt_id=str(uuid.uuid4()), allow_files=True
+            id=uuid.uuid4().hex[:12],
+            workflow=name,
+            payload=payload,
+            prompt_id=str(uuid.uuid4()),
+            allow_files=True,
+            delivery=wishes,
         )
         with _progress_bar(workflow.title, shown=not as_json and sys.stderr.isatty()) as on_progress:
             result = runner.run(job, on_progress=on_progress)

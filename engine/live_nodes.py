@@ -1,0 +1,37 @@
+"""The node catalogue of the running ComfyUI, read once and again when it may have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from engine.nodes import NodeCatalogue
+
+
+class HasNodes(Protocol):
+    """What can be asked for its node classes; `engine.comfyui.ComfyUI` can."""
+
+    def node_catalogue(self) -> NodeCatalogue:
+        """Read the node classes, with the files they can use, from the running ComfyUI."""
+
+
+class LiveNodes:
+    """What the running ComfyUI has; one for the process.
+
+    Args:
+        comfy: gives the ComfyUI, and starts it if need be.
+    """
+
+    def __init__(self, comfy: Callable[[], HasNodes]) -> None:
+        self._comfy = comfy
+        self.known: NodeCatalogue | None = None
+
+    def get(self, *, refresh: bool = False) -> NodeCatalogue:
+        """The node catalogue, read once, or again.
+
+        Raises:
+            ComfyUnavailable: ComfyUI does not answer.
+        """
+        if self.known is None or refresh:
+            self.known = self._comfy().node_catalogue()
+        return self.known

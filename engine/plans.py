@@ -1,0 +1,254 @@
+"""What a job runs: a named workflow with its payload, or a whole graph that came with the request."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from engine.comfyui import Declared
+from engine.errors import ComfyUnavailable, GraphRejected, InvalidPayload, Problem
+from engine.graph import Graph
+from engine.live_nodes import LiveNodes
+from engine.media import PictureBounds, Wanted
+from engine.nodes import NodeCatalogue, load_catalogue
+from engine.raw_graph import CUSTOM, media_places, with_files
+from engine.schema import MediaParameter, PictureParameter
+from engine.settings import Settings
+from engine.workflow import Workflow
+
+_NO_LISTS = NodeCatalogue({}, live=True)
+
+
+class Plan(Protocol):
+    """What one job runs. What can be known before ComfyUI is asked was checked when it was made."""
+
+    @property
+    def name(self) -> str:
+        """The workflow's name, for results."""
+
+    @property
+    def version(self) -> str:
+        """Of the workflow."""
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        """How long its author allows it to run."""
+
+    @property
+    def outputs(self) -> Sequence[Declared]:
+        """What is returned of it; none for all that there is."""
+
+    @property
+    def parameters(self) -> Sequence[str]:
+        """The names of its values."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What may be wrong, for the caller."""
+
+    def wanted(self, settings: Settings) -> list[Wanted]:
+        """The media values that are to be read, with their bounds."""
+
+    def settle(self) -> None:
+        """Check what only the running ComfyUI can tell.
+
+        Raises:
+            InvalidPayload: a choice is none that it has.
+            ComfyUnavailable: it does not answer.
+        """
+
+    def graph(self, names: Mapping[str, str], *, job_id: str) -> Graph:
+        """The graph to queue.
+
+        Args:
+            names: what ComfyUI knows each wanted file by.
+            job_id: the job's.
+
+        Raises:
+            RenderFailed: the workflow's expressions can't be computed.
+        """
+
+    def values(self, names: Mapping[str, str]) -> dict[str, Any]:
+        """The values as results report them: files by their names alone."""
+
+    def in_the_callers_words(self, error: GraphRejected) -> GraphRejected:
+        """ComfyUI's complaints, each under what the caller can change."""
+
+
+class NamedPlan:
+    """A workflow of the catalog.
+
+    Args:
+        workflow: the workflow.
+        payload: as it was sent.
+        live: the running ComfyUI's lists.
+
+    Raises:
+        InvalidPayload: with every problem that can be told without ComfyUI.
+    """
+
+    warnings: Sequence[str] = ()
+
+    def __init__(self, workflow: Workflow, payload: Any, live: LiveNodes) -> None:
+        self.workflow = workflow
+        self._payload = payload
+        self._live = live
+        self._values = self._offline()
+
+    @property
+    def name(self) -> str:
+        """The workflow's name."""
+        return self.workflow.name
+
+    @property
+    def version(self) -> str:
+        """Of its parameter map."""
+        return self.workflow.version
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        """As the map says."""
+        return self.workflow.timeout_seconds
+
+    @property
+    def outputs(self) -> Sequence[Declared]:
+        """As the map declares them."""
+        return [(output.name, output.node_id, output.kind) for output in self.workflow.outputs]
+
+    @property
+    def parameters(self) -> Sequence[str]:
+        """The parameters' names."""
+        return list(self.workflow.parameters)
+
+    def wanted(self, settings: Settings) -> list[Wanted]:
+        """The payload's media values."""
+        return [
+            Wanted(
+                where=each.where,
+                kind=each.parameter.type,
+                value=each.value,
+                max_bytes=each.parameter.max_bytes,
+                bounds=_bounds(each.parameter, settings),
+            )
+            for each in self.workflow.media_values(self._values)
+        ]
+
+    def settle(self) -> None:
+        """Check the payload against the lists of the running ComfyUI."""
+        known = self._live.known
+        try:
+            live = self._live.get()
+        except ComfyUnavailable:
+            self.workflow.validate(self._payload)
+            raise
+        try:
+            self._values = self.workflow.validate(self._payload, live)
+        except InvalidPayload:
+            # A choice is wrong, all else was fine before; a file that came since the lists were read is one as well.
+            if known is None:
+                raise
+            with contextlib.suppress(ComfyUnavailable):
+                live = self._live.get(refresh=True)
+            self._values = self.workflow.validate(self._payload, live)
+
+    def graph(self, names: Mapping[str, str], *, job_id: str) -> Graph:
+        """The rendered template."""
+        return self.workflow.render(self._values, names, job_id=job_id)
+
+    def values(self, names: Mapping[str, str]) -> dict[str, Any]:
+        """The values, with the seeds that were drawn."""
+        return self.workflow.without_media(self._values, names)
+
+    def in_the_callers_words(self, error: GraphRejected) -> GraphRejected:
+        """ComfyUI's complaints, each under the parameters that decide what it complains of."""
+        workflow = self.workflow
+        problems = []
+        for complaint in error.complaints:
+            names = workflow.parameters_at(complaint.node_id, complaint.input_name or "")
+            problems.append(Problem(", ".join(names) or complaint.where, complaint.message))
+        if not problems:
+            return error
+        by_caller = any(workflow.parameters_at(each.node_id, each.input_name or "") for each in error.complaints)
+        return GraphRejected(
+            problems=problems,
+            hint="change these values"
+            if by_caller
+            else "tell the workflow's author: this ComfyUI does not take the graph",
+            detail=error.detail,
+            complaints=error.complaints,
+        )
+
+    def _offline(self) -> dict[str, Any]:
+        """The values, choices unseen: what is wrong with the payload is told before a ComfyUI is started."""
+        try:
+            return self.workflow.validate(self._payload, _NO_LISTS)
+        except InvalidPayload:
+            self.workflow.validate(self._payload, self._live.known)  # tells wrong choices as well
+            raise
+
+
+class GraphPlan:
+    """A whole graph, with the files that came with it.
+
+    Args:
+        graph: as `engine.raw_graph.parse_raw` gave it.
+        sent: the files by the names that the graph calls them by.
+        live: tells which inputs of nodes take files.
+    """
+
+    name = CUSTOM
+    version = ""
+    timeout_seconds: float | None = None
+    outputs: Sequence[Declared] = ()
+    parameters: Sequence[str] = ()
+
+    def __init__(self, graph: Graph, sent: Mapping[str, Any], live: LiveNodes) -> None:
+        nodes = live.known or load_catalogue()
+        self._graph = graph
+        self._sent = sent
+        self._nodes = nodes
+        self._places = media_places(graph, nodes)
+        _, self.warnings = with_files(graph, {name: name for name in sent}, nodes)
+
+    def wanted(self, settings: Settings) -> list[Wanted]:
+        """The files that came with the graph and that it uses."""
+        found = []
+        for name, value in self._sent.items():
+            places = self._places.get(name)
+            if not places:
+                continue
+            picture = all(self._graph[each.node_id]["class_type"] in _PICTURE_LOADERS for each in places)
+            bounds = PictureBounds(settings.max_input_pixels, animated=True) if picture else None
+            found.append(Wanted(where=name, kind="image" if picture else "file", value=value, bounds=bounds))
+        return found
+
+    def settle(self) -> None:
+        """Nothing: ComfyUI checks the graph when it is queued."""
+
+    def graph(self, names: Mapping[str, str], *, job_id: str) -> Graph:  # noqa: ARG002 - a graph knows no jobs
+        """The graph, with the names that ComfyUI knows the files by."""
+        graph, _ = with_files(self._graph, names, self._nodes)
+        return graph
+
+    def values(self, names: Mapping[str, str]) -> dict[str, Any]:  # noqa: ARG002 - a graph has no values
+        """None."""
+        return {}
+
+    def in_the_callers_words(self, error: GraphRejected) -> GraphRejected:
+        """As ComfyUI says it: the nodes are the caller's own."""
+        return error
+
+
+_PICTURE_LOADERS = frozenset({"LoadImage", "LoadImageMask"})
+
+
+def _bounds(parameter: MediaParameter, settings: Settings) -> PictureBounds | None:
+    if not isinstance(parameter, PictureParameter):
+        return None
+    return PictureBounds(
+        max_pixels=min(settings.max_input_pixels, parameter.max_pixels or settings.max_input_pixels),
+        animated=parameter.animated,
+        aspect_ratio=parameter.aspect_bounds,
+        resize_to=parameter.resize_to,
+    )
