@@ -6,6 +6,8 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
+from support.media import picture
 from support.workflows import SHARED
 
 from engine.errors import InvalidRequest
@@ -339,3 +341,17 @@ def test_a_real_graph_is_taken_and_its_pictures_are_found(path):
     assert {node_id: {"inputs": {}, **node} for node_id, node in json.loads(text).items()} == graph
     loaders = [n for n in graph.values() if n["class_type"] in {"LoadImage", "LoadImageMask", "VHS_LoadVideo"}]
     assert sum(len(places) for places in media_places(graph, NODES).values()) == len(loaders)
+
+
+def test_a_sent_picture_goes_through_a_whole_graph_in_comfyui(comfy, run, tmp_path):
+    source = tmp_path / "theirs.png"
+    source.write_bytes(picture((24, 16)))
+    known_as = comfy.upload(source, filename="job 1 theirs.png", subfolder="raw")
+    sent = json.dumps({"prompt": {**GRAPH, "1": {"class_type": "LoadImage", "inputs": {"image": "in.png [input]"}}}})
+    graph, warnings = with_files(parse_raw(sent), {"in.png": known_as}, comfy.node_catalogue())
+    execution = run(graph)
+    [(made, path)] = comfy.collect(execution, [], tmp_path)
+    assert warnings == []
+    assert made.node_id == "2"
+    with Image.open(path) as image:
+        assert image.size == (24, 16)

@@ -10,7 +10,7 @@ from engine.graph import Graph, label_of
 from engine.nodes import NodeCatalogue
 from engine.wording import did_you_mean, listed, shown
 
-_BUILT_IN = frozenset(
+BUILT_IN = frozenset(
     {
         # ComfyUI's own, for a catalogue that lacks them.
         ("LoadImage", "image"),
@@ -27,6 +27,7 @@ _BUILT_IN = frozenset(
         ("VHS_LoadAudioUpload", "audio"),
     }
 )
+"""Inputs, as class and name, that take uploaded files although the catalogue may not say so."""
 
 # `picture.png [input]`: the folder a loader looks in (ComfyUI 0.8.0, folder_paths.annotated_filepath).
 _ANNOTATION = re.compile(r"\s*\[(?:input|output|temp)\]$")
@@ -83,7 +84,7 @@ def _texts(graph: Graph) -> Iterator[tuple[Place, str]]:
 def _takes_uploads(graph: Graph, place: Place, nodes: NodeCatalogue) -> bool:
     class_type = graph[place.node_id]["class_type"]
     spec = nodes.input(class_type, place.input_name)
-    return (spec is not None and spec.uploads) or (class_type, place.input_name) in _BUILT_IN
+    return (spec is not None and spec.uploads) or (class_type, place.input_name) in BUILT_IN
 
 
 def _plain(name: str) -> str:
