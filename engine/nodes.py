@@ -45,6 +45,7 @@ class InputSpec:
         multiline: a text of several lines.
         default: the node's own default.
         multiselect: a list of choices may be given.
+        uploads: it takes the name of a file that was sent to ComfyUI; its editor shows a button for that.
     """
 
     name: str
@@ -57,6 +58,7 @@ class InputSpec:
     multiline: bool = False
     default: Any = None
     multiselect: bool = False
+    uploads: bool = False
 
     @property
     def is_value(self) -> bool:
@@ -184,6 +186,7 @@ class NodeCatalogue(Mapping[str, NodeSpec]):
             multiline=bool(options.get("multiline")),
             default=options.get("default"),
             multiselect=bool(options.get("multiselect")),
+            uploads=any(options.get(mark) for mark in _UPLOADS),
         )
 
     @classmethod

@@ -29,7 +29,7 @@ LAYERS = [
     {"names"},
     {"catalog"},
     {"workflow"},
-    {"compilation"},
+    {"compilation", "raw_graph"},
     {"bindings", "fitting", "expressions", "payload_schema", "template_checks"},
     {"value_checks"},
     {"payload", "expression_filters", "graph"},

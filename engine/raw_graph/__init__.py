@@ -1,0 +1,9 @@
+"""Whole graphs that come in a request, and the files sent along with them. Pure."""
+
+from __future__ import annotations
+
+from engine.raw_graph.files import media_places, with_files
+from engine.raw_graph.parsing import parse_raw
+from engine.raw_graph.requests import CUSTOM, brings_graph, graph_document
+
+__all__ = ["CUSTOM", "brings_graph", "graph_document", "media_places", "parse_raw", "with_files"]
