@@ -186,18 +186,17 @@ class Runner:
 
     def _fetch(self, job: Job, workflow: Workflow, values: Mapping[str, Any], folder: Path) -> dict[str, InputFile]:
         return {
-            name: read_input(
-                name,
-                workflow.parameters[name].type,
-                values[name],
+            media.where: read_input(
+                media.where,
+                media.parameter.type,
+                media.value,
                 folder=folder / "inputs",
                 job_id=job.id,
                 allow_files=job.allow_files,
                 max_bytes=self._settings.max_file_bytes,
                 max_pixels=self._settings.max_input_pixels,
             )
-            for name in workflow.media_parameters
-            if values[name] is not None
+            for media in workflow.media_values(values)
         }
 
     def _upload(self, files: Mapping[str, InputFile], cancel: CancellationToken) -> dict[str, str]:
@@ -241,11 +240,7 @@ _NO_LISTS = NodeCatalogue({}, live=True)
 
 def reported(workflow: Workflow, values: Mapping[str, Any], files: Mapping[str, InputFile]) -> dict[str, Any]:
     """The values as results show them: of files their names alone."""
-    shown = dict(values)
-    for name in workflow.media_parameters:
-        if shown[name] is not None:
-            shown[name] = files[name].filename if name in files else f"({workflow.parameters[name].type})"
-    return shown
+    return workflow.without_media(values, {where: file.filename for where, file in files.items()})
 
 
 def _in_the_callers_words(error: GraphRejected, workflow: Workflow) -> GraphRejected:
