@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from engine.errors import InvalidMap, Problem
+from engine.media_values import media_in
 from engine.schema import (
     PARAMETER_NAME,
     PARAMETER_TYPES,
@@ -18,11 +19,11 @@ from engine.schema import (
     Computed,
     Example,
     IntegerParameter,
-    MediaParameter,
     Model,
     ModelFile,
     Output,
     ParameterMap,
+    PictureParameter,
     Requires,
     Rule,
     SeedParameter,
@@ -76,8 +77,8 @@ def _own_checks(parameter_map: ParameterMap) -> Iterator[tuple[str, str]]:
             yield from _nested_checks(parameter, where)
         if parameter.required and parameter.has_default:
             yield where, "it is `required` and has a `default`; keep one of the two"
-        if isinstance(parameter, MediaParameter) and parameter.default is not None:
-            yield f"{where}.default", "a file has no default but null"
+        for found in media_in(parameter, f"{where}.default", parameter.default):
+            yield found.where, "a file has no default but null"
         yield from _bound_checks(parameter, where)
 
 
@@ -91,7 +92,7 @@ def _name_checks(name: str, where: str) -> Iterator[tuple[str, str]]:
 def _nested_checks(parameter: Any, where: str) -> Iterator[tuple[str, str]]:
     if parameter.bindings:
         yield f"{where}.bind", "only a parameter at the top has a `bind`"
-    if isinstance(parameter, MediaParameter | SeedParameter):
+    if isinstance(parameter, SeedParameter):
         yield where, f"a parameter of type {parameter.type} stands at the top, not inside another"
 
 
@@ -106,6 +107,11 @@ def _bound_checks(parameter: Any, where: str) -> Iterator[tuple[str, str]]:
             re.compile(parameter.pattern)
         except re.error as error:
             yield f"{where}.pattern", f"not a regular expression: {error}"
+    if isinstance(parameter, PictureParameter):
+        try:
+            _ = parameter.aspect_bounds
+        except ValueError as error:
+            yield f"{where}.aspectRatio", str(error)
     if isinstance(parameter, IntegerParameter):
         for bound in ("minimum", "maximum", "exclusive_minimum", "exclusive_maximum", "multiple_of"):
             value = getattr(parameter, bound)

@@ -16,6 +16,8 @@ from pydantic_core import SchemaValidator, ValidationError
 
 from engine.errors import MOST_PROBLEMS, InvalidPayload, Problem
 from engine.map_file import join_path
+from engine.media_forms import media_problem
+from engine.media_values import holds_media
 from engine.schema import ArrayParameter, MediaParameter, ObjectParameter, Parameter, SeedParameter
 from engine.value_schemas import RANDOM_SEED, fields_schema
 from engine.wording import did_you_mean, kind_of, listed, shown
@@ -116,25 +118,35 @@ class PayloadValidator:
             yield Problem("", f"the payload must be an object of parameters (got {kind_of(payload)})")
             return
         for item in error.errors(include_url=False):
-            location = item["loc"]
-            where = join_path(step if isinstance(step, int) else _cut(step) for step in location)
-            yield Problem(where, self._message(item, self._at(location)))
+            location, kind = item["loc"], item["type"]
+            parameter, depth = self._at(location)
+            path, inside = location[:depth], location[depth:]
+            if isinstance(parameter, MediaParameter) and (inside or kind != "missing"):
+                keys, message = media_problem(kind, item["input"], inside, parameter.type)
+            else:
+                keys, message = tuple(map(str, inside)), self._message(item, parameter)
+            yield Problem(join_path(step if isinstance(step, int) else _cut(step) for step in (*path, *keys)), message)
 
-    def _at(self, location: Sequence[int | str]) -> Any:
-        """The parameter at a place of a payload, or the names that may stand there where it is unknown."""
+    def _at(self, location: Sequence[int | str]) -> tuple[Any, int]:
+        """The parameter at a place of a payload, or the names that may stand there where it is unknown.
+
+        With it, how many steps lead there; what follows is inside a file's own form.
+        """
         here: Any = ObjectParameter.model_construct(type="object", properties=dict(self._parameters))
-        for step in location:
+        for depth, step in enumerate(location):
             if isinstance(here, ArrayParameter) and isinstance(step, int):
                 here = here.items
             elif isinstance(here, ObjectParameter) and step in here.properties:
                 here = here.properties[str(step)]
+            elif isinstance(here, MediaParameter):
+                return here, depth
             else:
-                return list(here.properties) if isinstance(here, ObjectParameter) else []
-        return here
+                return list(here.properties) if isinstance(here, ObjectParameter) else [], depth
+        return here, len(location)
 
     def _message(self, item: Any, parameter: Any) -> str:
         kind, value, context = item["type"], item["input"], item.get("ctx", {})
-        got = "" if isinstance(parameter, MediaParameter) else f" (got {shown(value)})"
+        got = f" (got {kind_of(value) if holds_media(parameter) else shown(value)})"
         if kind == "extra_forbidden":
             known = parameter if isinstance(parameter, list) else []
             name = str(item["loc"][-1])
@@ -147,10 +159,9 @@ class PayloadValidator:
         if kind in {"string_too_short", "string_too_long"}:
             low = kind == "string_too_short"
             bound = context["min_length" if low else "max_length"]
-            length = "" if isinstance(parameter, MediaParameter) else f" (got {len(value)})"
             if low and bound == 1:
                 return "must not be empty"
-            return f"must have {'at least' if low else 'at most'} {_count(bound, 'character')}{length}"
+            return f"must have {'at least' if low else 'at most'} {_count(bound, 'character')} (got {len(value)})"
         if kind in {"too_short", "too_long"}:
             low = kind == "too_short"
             bound = context["min_length" if low else "max_length"]
@@ -159,7 +170,7 @@ class PayloadValidator:
             return f"{item['msg']}{got}"
         if kind == "string_unicode":
             return "must be valid Unicode text (it has a lone surrogate)"
-        return f"must be {_wanted(parameter)}{got or f' (got {kind_of(value)})'}"
+        return f"must be {_wanted(parameter)}{got}"
 
 
 _BOUND_MESSAGES = {
@@ -196,8 +207,7 @@ def _wanted(parameter: Any) -> str:
         "array": "an array",
         "object": "an object",
     }
-    kind = getattr(parameter, "type", "object")
-    return words.get(kind, f"a string that refers to a {kind}: a data URI or base64")
+    return words[getattr(parameter, "type", "object")]
 
 
 def _values_at(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[int | str, ...], Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.media_forms import media_json_schema
 from engine.payload import ChoiceList, Choices
 from engine.schema import (
     ArrayParameter,
@@ -33,6 +34,14 @@ _CONSTRAINTS = {
     "min_items": "minItems",
     "max_items": "maxItems",
     "enum": "enum",
+}
+
+_MEDIA_BOUNDS = {
+    "max_bytes": "x-max-bytes",
+    "max_pixels": "x-max-pixels",
+    "aspect_ratio": "x-aspect-ratio",
+    "resize_to": "x-resize-to",
+    "animated": "x-animated",
 }
 
 
@@ -93,7 +102,7 @@ def _object(
     }
 
 
-def _parameter(parameter: Parameter, lists: _Lists, path: tuple[str, ...]) -> dict[str, Any]:
+def _parameter(parameter: Parameter, lists: _Lists, path: tuple[str, ...], *, item: bool = False) -> dict[str, Any]:
     schema: dict[str, Any] = {}
     for word in ("title", "description"):
         if text := getattr(parameter, word):
@@ -105,8 +114,9 @@ def _parameter(parameter: Parameter, lists: _Lists, path: tuple[str, ...]) -> di
     if (allowed := lists.get(path)) is not None:
         narrowed = schema.get("enum")
         schema["enum"] = [each for each in narrowed if each in allowed] if narrowed else list(allowed)
-    if is_nullable(parameter):
-        schema["type"] = [schema["type"], "null"]
+    if is_nullable(parameter, item=item):
+        types = schema["type"]
+        schema["type"] = [*([types] if isinstance(types, str) else types), "null"]
         if "enum" in schema:
             schema["enum"] = [*schema["enum"], None]
     if parameter.has_default:
@@ -122,9 +132,11 @@ def _type(parameter: Parameter, lists: _Lists, path: tuple[str, ...]) -> dict[st
         seed = {"type": "integer", "minimum": RANDOM_SEED, "maximum": parameter.maximum}
         return seed | {"default": RANDOM_SEED, "x-type": "seed"}
     if isinstance(parameter, MediaParameter):
-        return {"type": "string", "minLength": 1, "x-type": parameter.type}
+        bounds = {word: getattr(parameter, name, None) for name, word in _MEDIA_BOUNDS.items()}
+        given = {word: bound for word, bound in bounds.items() if bound}
+        return media_json_schema() | {"x-type": parameter.type} | given
     if isinstance(parameter, ArrayParameter):
-        return {"type": "array", "items": _parameter(parameter.items, lists, (*path, "*"))}
+        return {"type": "array", "items": _parameter(parameter.items, lists, (*path, "*"), item=True)}
     if isinstance(parameter, ObjectParameter):
         return _object(parameter.properties, lists, path, None)
     if isinstance(parameter, StringParameter) and parameter.multiline:

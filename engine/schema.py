@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
+
+from engine.aspect_ratio import PATTERN as RATIO_PATTERN
+from engine.aspect_ratio import bounds_of
 
 PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED_NAMES = frozenset(
@@ -31,6 +35,10 @@ _CAMEL = frozenset(
         "multiple_of",
         "min_items",
         "max_items",
+        "max_bytes",
+        "max_pixels",
+        "aspect_ratio",
+        "resize_to",
     }
 )
 
@@ -143,14 +151,49 @@ class SeedParameter(AnyParameter):
 
 
 class MediaParameter(AnyParameter):
-    """A file: a data URI, base64, or, on the command line, @path. Absent, it is null."""
+    """A file: a URL, a data URI, base64, or, on the command line, @path. Absent, it is null."""
 
     type: Literal["image", "mask", "video", "audio", "file"]
+    max_bytes: int | None = Field(None, ge=1, description="the largest file, below what the operator allows")
 
     @property
     def nullable(self) -> bool:
         """A file may be left out unless it is required."""
         return not self.required
+
+
+class FileParameter(MediaParameter):
+    """A file that is no picture."""
+
+    type: Literal["video", "audio", "file"]
+
+
+_Ratio: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "pattern": RATIO_PATTERN})]
+
+
+class PictureParameter(MediaParameter):
+    """A picture."""
+
+    type: Literal["image", "mask"]
+    max_pixels: int | None = Field(
+        None, ge=1, description="the most pixels, all frames together, below what the operator allows"
+    )
+    aspect_ratio: _Ratio | list[_Ratio] | None = Field(
+        None, description='width to height: "16:9", or the narrowest and the widest: ["1:2", "2:1"]'
+    )
+    resize_to: int | None = Field(
+        None, ge=1, description="pixels of the longest side; a larger picture is scaled down to it"
+    )
+    animated: bool = Field(False, description="pictures of several frames or pages are taken as well")
+
+    @property
+    def aspect_bounds(self) -> tuple[Fraction, Fraction] | None:
+        """The least and the greatest width divided by height; None where any will do.
+
+        Raises:
+            ValueError: the map says something else; none that has loaded does.
+        """
+        return None if self.aspect_ratio is None else bounds_of(self.aspect_ratio)
 
 
 class ArrayParameter(AnyParameter):
@@ -175,7 +218,8 @@ Parameter: TypeAlias = Annotated[
     | NumberParameter
     | BooleanParameter
     | SeedParameter
-    | MediaParameter
+    | PictureParameter
+    | FileParameter
     | ArrayParameter
     | ObjectParameter,
     Field(discriminator="type"),
@@ -265,7 +309,8 @@ PARAMETER_TYPES: dict[str, type[AnyParameter]] = {
     "number": NumberParameter,
     "boolean": BooleanParameter,
     "seed": SeedParameter,
-    **dict.fromkeys(MEDIA_TYPES, MediaParameter),
+    **dict.fromkeys(("image", "mask"), PictureParameter),
+    **dict.fromkeys(("video", "audio", "file"), FileParameter),
     "array": ArrayParameter,
     "object": ObjectParameter,
 }

@@ -14,7 +14,9 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError, core_schema
 
+from engine.media_forms import media_core_schema
 from engine.schema import (
+    MEDIA_TYPES,
     ArrayParameter,
     BooleanParameter,
     IntegerParameter,
@@ -41,14 +43,20 @@ def fields_schema(parameters: Mapping[str, Parameter], *, with_defaults: bool) -
     return core_schema.typed_dict_schema(fields, extra_behavior="forbid", total=False, strict=True)
 
 
-def _schema(parameter: Parameter) -> core_schema.CoreSchema:
+def _schema(parameter: Parameter, *, item: bool = False) -> core_schema.CoreSchema:
     schema = _BUILDERS[parameter.type](parameter)
-    return core_schema.nullable_schema(schema) if is_nullable(parameter) else schema
+    return core_schema.nullable_schema(schema) if is_nullable(parameter, item=item) else schema
 
 
-def is_nullable(parameter: Parameter) -> bool:
-    """Whether null may be sent for it."""
-    return parameter.nullable
+def is_nullable(parameter: Parameter, *, item: bool = False) -> bool:
+    """Whether null may be sent for it.
+
+    Args:
+        parameter: what the map says.
+        item: it stands for the items of a list. A file there is left out by not sending it, and so is null only where
+            the map gives that as its default.
+    """
+    return parameter.has_default and parameter.default is None if item else parameter.nullable
 
 
 def _string(parameter: StringParameter) -> core_schema.CoreSchema:
@@ -155,12 +163,12 @@ def _seed(parameter: SeedParameter) -> core_schema.CoreSchema:
 
 
 def _media(_: MediaParameter) -> core_schema.CoreSchema:
-    return core_schema.str_schema(strict=True, min_length=1)
+    return media_core_schema()
 
 
 def _array(parameter: ArrayParameter) -> core_schema.CoreSchema:
     return core_schema.list_schema(
-        _schema(parameter.items), strict=True, min_length=parameter.min_items, max_length=parameter.max_items
+        _schema(parameter.items, item=True), strict=True, min_length=parameter.min_items, max_length=parameter.max_items
     )
 
 
@@ -178,7 +186,7 @@ _BUILDERS: dict[str, Callable[[Any], core_schema.CoreSchema]] = {
     "number": _number,
     "boolean": _boolean,
     "seed": _seed,
-    **dict.fromkeys(("image", "mask", "video", "audio", "file"), _media),
+    **dict.fromkeys(MEDIA_TYPES, _media),
     "array": _array,
     "object": _object,
 }

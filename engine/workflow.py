@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.compilation import Compiled, DeclaredOutput, Writer, compile_workflow
@@ -11,9 +11,10 @@ from engine.expression_filters import ExpressionFailed
 from engine.expressions import context_of
 from engine.fitting import fitted, fitted_link
 from engine.graph import Graph, Node, find_cycle, label_of, needed_by
+from engine.media_values import MediaValue, holds_media, media_in, with_media
 from engine.nodes import NodeCatalogue
 from engine.payload_schema import payload_schema
-from engine.schema import Example, MediaParameter, Parameter, ParameterMap, Requires
+from engine.schema import Example, Parameter, ParameterMap, Requires
 
 # What stands for a file in a graph that was rendered without uploading any.
 _PLACEHOLDER_SUFFIX = {"image": ".png", "mask": ".png", "video": ".mp4", "audio": ".wav", "file": ".bin"}
@@ -49,7 +50,7 @@ class Workflow:
         self._template = template
         self._nodes = nodes
         self._compiled: Compiled = compile_workflow(parameter_map, template, nodes, label=label)
-        self._media = tuple(key for key, each in self.parameters.items() if isinstance(each, MediaParameter))
+        self._media = {key: each for key, each in self.parameters.items() if holds_media(each)}
         self._output_ids = tuple(output.node_id for output in self.outputs)
         # Links can only change where an expression replaces one: elsewhere what is needed is known now.
         self._rewires = any(writer.replaces_link for writer in self._compiled.writers)
@@ -80,11 +81,6 @@ class Workflow:
     def template(self) -> Graph:
         """The graph as it was exported; not to be changed."""
         return self._template
-
-    @property
-    def media_parameters(self) -> tuple[str, ...]:
-        """The names of the parameters that are files."""
-        return self._media
 
     @property
     def outputs(self) -> tuple[DeclaredOutput, ...]:
@@ -127,6 +123,24 @@ class Workflow:
             self._check_rules(values)
         return values
 
+    def media_values(self, values: Mapping[str, Any]) -> list[MediaValue]:
+        """The files among the values, in the order of the map and of their lists; what is null is none.
+
+        Args:
+            values: what `validate` gave.
+        """
+        return [found for name, each in self._media.items() for found in media_in(each, name, values[name])]
+
+    def without_media(self, values: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
+        """The values as results show them: of files their names alone.
+
+        Args:
+            values: what `validate` gave.
+            files: the name of each of `media_values`, by its `where`; one that is missing here is told by its type,
+                `(image)`.
+        """
+        return self._with_media(values, lambda media: files.get(media.where) or f"({media.parameter.type})")
+
     def render(self, values: Mapping[str, Any], files: Mapping[str, str] | None = None, *, job_id: str = "") -> Graph:
         """The graph to queue.
 
@@ -134,8 +148,8 @@ class Workflow:
 
         Args:
             values: what `validate` gave.
-            files: for each media parameter with a value, the name ComfyUI knows the file by; a parameter that is
-                missing here gets a stand-in (`image.png`).
+            files: for each of `media_values`, by its `where`, the name ComfyUI knows the file by; one that is missing
+                here gets a stand-in (`image.png`).
             job_id: for expressions that use it.
 
         Raises:
@@ -245,12 +259,11 @@ class Workflow:
     def _with_file_names(self, values: Mapping[str, Any], files: Mapping[str, str]) -> Mapping[str, Any]:
         if not self._media:
             return values
-        named = dict(values)
-        for name in self._media:
-            if named[name] is not None:
-                suffix = _PLACEHOLDER_SUFFIX[self.parameters[name].type]
-                named[name] = files.get(name, f"{name}{suffix}")
-        return named
+        return self._with_media(values, lambda media: files.get(media.where) or _stand_in(media))
+
+    def _with_media(self, values: Mapping[str, Any], become: Callable[[MediaValue], str]) -> dict[str, Any]:
+        replaced = {name: with_media(each, name, values[name], become) for name, each in self._media.items()}
+        return {**values, **replaced}
 
     def _computed(self, writer: Writer, value: Any) -> Any:
         if value is None:
@@ -258,6 +271,12 @@ class Workflow:
         if writer.replaces_link and isinstance(value, list):
             return fitted_link(value, writer.spec, self._template, self._nodes)
         return fitted(value, writer.spec, writer.choices)
+
+
+def _stand_in(media: MediaValue) -> str:
+    """A file name for what is in no ComfyUI: `image.png`, `images_0_picture.png`."""
+    name = media.where.replace("]", "").replace("[", "_").replace(".", "_")
+    return f"{name}{_PLACEHOLDER_SUFFIX[media.parameter.type]}"
 
 
 def _copy(node: Node) -> Node:

@@ -34,8 +34,9 @@ LAYERS = [
     {"value_checks"},
     {"payload", "expression_filters", "graph"},
     {"map_file", "value_schemas"},
+    {"media_values", "media_forms"},
     {"schema", "nodes", "settings"},
-    {"results", "delivery", "documents", "cancellation"},
+    {"results", "delivery", "documents", "cancellation", "aspect_ratio"},
     {"wording", "errors"},
 ]
 

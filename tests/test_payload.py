@@ -257,11 +257,15 @@ def test_media_is_never_echoed():
     image = "data:image/png;base64," + "QUJD" * 1000
     for workflow, payload in (
         ("resize", {"image": [image]}),
-        ("resize", {"image": {"url": image}}),
+        ("resize", {"image": {"uri": image}}),
+        ("resize", {"image": {"url": [image]}}),
+        ("resize", {"image": {"url": "x", "headers": {"Authorization": ["QUJDQUJD"]}}}),
+        ("resize", {"image": {"url": "x", "headers": {"QUJDQUJD": 1}}}),
+        ("resize", {"image": {"url": "x", "headers": "QUJDQUJD"}}),
         ("resize", {"image": ""}),
     ):
-        for message in problems_of(Catalog([ROOT])[workflow], payload).values():
-            assert "QUJD" not in message
+        for where, message in problems_of(Catalog([ROOT])[workflow], payload).items():
+            assert "QUJD" not in where + message
 
 
 def test_a_file_may_be_left_out_or_null_unless_it_is_required():

@@ -1,13 +1,26 @@
-"""Pictures, as Pillow sees them. Pillow is imported here alone, where it is used."""
+"""Pictures, as Pillow sees them: whether one can be used, and how large it is. Pillow is imported where it is used."""
 
 from __future__ import annotations
 
+import contextlib
 import struct
+import warnings
 import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-# Pillow opens some fifty formats, EPS by way of Ghostscript among them; these are what callers send.
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Pillow opens some fifty formats, EPS by way of Ghostscript among them; these are what callers send. A JPEG that holds
+# several pictures (MPO) comes by way of JPEG.
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
+
+# Several pictures in one file, of which one is meant: a phone's JPEG with a depth map or a preview beside the photo,
+# a HEIC with a burst.
+_STILLS = frozenset({"MPO", "HEIF"})
 
 # What Pillow's readers let through for broken files, beside their own exceptions
 # (https://pillow.readthedocs.io/en/stable/reference/Image.html and the plugins themselves).
@@ -22,7 +35,7 @@ _BROKEN = (
     ArithmeticError,
     AttributeError,
     MemoryError,
-    UserWarning,  # of odd metadata; raised only where warnings are errors
+    RuntimeError,
     struct.error,
     zlib.error,
 )
@@ -35,40 +48,39 @@ class PictureProblem(Exception):
     """A file is not a picture that can be used; the message says why, for the person who sent it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a picture turned out to be.
+
+    Attributes:
+        width: in pixels, the way it is to be looked at.
+        height: in pixels, the way it is to be looked at.
+        frames: how many it has, or pages; 1 for a still.
+        orientation: EXIF's, 1 to 8; 1 is upright.
+    """
+
+    width: int
+    height: int
+    frames: int
+    orientation: int
+
+
 def check(path: Path, *, max_pixels: int) -> tuple[int, int]:
-    """Decodes a picture completely, all of its frames.
+    """Decodes a picture completely, all of its frames; the file is left as it is.
 
     Args:
         path: the file.
         max_pixels: the most it may have, all frames together. Looked at before anything is decoded.
 
     Returns:
-        Width and height in pixels, the way it is to be looked at: ComfyUI's LoadImage applies the EXIF
-        orientation (ComfyUI 0.8, nodes.py), so the file is left as it is.
+        Width and height in pixels, the way it is to be looked at.
 
     Raises:
         PictureProblem: it is broken, too large, or no picture.
     """
-    from PIL import Image, ImageSequence, UnidentifiedImageError
-
-    try:
-        with Image.open(path, formats=_FORMATS) as picture:
-            pixels = 0
-            for frame in ImageSequence.Iterator(picture):
-                pixels += frame.width * frame.height
-                if pixels > max_pixels:
-                    raise PictureProblem(_too_large(frame.width, frame.height, max_pixels))
-                frame.load()
-            picture.seek(0)
-            return _as_looked_at(picture)
-    except UnidentifiedImageError as error:
-        raise PictureProblem(
-            "is not a picture that can be read; PNG, JPEG, WebP, GIF, BMP, TIFF and AVIF are"
-        ) from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PictureProblem(f"has too many pixels; at most {max_pixels} are allowed") from error
-    except _BROKEN as error:
-        raise PictureProblem("is broken or cut off; the picture can't be decoded") from error
+    with opened(path, max_pixels=max_pixels) as picture:
+        decoded = decode(picture, max_pixels=max_pixels, animated=True)
+    return decoded.width, decoded.height
 
 
 def size(path: Path) -> tuple[int, int] | None:
@@ -76,22 +88,108 @@ def size(path: Path) -> tuple[int, int] | None:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=_FORMATS) as picture:
-            return _as_looked_at(picture)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning, *_BROKEN):
+        with _open(path) as picture:
+            # Pillow decodes a PNG to look for EXIF behind the pixels, where hardly anyone puts it.
+            unseen = picture.format == "PNG" and "exif" not in picture.info
+            return _as_looked_at(picture, 1 if unseen else _orientation(picture))
+    except (Image.DecompressionBombError, *_BROKEN):
         return None
 
 
-def _as_looked_at(picture: object) -> tuple[int, int]:
+@contextlib.contextmanager
+def opened(path: Path, *, max_pixels: int) -> Iterator[Image]:
+    """A picture, nothing of it decoded yet. What goes wrong inside is taken for the picture's fault.
+
+    Args:
+        path: the file.
+        max_pixels: the most it may have, for the message.
+
+    Raises:
+        PictureProblem: it is broken, too large for Pillow, or no picture.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with _open(path) as picture:
+            yield picture
+    except UnidentifiedImageError as error:
+        raise PictureProblem(
+            "is not a picture that can be read; PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF and HEIC are"
+        ) from error
+    except Image.DecompressionBombError as error:
+        # Pillow refuses twice its own bound (https://pillow.readthedocs.io/en/stable/reference/limits.html).
+        most = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))
+        raise PictureProblem(f"has too many pixels; at most {most} are allowed") from error
+    except _BROKEN as error:
+        raise PictureProblem("is broken or cut off; the picture can't be decoded") from error
+
+
+def decode(picture: Image, *, max_pixels: int, animated: bool) -> Decoded:
+    """Decodes an opened picture, all of its frames; it then stands at its first.
+
+    Args:
+        picture: of `opened`, to be called within it.
+        max_pixels: the most it may have, all frames together. Looked at before anything is decoded.
+        animated: it may have several frames.
+
+    Raises:
+        PictureProblem: it has too many pixels or frames.
+    """
+    from PIL import ImageSequence
+
+    pixels = _counted(picture, 0, max_pixels)
+    still = picture.format in _STILLS or not getattr(picture, "is_animated", False)
+    frames = 1 if still else getattr(picture, "n_frames", 1)
+    if frames > 1 and not animated:
+        what = f"has {frames} pages" if picture.format == "TIFF" else f"is animated ({frames} frames)"
+        raise PictureProblem(f"{what}; this parameter takes a single picture")
+    # Before it is decoded: of a TIFF, Pillow forgets the orientation once it has applied it.
+    orientation = _orientation(picture)
+    if still:
+        picture.load()
+        _counted(picture, 0, max_pixels)  # a HEIC tells its true size only now
+    else:
+        pixels = 0
+        for frame in ImageSequence.Iterator(picture):
+            pixels = _counted(frame, pixels, max_pixels)
+            frame.load()
+        picture.seek(0)
+        picture.load()
+    return Decoded(*_as_looked_at(picture, orientation), frames, orientation)
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[Image]:
+    import pi_heif  # type: ignore[import-untyped]  # it ships no types
     from PIL import Image
 
-    if not isinstance(picture, Image.Image):
-        raise TypeError(picture)
-    sideways = picture.getexif().get(_ORIENTATION) in _ON_ITS_SIDE
+    # Pillow warns of odd metadata, and of many pixels, which are counted here against a bound of our own; nobody who
+    # reads the log could do anything about either.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    pi_heif.register_heif_opener()
+    # By a path, Pillow 13 would map an uncompressed TIFF into memory, and get the rows of one on its side wrong.
+    with path.open("rb") as file, Image.open(file, formats=_FORMATS) as picture:
+        yield picture
+
+
+def _counted(frame: Image, before: int, max_pixels: int) -> int:
+    pixels = before + frame.width * frame.height
+    if pixels > max_pixels:
+        if frame.width * frame.height > max_pixels:
+            raise PictureProblem(
+                f"is {frame.width} by {frame.height} pixels, {frame.width * frame.height} in all; "
+                f"at most {max_pixels} are allowed"
+            )
+        raise PictureProblem(f"has more than {max_pixels} pixels in its frames together; at most as many are allowed")
+    return pixels
+
+
+def _orientation(picture: Image) -> int:
+    found = picture.getexif().get(_ORIENTATION)
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def _as_looked_at(picture: Image, orientation: int) -> tuple[int, int]:
+    # Pillow gives the size of a TIFF with its orientation applied, even before it is decoded (TiffImagePlugin.py).
+    sideways = orientation in _ON_ITS_SIDE and picture.format != "TIFF"
     return (picture.height, picture.width) if sideways else (picture.width, picture.height)
-
-
-def _too_large(width: int, height: int, max_pixels: int) -> str:
-    if width * height > max_pixels:
-        return f"is {width} by {height} pixels, {width * height} in all; at most {max_pixels} are allowed"
-    return f"has more than {max_pixels} pixels in its frames together; at most as many are allowed"
