@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from engine.errors import ExecutionFailed
-from engine.media import pictures, sniff
+from engine.media import facts, sniff
 from engine.results import OutputFile, RawOutput
 
 _CHUNK_BYTES = 1024 * 1024
@@ -20,8 +20,9 @@ def describe(raw: RawOutput, path: Path | None) -> OutputFile:
         path: the file on this machine; None for a text.
 
     Returns:
-        The result with its type, length, hash and, for a picture whose header can be read, its size. A broken
-        picture is described like any file: whether it is good enough is not decided here.
+        The result with its type, length and hash and, as far as its headers tell, the size of a picture or video,
+        and how long a video, sound or animation lasts. A broken file is described like any: whether it is good
+        enough is not decided here. Nothing is decoded.
 
     Raises:
         ExecutionFailed: the file is not there or can't be read.
@@ -40,7 +41,7 @@ def describe(raw: RawOutput, path: Path | None) -> OutputFile:
             f"ComfyUI reported the file {raw.filename}, but it can't be read", detail=str(error)
         ) from error
     content_type = sniff.content_type(head, raw.filename or path.name)
-    dimensions = pictures.size(path) if content_type.startswith("image/") else None
+    known = facts.read(path, content_type)
     return OutputFile(
         name=raw.name,
         index=raw.index,
@@ -51,8 +52,10 @@ def describe(raw: RawOutput, path: Path | None) -> OutputFile:
         content_type=content_type,
         size_bytes=size_bytes,
         sha256=digest.hexdigest(),
-        width=dimensions[0] if dimensions else None,
-        height=dimensions[1] if dimensions else None,
+        width=known.width,
+        height=known.height,
+        duration_seconds=known.duration_seconds,
+        fps=known.fps,
         text=raw.text,
     )
 
