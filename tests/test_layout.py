@@ -24,6 +24,7 @@ LAYERS = [
     {"jobs", "backend"},
     {"comfyui", "media", "storage", "quality", "models", "simulator", "authoring"},
     {"s3"},
+    {"name_templates"},
     {"names"},
     {"catalog"},
     {"workflow"},
@@ -34,7 +35,7 @@ LAYERS = [
     {"map_file", "value_schemas"},
     {"schema", "nodes", "settings"},
     {"results", "delivery", "documents", "cancellation"},
-    {"wording", "errors"},
+    {"wording", "errors", "addresses"},
 ]
 
 
