@@ -40,8 +40,8 @@ class InlineStorage:
             size, limit = _megabytes(total), _megabytes(self._limit_bytes)
             raise ResultTooLarge(
                 f"{results} {size} MB in the reply, and at most {limit} MB fit",
-                hint="configure a bucket (S3_BUCKET or GCS_BUCKET), which has no such limit, or ask for fewer or smaller "
-                "results",
+                hint="configure a bucket (S3_BUCKET or GCS_BUCKET), which has no such limit, or ask for fewer or "
+                "smaller results",
             )
         return [self._stored(output) for output in outputs]
 
