@@ -150,8 +150,8 @@ def _problems(values: Mapping[str, Any]) -> list[Problem]:
         for name in ("endpoint_url", "public_base_url")
         if (url := values.get(name)) and (complaint := _url_problem(str(url), origin=name == "endpoint_url"))
     ]
-    endpoint_host = urlsplit(str(values.get("endpoint_url") or "")).netloc
-    if values.get("bucket") and endpoint_host.startswith(f"{values['bucket']}."):
+    authority = str(values.get("endpoint_url") or "").partition("//")[2]
+    if values.get("bucket") and authority.startswith(f"{values['bucket']}."):
         problems.append(
             Problem("endpoint_url", "must not start with the bucket's name; that is said by the bucket alone")
         )
