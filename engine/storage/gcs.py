@@ -160,8 +160,8 @@ class GCSStorage:
             url = f"https://storage.googleapis.com/{self._options.bucket}/{quote(key)}"
             return StoredOutput(output, url=url, uri=uri)
         seconds = delivery.expires_in or self._options.url_expires_seconds
-        # Taken before signing: the link never dies before the time it is said to.
-        expires_at = datetime.now(UTC) + timedelta(seconds=seconds)
+        # Signatures tell whole seconds. Taken before signing: the link never dies before the time it is said to.
+        expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
         url = blob.generate_signed_url(
             version="v4", expiration=timedelta(seconds=seconds), **_signing_arguments(client)
         )

@@ -148,8 +148,8 @@ class S3Storage:
             base = (self._options.public_base_url or "").rstrip("/")
             return StoredOutput(output, url=f"{base}/{quote(key)}", uri=uri)
         seconds = delivery.expires_in or self._options.url_expires_seconds
-        # Taken before signing: the link never dies before the time it is said to.
-        expires_at = datetime.now(UTC) + timedelta(seconds=seconds)
+        # Signatures tell whole seconds. Taken before signing: the link never dies before the time it is said to.
+        expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
         url = client.generate_presigned_url(
             "get_object", Params={"Bucket": self._options.bucket, "Key": key}, ExpiresIn=seconds
         )

@@ -208,12 +208,7 @@ class Storages:
                 return [Problem("delivery.mode", f"must be s3 with an s3Config (got {asked.mode})")]
             return []
         if asked.mode == "directory" and self.default_mode != "directory" and not allow_folder:
-            return [
-                Problem(
-                    "delivery.mode",
-                    "directory is a folder of the worker, which a caller can't read; ask for s3, gcs or inline",
-                )
-            ]
+            return [Problem("delivery.mode", "directory is a folder of the worker, which no caller can read")]
         if (mode == "s3" and self._s3 is None) or (mode == "gcs" and self._gcs is None):
             return [_not_configured(mode)]
         return []
