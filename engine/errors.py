@@ -69,10 +69,11 @@ class EngineError(Exception):
         hint: what to do about it.
         problems: all that is wrong, where there can be several things.
         detail: for the log only (ComfyUI's traceback, a path of the worker).
+        retryable: whether the same job can go well later; left out, what the class says.
     """
 
     code: ClassVar[str] = "internal_error"
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
     meaning: ClassVar[str] = "something went wrong inside the engine; the log has the job's id and the cause"
 
     def __init__(
@@ -82,7 +83,10 @@ class EngineError(Exception):
         hint: str | None = None,
         problems: Iterable[Problem] = (),
         detail: str | None = None,
+        retryable: bool | None = None,
     ) -> None:
+        if retryable is not None:
+            self.retryable = retryable
         found = tuple(problems)
         more = len(found) - MOST_PROBLEMS
         self.problems = (*found[:MOST_PROBLEMS], Problem("", f"and {more} more problems")) if more > 0 else found

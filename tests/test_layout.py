@@ -23,9 +23,10 @@ LAYERS = [
     {"request"},
     {"dialects"},
     {"jobs", "backend"},
-    {"plans"},
+    {"live_nodes", "plans"},
     {"comfyui", "media", "storage", "quality", "models", "simulator", "authoring"},
     {"s3"},
+    {"name_templates"},
     {"names"},
     {"catalog"},
     {"workflow"},
@@ -37,7 +38,7 @@ LAYERS = [
     {"media_values", "media_forms"},
     {"schema", "nodes", "settings"},
     {"results", "delivery", "documents", "cancellation", "aspect_ratio"},
-    {"wording", "errors"},
+    {"wording", "errors", "addresses"},
 ]
 
 

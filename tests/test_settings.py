@@ -7,7 +7,7 @@ import pytest
 
 from engine.errors import SettingsError
 from engine.settings import load_settings
-from engine.storage import DirectoryStorage, InlineStorage, S3Storage, make_storage
+from engine.storage import Storages
 
 
 @pytest.fixture
@@ -52,23 +52,43 @@ def test_secrets_are_in_no_text(read):
     assert "hush" not in repr(settings)
 
 
-def test_a_bucket_comes_first_then_the_default(read):
-    assert isinstance(make_storage(read(), default="inline"), InlineStorage)
-    assert isinstance(make_storage(read(), default="directory"), DirectoryStorage)
-    assert isinstance(make_storage(read(S3_BUCKET="b"), default="inline"), S3Storage)
-    assert isinstance(make_storage(read(STORAGE="inline"), default="directory"), InlineStorage)
+@pytest.mark.parametrize(
+    ("environment", "default", "mode"),
+    [
+        ({}, "inline", "inline"),
+        ({}, "directory", "directory"),
+        ({"S3_BUCKET": "b"}, "inline", "s3"),
+        ({"GCS_BUCKET": "b"}, "directory", "gcs"),
+        ({"S3_BUCKET": "b", "GCS_BUCKET": "b"}, "inline", "s3"),
+        ({"S3_BUCKET": "b", "GCS_BUCKET": "b", "STORAGE": "gcs"}, "inline", "gcs"),
+        ({"S3_BUCKET": "b", "STORAGE": "inline"}, "directory", "inline"),
+    ],
+)
+def test_where_results_go_is_said_or_a_bucket_or_the_default(read, environment, default, mode):
+    assert Storages(read(**environment), default=default).default_mode == mode
 
 
 @pytest.mark.parametrize(
     ("environment", "missing"),
     [
-        ({"S3_BUCKET": "b", "S3_ACCESS_KEY_ID": "k"}, "S3_SECRET_ACCESS_KEY"),
-        ({"S3_BUCKET": "b", "S3_SECRET_ACCESS_KEY": "s"}, "S3_ACCESS_KEY_ID"),
-        ({"S3_ACCESS_KEY_ID": "k", "S3_SECRET_ACCESS_KEY": "s"}, "S3_BUCKET"),
-        ({"STORAGE": "s3"}, "S3_BUCKET"),
+        ({"S3_BUCKET": "b", "S3_ACCESS_KEY_ID": "k"}, {"S3_SECRET_ACCESS_KEY"}),
+        ({"S3_BUCKET": "b", "S3_SECRET_ACCESS_KEY": "s"}, {"S3_ACCESS_KEY_ID"}),
+        ({"S3_ACCESS_KEY_ID": "k", "S3_SECRET_ACCESS_KEY": "s"}, {"S3_BUCKET"}),
+        ({"STORAGE": "s3"}, {"S3_BUCKET"}),
+        ({"STORAGE": "gcs"}, {"GCS_BUCKET"}),
+        ({"S3_BUCKET": "b", "URL_KIND": "public"}, {"S3_PUBLIC_BASE_URL"}),
+        ({"GCS_BUCKET": "b", "URL_KIND": "public"}, {"GCS_PUBLIC"}),
+        ({"GCS_BUCKET": "b", "GOOGLE_APPLICATION_CREDENTIALS": "/nowhere.json"}, {"GOOGLE_APPLICATION_CREDENTIALS"}),
+        ({"FILENAME_TEMPLATE": "{workflow}/{seed"}, {"FILENAME_TEMPLATE"}),
+        ({"S3_BUCKET": "b", "S3_PREFIX": "x" * 200, "FILENAME_TEMPLATE": "{a}/{b}/{c}/{d}/x"}, {"FILENAME_TEMPLATE"}),
+        ({"OUTPUT_FORMAT": "jpeg", "OUTPUT_LOSSLESS": "1"}, {"OUTPUT_LOSSLESS"}),
+        (
+            {"STORAGE": "gcs", "S3_ACCESS_KEY_ID": "k", "FILENAME_TEMPLATE": "{seed!r}"},
+            {"GCS_BUCKET", "S3_BUCKET", "S3_SECRET_ACCESS_KEY", "FILENAME_TEMPLATE"},
+        ),
     ],
 )
-def test_what_is_missing_of_a_bucket_is_named(read, environment, missing):
+def test_what_is_wrong_or_missing_for_delivery_is_named_all_at_once(read, environment, missing):
     with pytest.raises(SettingsError) as caught:
-        make_storage(read(**environment), default="inline")
-    assert missing in str(caught.value)
+        Storages(read(**environment), default="inline")
+    assert {problem.where for problem in caught.value.problems} == missing

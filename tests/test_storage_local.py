@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,12 @@ def test_the_limit_counts_all_outputs_together_and_says_the_remedy(tmp_path):
         InlineStorage(limit_bytes=1_000_000).put(outputs, **of_job())
     assert caught.value.message == "the 3 results take 1.20 MB in the reply, and at most 1.00 MB fit"
     assert "configure a bucket" in caught.value.hint
+
+
+def test_the_limit_counts_thumbnails(tmp_path):
+    output = dataclasses.replace(output_file(tmp_path, content=bytes(30)), thumbnail="data:image/webp;base64,AAAA")
+    with pytest.raises(ResultTooLarge):
+        InlineStorage(limit_bytes=60).put([output], **of_job())
 
 
 def test_a_result_that_can_not_be_read(tmp_path):
@@ -99,6 +106,36 @@ def test_a_relative_folder_gives_relative_paths(tmp_path, monkeypatch):
     assert stored.path == "outputs/txt2img_00001_.png"
 
 
+def test_a_request_names_the_file_and_its_folders(tmp_path):
+    storage = DirectoryStorage(tmp_path / "outputs")
+    job = of_job(values={"seed": 7}, prefix="/shop//a b", filename="{workflow}/{seed}.{ext}")
+    paths = [storage.put([output_file(tmp_path)], **job)[0].path for _ in range(3)]
+    folder = tmp_path / "outputs" / "shop" / "a_b" / "txt2img"
+    assert paths == [str(folder / name) for name in ("7.png", "7_2.png", "7_3.png")]
+    assert all(Path(path).read_bytes() == b"not really a picture" for path in paths)
+
+
+def test_a_prefix_alone_keeps_the_names(tmp_path):
+    [stored] = DirectoryStorage(tmp_path / "outputs").put([output_file(tmp_path)], **of_job(prefix="shop"))
+    assert Path(stored.path) == tmp_path / "outputs" / "shop" / "txt2img_00001_.png"
+
+
+@pytest.mark.parametrize("delivery", [{"prefix": "../../x"}, {"filename": "{up}/x"}, {"filename": "/etc/{seed}"}])
+def test_no_file_leaves_the_folder(tmp_path, delivery):
+    job = of_job(values={"up": "../..", "seed": 7}, **delivery)
+    [stored] = DirectoryStorage(tmp_path / "outputs").put([output_file(tmp_path / "made")], **job)
+    assert Path(stored.path).resolve().is_relative_to(tmp_path / "outputs")
+    assert Path(stored.path).is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {"outputs", "made"}
+
+
+def test_a_file_where_a_folder_is_wanted(tmp_path):
+    storage = DirectoryStorage(tmp_path / "outputs")
+    storage.put([output_file(tmp_path)], **of_job(filename="a.png"))
+    with pytest.raises(StorageError, match="could not be written to"):
+        storage.put([output_file(tmp_path)], **of_job(filename="a.png/b"))
+
+
 def test_only_texts_make_no_folder(tmp_path):
     [stored] = DirectoryStorage(tmp_path / "outputs").put([text_output("hello")], **of_job())
     assert stored.as_dict()["text"] == "hello"
@@ -122,5 +159,5 @@ def test_a_folder_that_is_a_file(tmp_path):
 
 
 def test_importing_the_engine_imports_nothing_heavy():
-    script = "import sys, engine.storage, engine.media; print({'boto3', 'botocore', 'PIL'} & set(sys.modules))"
+    script = "import sys, engine.storage, engine.media; print({'boto3', 'PIL', 'requests', 'google.auth', 'google.cloud.storage'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "set()\n"

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import re
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote, urlsplit
@@ -162,12 +164,73 @@ def test_jobs_share_one_storage_from_many_threads(storage_with, tmp_path):
     assert got == [[f"{number}/{i}" for i in range(3)] for number in range(16)]
 
 
-def test_path_style_and_a_key_template(storage_with, tmp_path):
-    storage = storage_with(addressing_style="path", key_template="{job_id}/{name}-{filename}")
+def test_path_style_and_a_name_of_the_requests(storage_with, tmp_path):
+    storage = storage_with(addressing_style="path", prefix="made")
     storage.warm()
-    [stored] = storage.put([output_file(tmp_path, "x.png", b"x")], **of_job())
-    assert urlsplit(stored.url).path == "/results/job-1/image-x.png"
-    assert requests.get(stored.url, timeout=10).content == b"x"
+    job = of_job(values={"seed": 7}, prefix="shop", filename="{job_id}/{name}-{seed}")
+    stored = storage.put([output_file(tmp_path, "x.png", b"x"), output_file(tmp_path, "y.png", b"y", index=1)], **job)
+    assert [each.uri for each in stored] == [
+        "s3://results/made/shop/job-1/image-7.png",
+        "s3://results/made/shop/job-1/image-7_2.png",
+    ]
+    assert [requests.get(each.url, timeout=10).content for each in stored] == [b"x", b"y"]
+
+
+def test_a_request_says_what_kind_of_link(storage_with, tmp_path):
+    storage = storage_with(public_base_url="https://cdn.example.com")
+    output = output_file(tmp_path)
+    [public] = storage.put([output], **of_job())
+    [none] = storage.put([output], **of_job(url="none"))
+    [signed] = storage.put([output], **of_job(url="presigned", expires_in=60))
+    uri = "s3://results/txt2img/job-1/ComfyUI_00001_.png"
+    assert public.url == "https://cdn.example.com/txt2img/job-1/ComfyUI_00001_.png"
+    assert (none.url, none.expires_at) == (None, None)
+    assert {public.uri, none.uri, signed.uri} == {uri}
+    assert "X-Amz-Expires=60" in signed.url
+    assert requests.get(signed.url, timeout=10).status_code == 200
+
+
+def test_the_operator_says_what_kind_of_link_unless_the_request_does(storage_with, tmp_path):
+    storage = storage_with(url_kind="none")
+    assert storage.put([output_file(tmp_path)], **of_job())[0].url is None
+    assert storage.put([output_file(tmp_path)], **of_job(url="presigned"))[0].url
+
+
+def test_a_public_link_without_a_public_address(storage_with, tmp_path):
+    with pytest.raises(StorageError, match="has no public address") as caught:
+        storage_with().put([output_file(tmp_path)], **of_job(url="public"))
+    assert not caught.value.retryable
+
+
+def test_a_link_ends_when_it_says(storage_with, tmp_path, wait_until):
+    [stored] = storage_with().put([output_file(tmp_path)], **of_job(expires_in=1))
+    wait_until(lambda: requests.get(stored.url, timeout=10).status_code in (400, 403))
+    assert datetime.now(UTC) >= stored.expires_at
+
+
+def test_large_files_go_up_in_parts_and_are_never_held_in_memory(storage_with, server, tmp_path):
+    """Two of 120 MiB at once; what Python holds meanwhile stays far below one of them."""
+    outputs = [sparse_file(tmp_path, f"{name}.mp4", 120 * 1024 * 1024) for name in ("a", "b")]
+    storage = storage_with(prefix="huge")
+    storage.warm()
+    tracemalloc.start()
+    try:
+        stored = storage.put(outputs, **of_job())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 * 1024 * 1024
+    for each in stored:
+        kept = server.folder / "results" / each.uri.removeprefix("s3://results/")
+        assert kept.stat().st_size == 120 * 1024 * 1024
+        kept.unlink()
+
+
+def sparse_file(folder, filename, size):
+    output = output_file(folder, filename, content_type="video/mp4")
+    with output.path.open("r+b") as file:
+        file.truncate(size)
+    return dataclasses.replace(output, size_bytes=size)
 
 
 def test_a_wrong_secret(storage_with, tmp_path):
@@ -175,6 +238,7 @@ def test_a_wrong_secret(storage_with, tmp_path):
     assert "wrong secret key" in error.message
     assert "127.0.0.1" in error.message
     assert "wrong-secret-key" not in f"{error.message} {error.hint} {error.detail}"
+    assert error.failure()["retryable"] is False
 
 
 def test_a_wrong_key(storage_with, tmp_path):
@@ -203,6 +267,7 @@ def test_no_server(storage_with, tmp_path):
     port = free_port()
     error = put_failure(storage_with(endpoint_url=f"http://127.0.0.1:{port}"), [output_file(tmp_path)])
     assert error.message == f"no answer from 127.0.0.1:{port}"
+    assert error.failure()["retryable"] is True
 
 
 def test_no_credentials_at_all(storage_with, tmp_path):

@@ -1,4 +1,4 @@
-"""What a server may answer and rclone never does: a real HTTP server that says no in S3's own words."""
+"""What rclone never answers, or does not keep: a real HTTP server that says no in S3's own words, or notes requests."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Refusal(BaseHTTPRequestHandler):
 
     def do_PUT(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.seen.append((self.path, dict(self.headers)))
         status, code = self.server.answer
         body = ANSWER.format(code=code).encode() if code else b""
         self.send_response(status)
@@ -43,18 +44,39 @@ class Refusal(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def refusing():
+def answering():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Refusal)
+    server.answer, server.seen = (200, ""), []
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    storage = S3Storage(
-        S3Options(
-            "results",
-            endpoint_url=f"http://127.0.0.1:{server.server_port}",
-            access_key_id="AKIDSECRETID",
-            secret_access_key="the-secret",
+    made = []
+
+    def storage(**options):
+        made.append(
+            S3Storage(
+                S3Options(
+                    "results",
+                    endpoint_url=f"http://127.0.0.1:{server.server_port}",
+                    access_key_id="AKIDSECRETID",
+                    secret_access_key="the-secret",
+                    **options,
+                )
+            )
         )
-    )
+        return made[-1]
+
+    yield server, storage
+    for each in made:
+        each.close()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def refusing(answering):
+    server, storage_with = answering
+    storage = storage_with()
 
     def refuse(status, code, output):
         server.answer = (status, code)
@@ -62,11 +84,63 @@ def refusing():
             storage.put([output], **of_job())
         return caught.value
 
-    yield refuse
-    storage.close()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    return refuse
+
+
+def headers_of(server):
+    [(_, headers)] = server.seen
+    wanted = ("x-amz-acl", "x-amz-storage-class", "cache-control", "content-type")
+    return {name: value for name, value in ((key.lower(), value) for key, value in headers.items()) if name in wanted}
+
+
+def test_what_goes_with_an_object_is_the_operators_or_the_requests(answering, tmp_path):
+    server, storage_with = answering
+    storage = storage_with(acl="private", storage_class="STANDARD", cache_control="no-store")
+    storage.put([output_file(tmp_path)], **of_job())
+    assert headers_of(server) == {
+        "x-amz-acl": "private",
+        "x-amz-storage-class": "STANDARD",
+        "cache-control": "no-store",
+        "content-type": "image/png",
+    }
+    server.seen.clear()
+    storage.put(
+        [output_file(tmp_path)],
+        **of_job(acl="public-read", storage_class="STANDARD_IA", cache_control="public, max-age=60"),
+    )
+    assert headers_of(server) == {
+        "x-amz-acl": "public-read",
+        "x-amz-storage-class": "STANDARD_IA",
+        "cache-control": "public, max-age=60",
+        "content-type": "image/png",
+    }
+
+
+def test_without_a_wish_nothing_but_the_type_goes_with_an_object(answering, tmp_path):
+    server, storage_with = answering
+    storage_with().put([output_file(tmp_path)], **of_job())
+    assert headers_of(server) == {"content-type": "image/png"}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "retryable"),
+    [
+        (403, "AccessDenied", False),
+        (403, "SignatureDoesNotMatch", False),
+        (403, "InvalidAccessKeyId", False),
+        (404, "NoSuchBucket", False),
+        (400, "AuthorizationHeaderMalformed", False),
+        (400, "ExpiredToken", False),
+        (400, "EntityTooLarge", False),
+        (403, "SomethingNew", False),
+        (403, "RequestTimeTooSkewed", True),
+        (503, "SlowDown", True),
+        (500, "InternalError", True),
+        (500, "SomethingNew", True),
+    ],
+)
+def test_a_refusal_says_whether_trying_again_can_help(refusing, tmp_path, status, code, retryable):
+    assert refusing(status, code, output_file(tmp_path)).failure()["retryable"] is retryable
 
 
 @pytest.mark.parametrize("size", [10, 9 * 1024 * 1024], ids=["small", "in parts"])

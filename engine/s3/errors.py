@@ -40,7 +40,9 @@ def translated(options: S3Options) -> Iterator[None]:
     except ValueError as error:
         # botocore's word for an endpoint it can't make a URL of.
         raise StorageError(
-            f"the S3 endpoint {options.host} is not one that can be called", hint="check the endpoint's URL"
+            f"the S3 endpoint {options.host} is not one that can be called",
+            hint="check the endpoint's URL",
+            retryable=False,
         ) from error
 
 
@@ -48,7 +50,8 @@ def _refused(response: Any, options: S3Options) -> StorageError:
     """For an answer that says no. Codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html."""
     answer = response.get("Error", {})
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    code = str(answer.get("Code", ""))
+    given = str(answer.get("Code", ""))
+    code = _SAME_AS.get(given, given)
     bucket, host = options.bucket, options.host
     said = {
         "NoSuchBucket": (
@@ -83,16 +86,21 @@ def _refused(response: Any, options: S3Options) -> StorageError:
         "QuotaExceeded": (f"the bucket `{bucket}` is full", "make room in the bucket or raise its quota"),
     }
     message, hint = said.get(
-        _SAME_AS.get(code, code),
+        code,
         # HEAD and some servers answer with a bare number.
         said["AccessDenied"]
         if status == 403
         else (
-            f"{host} refused the upload to the bucket `{bucket}` ({code or 'no code'}, HTTP {status})",
+            f"{host} refused the upload to the bucket `{bucket}` ({given or 'no code'}, HTTP {status})",
             None,
         ),
     )
-    return StorageError(message, hint=hint, detail=f"S3 answered {code} with HTTP {status}")
+    passes = (status == 429 or status >= 500) if isinstance(status, int) and code not in said else code in _PASSES
+    return StorageError(message, hint=hint, detail=f"S3 answered {given} with HTTP {status}", retryable=passes)
+
+
+# The refusals that a later try can escape; wrong names, keys, rights and regions stay wrong.
+_PASSES = frozenset({"RequestTimeTooSkewed", "SlowDown"})
 
 
 _SAME_AS = {
@@ -118,7 +126,7 @@ def _unreached(error: BaseException, options: S3Options) -> StorageError:
     from botocore import exceptions
 
     bucket, host = options.bucket, options.host
-    kinds: list[tuple[tuple[type[Exception], ...], str, str | None]] = [
+    kinds: list[tuple[tuple[type[Exception], ...], str, str, bool]] = [
         (
             (
                 exceptions.NoCredentialsError,
@@ -130,24 +138,28 @@ def _unreached(error: BaseException, options: S3Options) -> StorageError:
             ),
             f"there are no credentials for the bucket `{bucket}` at {host}",
             "set an access key id and a secret access key, or give the machine a role",
+            False,
         ),
         (
             (exceptions.SSLError,),
             f"the certificate of {host} could not be verified",
             "check the endpoint; a certificate of one's own must be known to this machine",
+            False,
         ),
         (
             (exceptions.HTTPClientError, exceptions.ConnectionError),
             f"no answer from {host}",
             "check the endpoint's URL, its port, and that this machine can reach it",
+            True,
         ),
         (
             (exceptions.ParamValidationError, exceptions.InvalidRegionError),
             f"`{bucket}` at {host} can't be called by this name or region",
             "check the bucket's name and the region",
+            False,
         ),
     ]
-    for classes, message, hint in kinds:
+    for classes, message, hint, passes in kinds:
         if isinstance(error, classes):
-            return StorageError(message, hint=hint, detail=type(error).__name__)
+            return StorageError(message, hint=hint, detail=type(error).__name__, retryable=passes)
     return StorageError(f"the upload to the bucket `{bucket}` at {host} failed", detail=type(error).__name__)

@@ -8,10 +8,13 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
+from engine.delivery import UrlKind
 from engine.errors import Problem, SettingsError
-from engine.names import key_fits, template_problem
+from engine.names import clean_prefix
 
 AddressingStyle = Literal["auto", "path", "virtual"]
+
+_LONGEST_PREFIX = 512  # bytes; the names of any job still fit behind it
 
 LONGEST_EXPIRY_SECONDS = 604_800
 """Seven days: the most that a version 4 signature allows
@@ -49,7 +52,10 @@ class S3Options:
         url_expires_seconds: how long a signed link lives; by default, and at most, seven days.
         addressing_style: `virtual` puts the bucket into the host name, `path` behind it, `auto` chooses: path for
             an endpoint of its own and for names with dots, else virtual.
-        key_template: of the keys, from `{prefix}`, `{workflow}`, `{job_id}`, `{filename}`, `{name}`.
+        acl: of the objects, unless a request asks for another (`public-read`); None for the bucket's own.
+        storage_class: of the objects, likewise (`STANDARD_IA`).
+        cache_control: of the objects, likewise (`max-age=86400`).
+        url_kind: of the links, likewise; None: `public` where there is a public base, else `presigned`.
 
     Raises:
         SettingsError: a value can't be right; all of them are named.
@@ -65,7 +71,10 @@ class S3Options:
     public_base_url: str | None = None
     url_expires_seconds: int = LONGEST_EXPIRY_SECONDS
     addressing_style: AddressingStyle = "auto"
-    key_template: str = "{prefix}/{workflow}/{job_id}/{filename}"
+    acl: str | None = None
+    storage_class: str | None = None
+    cache_control: str | None = None
+    url_kind: UrlKind | None = None
 
     def __post_init__(self) -> None:
         _refuse(_problems({f.name: getattr(self, f.name) for f in fields(self)}))
@@ -141,8 +150,8 @@ def _problems(values: Mapping[str, Any]) -> list[Problem]:
         for name in ("endpoint_url", "public_base_url")
         if (url := values.get(name)) and (complaint := _url_problem(str(url), origin=name == "endpoint_url"))
     ]
-    endpoint_host = urlsplit(str(values.get("endpoint_url") or "")).netloc
-    if values.get("bucket") and endpoint_host.startswith(f"{values['bucket']}."):
+    authority = str(values.get("endpoint_url") or "").partition("//")[2]
+    if values.get("bucket") and authority.startswith(f"{values['bucket']}."):
         problems.append(
             Problem("endpoint_url", "must not start with the bucket's name; that is said by the bucket alone")
         )
@@ -154,16 +163,13 @@ def _problems(values: Mapping[str, Any]) -> list[Problem]:
     style = values.get("addressing_style", "auto")
     if style not in get_args(AddressingStyle):
         problems.append(Problem("addressing_style", f"must be auto, path or virtual (got {style!r})"))
-    return problems + _key_problems(values)
-
-
-def _key_problems(values: Mapping[str, Any]) -> list[Problem]:
-    template = values.get("key_template", "{prefix}/{workflow}/{job_id}/{filename}")
-    if complaint := template_problem(template):
-        return [Problem("key_template", complaint)]
-    if not key_fits(template, values.get("prefix", "")):
-        return [Problem("prefix", "is too long; a whole key takes at most 1024 bytes")]
-    return []
+    if len(clean_prefix(values.get("prefix", "")).encode()) > _LONGEST_PREFIX:
+        problems.append(
+            Problem("prefix", f"is too long; at most {_LONGEST_PREFIX} bytes, of the 1024 that a whole key takes")
+        )
+    if values.get("url_kind") == "public" and not values.get("public_base_url"):
+        problems.append(Problem("public_base_url", "is missing; public links are below it"))
+    return problems
 
 
 def _other_half(values: Mapping[str, Any]) -> list[tuple[str, str]]:

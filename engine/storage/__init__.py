@@ -5,8 +5,20 @@ from __future__ import annotations
 from engine.s3 import S3Options
 from engine.storage.base import Storage
 from engine.storage.directory import DirectoryStorage
+from engine.storage.gcs import GCSStorage
 from engine.storage.inline import InlineStorage
+from engine.storage.requested import DeliveryRequest
 from engine.storage.s3 import S3Storage
-from engine.storage.selection import make_storage
+from engine.storage.selection import Storages, make_storage
 
-__all__ = ["DirectoryStorage", "InlineStorage", "S3Options", "S3Storage", "Storage", "make_storage"]
+__all__ = [
+    "DeliveryRequest",
+    "DirectoryStorage",
+    "GCSStorage",
+    "InlineStorage",
+    "S3Options",
+    "S3Storage",
+    "Storage",
+    "Storages",
+    "make_storage",
+]

@@ -7,11 +7,13 @@ import re
 import secrets
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
 
 from engine.delivery import Delivery, Naming
 from engine.errors import StorageError
-from engine.names import clean_segment
+from engine.name_templates import numbered, result_names
+from engine.names import clean_prefix, clean_segment
 from engine.results import OutputFile, StoredOutput
 
 # ComfyUI's own prefixes say nothing: `ComfyUI` is the default of SaveImage, and PreviewImage adds five
@@ -23,7 +25,7 @@ _COUNTER = re.compile(r"^(?P<before>.*_)(?P<count>\d{5})_$")
 
 
 class DirectoryStorage:
-    """Copies results into one flat folder, as `txt2img_00001_.png`, and never overwrites a file.
+    """Copies results into a folder, as `txt2img_00001_.png` or as a request names them, and never overwrites a file.
 
     Args:
         folder: where to; made when the first result is stored. Results say their path as this was given:
@@ -35,7 +37,7 @@ class DirectoryStorage:
     def __init__(self, folder: Path | str) -> None:
         self._folder = Path(folder)
 
-    def put(self, outputs: Sequence[OutputFile], *, naming: Naming, delivery: Delivery) -> list[StoredOutput]:  # noqa: ARG002
+    def put(self, outputs: Sequence[OutputFile], *, naming: Naming, delivery: Delivery) -> list[StoredOutput]:
         """Copies the results; see `Storage.put`.
 
         Raises:
@@ -43,13 +45,13 @@ class DirectoryStorage:
         """
         written: list[Path] = []
         stored = []
+        names = iter(_names([output for output in outputs if output.path is not None], naming, delivery))
         try:
             for output in outputs:
                 if output.path is None:
                     stored.append(StoredOutput(output))
                     continue
-                self._folder.mkdir(parents=True, exist_ok=True)
-                target = self._copy(output.path, file_name(output.filename, naming.workflow))
+                target = self._copy(output.path, next(names))
                 written.append(target)
                 stored.append(StoredOutput(output, path=str(target)))
         except OSError as error:
@@ -63,7 +65,8 @@ class DirectoryStorage:
         return stored
 
     def _copy(self, source: Path, name: str) -> Path:
-        # Copied beside its place and then renamed, so that nobody ever sees half a file.
+        (self._folder / name).parent.mkdir(parents=True, exist_ok=True)
+        # Copied into its file system and then renamed, so that nobody ever sees half a file.
         part = self._folder / f".{secrets.token_hex(8)}.part"
         try:
             shutil.copyfile(source, part)
@@ -81,13 +84,22 @@ class DirectoryStorage:
         """Takes the first free name; making the file is what decides between two who want it."""
         attempt = 0
         while True:
-            target = self._folder / numbered(name, attempt)
+            target = self._folder / next_name(name, attempt)
             try:
                 os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
             except FileExistsError:
                 attempt += 1
             else:
                 return target
+
+
+def _names(files: Sequence[OutputFile], naming: Naming, delivery: Delivery) -> list[str]:
+    """What to call the results, below the folder; numbers come when the names are taken."""
+    if delivery.filename is None:
+        folders = [folder] if (folder := clean_prefix(delivery.prefix)) else []
+        return ["/".join([*folders, file_name(file.filename, naming.workflow)]) for file in files]
+    moment = datetime.now(UTC)
+    return result_names(files, template=delivery.filename, prefix=delivery.prefix, naming=naming, moment=moment)
 
 
 def file_name(filename: str, workflow: str) -> str:
@@ -104,12 +116,10 @@ def file_name(filename: str, workflow: str) -> str:
     return clean_segment(kept if kept.startswith(workflow) else f"{workflow}_{kept}")
 
 
-def numbered(name: str, attempt: int) -> str:
-    """The name to try after so many were taken: ComfyUI's own counter goes up; without one, one is added."""
-    if not attempt:
-        return name
-    path = Path(name)
+def next_name(name: str, attempt: int) -> str:
+    """The name to try after so many were taken: ComfyUI's own counter goes up; without one, a number is added."""
+    path = PurePosixPath(name)
     counter = _COUNTER.match(path.stem)
-    if counter:
-        return f"{counter['before']}{int(counter['count']) + attempt:05}_{path.suffix}"
-    return f"{path.stem}_{attempt + 1}{path.suffix}"
+    if attempt and counter:
+        return str(path.with_name(f"{counter['before']}{int(counter['count']) + attempt:05}_{path.suffix}"))
+    return numbered(name, attempt + 1)

@@ -19,7 +19,7 @@ class InlineStorage:
     """Puts results into the reply, up to a limit.
 
     Args:
-        limit_bytes: the most that the base64 of all outputs of a job, and their texts, may take together.
+        limit_bytes: the most that the base64 of all outputs of a job, their texts and thumbnails, may take together.
     """
 
     name = "inline"
@@ -40,7 +40,8 @@ class InlineStorage:
             size, limit = _megabytes(total), _megabytes(self._limit_bytes)
             raise ResultTooLarge(
                 f"{results} {size} MB in the reply, and at most {limit} MB fit",
-                hint="configure a bucket, which has no such limit, or ask for fewer or smaller results",
+                hint="configure a bucket (S3_BUCKET or GCS_BUCKET), which has no such limit, or ask for fewer or "
+                "smaller results",
             )
         return [self._stored(output) for output in outputs]
 
@@ -58,7 +59,8 @@ class InlineStorage:
 
 def _reply_size(output: OutputFile) -> int:
     """The bytes that an output takes in the reply: base64 makes four of every three."""
-    return output.size_bytes if output.path is None else (output.size_bytes + 2) // 3 * 4
+    content = output.size_bytes if output.path is None else (output.size_bytes + 2) // 3 * 4
+    return content + len(output.thumbnail or "")
 
 
 def _megabytes(size: int) -> str:
