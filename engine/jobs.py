@@ -16,7 +16,7 @@ from engine.catalog import Catalog
 from engine.delivery import Delivery, Naming
 from engine.errors import ComfyUnavailable, GraphRejected, InvalidPayload, Problem
 from engine.graph import Graph
-from engine.media import describe, read_input
+from engine.media import MediaReader, Wanted, describe
 from engine.nodes import NodeCatalogue
 from engine.results import Execution, InputFile, JobResult, OutputFile, OutputKind, Progress, RawOutput
 from engine.settings import Settings
@@ -112,6 +112,7 @@ class Runner:
         self._comfy = comfy
         self._storage = storage
         self._settings = settings
+        self._media = MediaReader(settings)
         self._live: NodeCatalogue | None = None
 
     def run(
@@ -130,7 +131,7 @@ class Runner:
         with tempfile.TemporaryDirectory(prefix="job-") as scratch:
             folder = Path(scratch)
             with timings.measure("fetch"):
-                files = self._fetch(job, workflow, sent, folder)
+                files = self._fetch(job, workflow, sent, folder, cancel)
                 values = self._live_values(workflow, job.payload)
                 names = self._upload(files, cancel)
             graph = workflow.render(values, names, job_id=job.id)
@@ -184,21 +185,19 @@ class Runner:
             self._live = self._comfy().node_catalogue()
         return self._live
 
-    def _fetch(self, job: Job, workflow: Workflow, values: Mapping[str, Any], folder: Path) -> dict[str, InputFile]:
-        return {
-            name: read_input(
-                name,
-                workflow.parameters[name].type,
-                values[name],
-                folder=folder / "inputs",
-                job_id=job.id,
-                allow_files=job.allow_files,
-                max_bytes=self._settings.max_file_bytes,
-                max_pixels=self._settings.max_input_pixels,
-            )
+    def _fetch(
+        self, job: Job, workflow: Workflow, values: Mapping[str, Any], folder: Path, cancel: CancellationToken
+    ) -> dict[str, InputFile]:
+        wanted = [
+            Wanted(name, workflow.parameters[name].type, values[name])
             for name in workflow.media_parameters
             if values[name] is not None
-        }
+        ]
+        if not wanted:
+            return {}
+        return self._media.read(
+            wanted, folder=folder / "inputs", job_id=job.id, allow_files=job.allow_files, cancel=cancel
+        )
 
     def _upload(self, files: Mapping[str, InputFile], cancel: CancellationToken) -> dict[str, str]:
         names = {}

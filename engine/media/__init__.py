@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.media.inputs import read_input
+from engine.media.inputs import MediaReader, Wanted
 from engine.media.outputs import describe
 
-__all__ = ["describe", "read_input"]
+__all__ = ["MediaReader", "Wanted", "describe"]
