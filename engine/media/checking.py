@@ -122,15 +122,15 @@ def check(received: Received, wanted: Preparation, max_pixels: int) -> Checked:
     return Checked(path, content_type, suffix, size_bytes, sha256, width, height)
 
 
-def unique_name(job_id: str, name: str, suffix: str) -> str:
+def unique_name(job_id: str, stem: str, suffix: str) -> str:
     """A file's name to upload it under: of the job, unique, and recognisable.
 
     Args:
         job_id: the job's.
-        name: the file's own name or the parameter's.
+        stem: the file's own name without its ending, or the parameter's place.
         suffix: how it is to end, with its dot.
     """
-    return f"{_clean(job_id)}_{secrets.token_hex(4)}_{_clean(PurePath(name).stem)}{suffix}"
+    return f"{_clean(job_id)}_{secrets.token_hex(4)}_{_clean(stem)}{suffix}"
 
 
 def _checked_picture(path: Path, wanted: Preparation, max_pixels: int) -> tuple[Path, str, int, int]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from engine.cancellation import CancellationToken
@@ -264,7 +264,8 @@ def _moved(
         received, file = checked[each.where]
         path = paths.get(file.path)
         if path is None:
-            path = file.path.rename(folder / unique_name(job_id, received.filename or each.where, file.suffix))
+            stem = PurePath(received.filename).stem or each.where
+            path = file.path.rename(folder / unique_name(job_id, stem, file.suffix))
             paths[file.path] = path
         files[each.where] = InputFile(
             parameter=each.where,

@@ -94,12 +94,15 @@ class Web:
                 timeout=watch.left,
                 proxies=self._proxies(url),
             )
-            watch.check()
-            target = session.get_redirect_target(response) if response.status_code in _REDIRECTS else None
-            if target is None:
-                if response.status_code != HTTPStatus.OK:
-                    response.close()
+            try:
+                watch.check()
+                target = session.get_redirect_target(response) if response.status_code in _REDIRECTS else None
+                if target is None and response.status_code != HTTPStatus.OK:
                     _refuse_status(response.status_code, parts.hostname or "")
+            except BaseException:
+                response.close()
+                raise
+            if target is None:
                 return response
             response.close()
             url = urljoin(url, target)
