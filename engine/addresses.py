@@ -1,43 +1,66 @@
-"""Which network addresses belong to everybody, and which to somebody's own network."""
+"""Which addresses are public: the ones a worker may fetch from on a stranger's word."""
 
 from __future__ import annotations
 
-import ipaddress
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_TEREDO = ipaddress.ip_network("2001::/32")
-_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+# What `ipaddress` of some supported Python calls global (they differ from 3.11 to 3.13), or what is reached by public
+# numbers and is none the less private: https://www.iana.org/assignments/iana-ipv4-special-registry, its IPv6 twin,
+# and Azure's channel to its own machines
+# (https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16).
+_NOT_PUBLIC = tuple(
+    ip_network(network)
+    for network in (
+        "100.64.0.0/10",
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+        "168.63.129.16/32",
+        "64:ff9b:1::/48",
+        "2001::/23",
+        "3fff::/20",
+        "5f00::/16",
+        "fec0::/10",
+    )
+)
+
+# IPv4 behind a translator (RFC 6052): the last 32 bits are the address that is really reached.
+_NAT64 = ip_network("64:ff9b::/96")
 
 
 def is_public(address: str) -> bool:
-    """Whether an address can be called without reaching into this machine's own network.
+    """Whether an address belongs to the public internet.
 
-    An IPv6 address that carries an IPv4 one (mapped, 6to4, NAT64, Teredo) leads to that one, and is judged by it as
-    well. Not public are loopback, private, link-local (the metadata services of clouds), shared (CGNAT), multicast
-    and reserved addresses: the registries of https://www.iana.org/assignments/iana-ipv4-special-registry and
-    https://www.iana.org/assignments/iana-ipv6-special-registry, as Python knows them.
+    An IPv6 address that only wraps an IPv4 one (mapped, 6to4, NAT64) counts as what it wraps; Teredo never is public.
 
     Args:
-        address: an IPv4 or IPv6 address; what is none is not public.
+        address: an IPv4 or IPv6 address as text; one with a zone (`fe80::1%eth0`) is of a network of this machine.
+
+    Returns:
+        False for loopback, private, link-local (cloud metadata among them), shared, multicast, reserved and
+        unspecified addresses, and for what is no address.
     """
     try:
-        parsed = ipaddress.ip_address(address)
+        found = _innermost(ip_address(address))
     except ValueError:
         return False
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
-    if parsed.scope_id is not None:
+    if isinstance(found, IPv6Address) and found.scope_id is not None:
         return False
-    if (carried := _carried(parsed)) is not None:
-        return is_public(str(carried))
-    # Python counts some old kinds as global (site-local, IPv4-compatible); none of them is within 2000::/3.
-    return parsed in _GLOBAL_UNICAST and parsed.is_global
+    if any(found in network for network in _NOT_PUBLIC):
+        return False
+    special = (
+        found.is_private
+        or found.is_loopback
+        or found.is_link_local
+        or found.is_multicast
+        or found.is_reserved
+        or found.is_unspecified
+    )
+    return found.is_global and not special
 
 
-def _carried(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 address leads to."""
+def _innermost(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    if isinstance(address, IPv4Address):
+        return address
     if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    if address in _TEREDO:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF ^ 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour or address

@@ -152,8 +152,7 @@ def test_a_wish_that_can_not_be_is_refused_before_anything_runs(tmp_path, wishes
     def start():
         raise AssertionError("a ComfyUI was started")
 
-    runner = runner_on(None, tmp_path, default="inline")
-    runner._comfy = runner.live._comfy = start
+    runner = runner_on(start, tmp_path, default="inline")
 
     failure = refused(runner, resize(delivery=wishes))
 

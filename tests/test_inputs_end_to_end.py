@@ -112,7 +112,7 @@ def test_pictures_in_a_list_are_each_fetched_once(comfy, web, tmp_path):
         "4": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "two"}},
     }
     schema = {
-        "parameters": {"images": {"type": "array", "items": {"type": "image"}, "minItems": 2, "maxItems": 2, "required": True}},
+        "parameters": {"images": {"type": "array", "items": {"type": "image"}, "minItems": 2, "required": True}},
         "computed": {"$['1'].inputs.image": "images[0]", "$['2'].inputs.image": "images[1]"},
     }
     folder = write_workflow(tmp_path, "two", graph, schema)

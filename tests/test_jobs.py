@@ -4,16 +4,15 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from support.runners import runner_on
 from support.workflows import ROOT
 
 from engine import Catalog
 from engine.cancellation import CancellationToken
 from engine.comfyui import ComfyUI, new_prompt_id
 from engine.errors import Cancelled, GraphRejected, InputUnavailable, InvalidPayload
-from engine.jobs import Job, Runner
-from engine.settings import Settings
+from engine.jobs import Job
 from engine.simulator import Simulator
-from engine.storage import DirectoryStorage
 
 
 @pytest.fixture
@@ -25,19 +24,15 @@ def scratch(tmp_path, monkeypatch):
     return folder
 
 
-def runner_on(comfy, tmp_path, catalog=None):
-    return Runner(catalog or Catalog([ROOT]), lambda: comfy, DirectoryStorage(tmp_path / "out"), Settings())
-
-
 def job(workflow="resize", **payload):
-    return Job(id="j1", workflow=workflow, payload=payload, prompt_id=new_prompt_id())
+    return Job(id="j1", workflow=workflow, payload=payload, prompt_id=new_prompt_id(), allow_files=True)
 
 
 def test_nothing_is_left_behind_whatever_the_end(comfy, tmp_path, scratch):
     runner = runner_on(comfy, tmp_path)
     assert runner.run(job(width=20)).outputs[0].file.width == 20
     with pytest.raises(InputUnavailable):
-        runner.run(job(image="https://example.org/a.png"))
+        runner.run(job(image="@missing.png"))
     with pytest.raises(InvalidPayload):
         runner.run(job(width=-1))
     assert not list(scratch.glob("job-*"))
@@ -47,8 +42,8 @@ def test_a_missing_file_is_told_before_a_comfyui_is_started(tmp_path):
     def start():
         raise AssertionError("a ComfyUI was started")
 
-    runner = Runner(Catalog([ROOT]), start, DirectoryStorage(tmp_path / "out"), Settings())
-    for payload in ({"image": "https://example.org/a.png"}, {"width": -1}, {"method": "lanczs", "width": -1}):
+    runner = runner_on(start, tmp_path)
+    for payload in ({"image": "@missing.png"}, {"width": -1}, {"method": "lanczs", "width": -1}):
         with pytest.raises((InputUnavailable, InvalidPayload)) as caught:
             runner.run(job(**payload))
     assert {problem.where for problem in caught.value.problems} == {"width", "method"}
@@ -76,7 +71,7 @@ def test_a_model_that_came_since_is_found(tmp_path):
     payload = {"prompt": "x", "ckpt_name": "b.safetensors", "width": 64, "height": 64, "steps": 1}
     with Simulator(choices=choices) as before, ComfyUI(before.url) as comfy:
         current = [comfy]
-        runner = Runner(Catalog([ROOT]), lambda: current[0], DirectoryStorage(tmp_path / "out"), Settings())
+        runner = runner_on(lambda: current[0], tmp_path)
         with pytest.raises(InvalidPayload, match=r"a\.safetensors"):
             runner.run(job("txt2img", **payload))
         choices = {"CheckpointLoaderSimple.ckpt_name": ["a.safetensors", "b.safetensors"]}

@@ -4,6 +4,7 @@ import base64
 import gc
 import os
 import threading
+from pathlib import Path
 
 from support.media import picture
 from support.runners import asked, runner_on
@@ -12,8 +13,7 @@ MEBIBYTE = 1024 * 1024
 
 
 def resident_bytes():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def contents(base):
@@ -32,14 +32,14 @@ def test_two_hundred_jobs_leave_nothing_behind(sharing_comfy, comfy_base, tmp_pa
     for number in range(60):  # what is made once is made by then
         run(number)
     gc.collect()
-    open_files, threads, memory = len(os.listdir("/proc/self/fd")), threading.active_count(), resident_bytes()
+    open_files, threads, memory = len(list(Path("/proc/self/fd").iterdir())), threading.active_count(), resident_bytes()
 
     for number in range(200):
         run(number)
     gc.collect()
 
     assert contents(comfy_base) <= before
-    assert len(os.listdir("/proc/self/fd")) <= open_files
+    assert len(list(Path("/proc/self/fd").iterdir())) <= open_files
     assert threading.active_count() <= threads
     assert resident_bytes() < memory + 16 * MEBIBYTE
     running, pending = sharing_comfy.client.queue()

@@ -14,20 +14,17 @@ from PIL import Image
 from support import media
 
 from engine.errors import InputRejected, InputUnavailable
-from engine.media import read_input
+from engine.media import MediaReader, Wanted
+from engine.settings import Settings
 
 
 @pytest.fixture
 def read(tmp_path):
-    def reading(value, kind="image", **changes):
-        chosen = {
-            "folder": tmp_path / "inputs",
-            "job_id": "job-1",
-            "allow_files": False,
-            "max_bytes": 1_000_000,
-            "max_pixels": 10_000,
-        }
-        return read_input("control_image", kind, value, **{**chosen, **changes})
+    def reading(value, kind="image", *, folder=None, max_bytes=1_000_000, max_pixels=10_000, **more):
+        reader = MediaReader(Settings(max_input_pixels=max_pixels))
+        wanted = Wanted("control_image", kind, value, max_bytes)
+        files = reader.read([wanted], folder=folder or tmp_path / "inputs", job_id="job-1", **more)
+        return files["control_image"]
 
     return reading
 
@@ -135,13 +132,13 @@ def test_any_text_is_read_or_refused(read, text):
         (None, "not null"),
         (7, "not a number"),
         (True, "not a boolean"),
-        ({"url": "x"}, "not an object"),
         (["x"], "not an array"),
-        ("photo.png", "is neither a data URI nor base64"),
-        ("AAAA!AAA", "is neither a data URI nor base64"),
+        ("photo.png", "is none of the forms that a file may have: a URL, a data URI, base64, the name of a file sent"),
+        ("AAAA!AAA", "is none of the forms that a file may have"),
+        ("AAAA!AAA" * 200, "is neither a data URI nor base64"),
         ("QQ==QUJD", "is neither a data URI nor base64"),
         ("AAAAA", "is cut off"),
-        ("灯台", "is neither a data URI nor base64"),
+        ("灯台", "is none of the forms that a file may have"),
         ("====", "is an empty file"),
         ("data:image/png;base64,", "is an empty file"),
         ("data:image/png;base64", "without a comma"),
@@ -226,13 +223,6 @@ def test_a_picture_on_its_side_is_measured_as_it_is_looked_at_and_left_as_it_is(
     file = read(encoded(content))
     assert (file.width, file.height) == (4, 6)
     assert file.path.read_bytes() == content
-
-
-@pytest.mark.parametrize("allow_files", [True, False])
-@pytest.mark.parametrize("url", ["https://example.com/a.png?sig=s3cret", "s3://bucket/key", "file:///etc/passwd"])
-def test_urls_are_refused_for_now(refusal, url, allow_files):
-    said = refusal(url, error=InputUnavailable, allow_files=allow_files)
-    assert said == "URLs are not supported yet; send the file as base64 or a data URI"
 
 
 def test_files_only_where_they_are_allowed(refusal, tmp_path):

@@ -233,7 +233,8 @@ def test_no_warning_of_pillow_reaches_the_log(file, size):
     """In a process of its own, where warnings are printed as they are in a worker."""
     path = file(media.png_that_claims(*size))
     code = (
-        "import sys; from pathlib import Path; from engine.media.preparing import *; from engine.media.pictures import *\n"
+        "import sys; from pathlib import Path\n"
+        "from engine.media.preparing import *; from engine.media.pictures import *\n"
         "try:\n    prepare(Path(sys.argv[1]), PictureBounds(1000))\n"
         "except PictureProblem as problem:\n    print(problem)\n"
         "print(size(Path(sys.argv[1])))"

@@ -19,7 +19,13 @@ def halved(name="in.png"):
         "1": {"class_type": "LoadImage", "inputs": {"image": name}},
         "2": {
             "class_type": "ImageScale",
-            "inputs": {"image": ["1", 0], "upscale_method": "nearest-exact", "width": 8, "height": 6, "crop": "disabled"},
+            "inputs": {
+                "image": ["1", 0],
+                "upscale_method": "nearest-exact",
+                "width": 8,
+                "height": 6,
+                "crop": "disabled",
+            },
         },
         "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "halved"}},
     }

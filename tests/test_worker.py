@@ -114,7 +114,7 @@ def test_a_picture_goes_in_as_base64_and_comes_out_scaled(queue):
         (resize(colour="#ffffff"), "invalid_payload", 'did you mean "color"?'),
         (resize(width=5000), "invalid_payload", "width: must be at most 4096 (got 5000)"),
         (resize(image="QUJDREVG"), "input_rejected", "image"),
-        (resize(image="https://example.org/cat.png"), "input_unavailable", "image"),
+        (resize(image="http://127.0.0.1:9/cat.png"), "input_rejected", "image"),
         (resize(image="/etc/hostname"), "input_rejected", "image"),
         (resize(image="@/etc/hostname"), "input_unavailable", "not allowed here"),
         ({"workflow": "resise", "payload": {}}, "unknown_workflow", 'did you mean "resize"?'),

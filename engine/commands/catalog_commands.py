@@ -120,8 +120,6 @@ def render(name: str, parameters: Sequence[str], payload_file: Path | None, *, a
     values = workflow.validate(payload_from(workflow, parameters, payload_file))
     graph = workflow.render(values, job_id="local")
     if as_json:
-        from engine.jobs import reported
-
         print_json({"workflow": name, "graph": graph, "values": workflow.without_media(values, {})})
     else:
         print_json(graph)

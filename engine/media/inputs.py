@@ -1,144 +1,298 @@
-"""From a media value in a payload to a checked file."""
+"""From the media values of a payload to checked files."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-import secrets
+import io
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import Any, TypeVar
 
-from engine.errors import InputRejected
-from engine.media import pictures, sniff
-from engine.media.readers import Content, Reference, open_reference, rejected
+from engine.cancellation import CancellationToken
+from engine.errors import InputRejected, InputUnavailable, Problem
+from engine.media.buckets import Buckets
+from engine.media.checking import Checked, Preparation, Received, check, preparation, unique_name
+from engine.media.opening import Opener
+from engine.media.preparing import PictureBounds
+from engine.media.problems import MediaProblem, Rejected, TooLarge
+from engine.media.references import Context, Reference, interpret
+from engine.media.sink import Sink
+from engine.media.watch import Watch
 from engine.results import InputFile
+from engine.settings import Settings
 
-_LONGEST_NAME = 60
+_AT_ONCE = 4
 
-# What ComfyUI's loaders take: LoadAudio lists videos too, for their sound (ComfyUI 0.8,
-# comfy_extras/nodes_audio.py).
-_KINDS = {
-    "image": ("image/",),
-    "mask": ("image/",),
-    "video": ("video/",),
-    "audio": ("audio/", "video/"),
-    "file": ("",),
-}
-
-_ARTICLES = {"image": "an image", "mask": "a mask image", "video": "a video", "audio": "an audio file"}
+_Key = TypeVar("_Key")
+_Made = TypeVar("_Made")
 
 
-def read_input(
-    parameter: str,
-    kind: str,
-    value: object,
-    *,
-    folder: Path,
-    job_id: str,
-    allow_files: bool,
-    max_bytes: int,
-    max_pixels: int,
-) -> InputFile:
-    """Reads what a media value refers to into a file and checks it.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One media value of a payload.
 
-    A value is a data URI, base64 (either alphabet, padding optional, line breaks ignored), or, where files
-    are allowed, `@path` or a path. It is never echoed, neither in errors nor anywhere else.
+    Attributes:
+        where: the parameter's place, for messages: `image`, `images[0].picture`.
+        kind: `image`, `mask`, `video`, `audio` or `file`.
+        value: as validated: a string, or an object with `url` and perhaps `filename` and `headers`.
+        max_bytes: the parameter map's own bound; the lesser of it and the operator's counts.
+        bounds: of a picture, as its parameter has them; None for no other than the operator's.
+    """
+
+    where: str
+    kind: str
+    value: Any
+    max_bytes: int | None = None
+    bounds: PictureBounds | None = None
+
+
+class MediaReader:
+    """Reads what payloads refer to. One serves the process; it may be used from many threads.
 
     Args:
-        parameter: the parameter's name, for messages.
-        kind: `image`, `mask`, `video`, `audio` or `file`.
-        value: as it was sent.
-        folder: where the file is put; made if need be.
-        job_id: the job's id; it begins the file's name.
-        allow_files: whether the value may name a file of this machine; for the command line alone.
-        max_bytes: the most bytes that it may have, decoded.
-        max_pixels: the most pixels that a picture may have, all frames together.
-
-    Returns:
-        The file. Its type is told by its bytes, never by a name or a claim.
+        settings: what may be fetched, from where, how large it may be and how long it may take.
+        public: whether a URL's address and port may be connected to; by default the public internet, and everything
+            where `allow_private_urls` is set.
 
     Raises:
-        InputUnavailable: what it names can't be had.
-        InputRejected: it is not what the parameter takes. No file is left then.
+        SettingsError: the bucket for inputs is described wrongly.
     """
-    if not isinstance(value, str):
-        raise rejected(parameter, f"must be a string that holds or names a file, not {_json_type(value)}")
-    if not value.strip():
-        raise rejected(parameter, "is empty")
-    content = open_reference(Reference(parameter, value.strip(), allow_files))
-    stem = f"{_clean(job_id)}_{secrets.token_hex(4)}_{_clean(PurePath(content.filename).stem or parameter)}"
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{stem}.part"
-    try:
-        size_bytes, sha256 = _write(content, part, parameter, max_bytes)
-        content_type = _type_of(part, parameter, kind, content.filename)
-        width, height = _checked_picture(part, parameter, kind, max_pixels)
-        suffix = sniff.extension(content_type) or _clean_suffix(content.filename)
-        path = part.rename(folder / f"{stem}{suffix}")
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    return InputFile(
-        parameter=parameter,
-        path=path,
-        filename=path.name,
-        content_type=content_type,
-        size_bytes=size_bytes,
-        sha256=sha256,
-        width=width,
-        height=height,
+
+    def __init__(self, settings: Settings, *, public: Callable[[str, int], bool] | None = None) -> None:
+        self._settings = settings
+        self._buckets = Buckets(settings)
+        self._opener = Opener(settings, self._buckets, public)
+
+    def close(self) -> None:
+        """Closes connections; a reader that is used again opens others."""
+        self._buckets.close()
+
+    def read(
+        self,
+        wanted: Sequence[Wanted],
+        *,
+        folder: Path,
+        job_id: str,
+        sent: Mapping[str, Any] | None = None,
+        allow_files: bool = False,
+        cancel: CancellationToken | None = None,
+    ) -> dict[str, InputFile]:
+        """Reads values into files and checks them, several at once.
+
+        Values that refer to the same file are fetched once; those with the same bytes share a file. No value is ever
+        echoed, since it may hold a secret.
+
+        Args:
+            wanted: the values.
+            folder: where the files are put; made if need be.
+            job_id: the job's id; it begins the files' names.
+            sent: files sent along with the payload: name to base64, a data URI, a URL or an object with one.
+            allow_files: whether values may name files of this machine; for the command line alone.
+            cancel: ends it at once.
+
+        Returns:
+            The files by `Wanted.where`. Their types are told by their bytes, never by a name or a claim.
+
+        Raises:
+            InputRejected: a file, or the way it is named, is not what its parameter takes. All that is wrong with all
+                parameters is said at once. No file is left then.
+            InputUnavailable: the same, where nothing is wrong but that files can't be had.
+            Cancelled: the job was cancelled. No file is left then.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        context = Context(sent or {}, allow_files, self._buckets.takes_names, self._buckets.takes_urls)
+        # Set when this thread is interrupted: it must not wait for fetches that nobody waits for.
+        stop = CancellationToken()
+        tokens = (stop, cancel) if cancel else (stop,)
+        with (
+            tempfile.TemporaryDirectory(prefix="receiving-", dir=folder) as staging,
+            ThreadPoolExecutor(_AT_ONCE, "input") as pool,
+            ExitStack() as interrupted,
+        ):
+            interrupted.callback(stop.cancel)
+            reading = _Reading(self._settings, self._opener, Path(staging), tokens, pool)
+            checked = reading.run(wanted, context)
+            _raise_if_cancelled(tokens)
+            reading.raise_problems(wanted)
+            return _moved(wanted, checked, folder, job_id)
+
+    def fetch_document(
+        self,
+        url: str,
+        *,
+        where: str,
+        max_bytes: int,
+        seconds: float = 30,
+        cancel: CancellationToken | None = None,
+    ) -> bytes:
+        """Fetches a document by its http or https URL, under the same bounds of address as files.
+
+        Args:
+            url: where it is.
+            where: the key of the request that holds it, for messages.
+            max_bytes: the most it may have.
+            seconds: the longest the fetch may take.
+            cancel: ends it at once.
+
+        Raises:
+            InputRejected: the URL may not be fetched, or the document is too large.
+            InputUnavailable: it can't be had.
+            Cancelled: the job was cancelled.
+        """
+        content = io.BytesIO()
+        try:
+            with Watch(seconds, (cancel,) if cancel else ()) as watch:
+                self._opener.web.download(url.strip(), (), Sink(content, max_bytes), watch)
+        except MediaProblem as problem:
+            raise _as_error([(where, problem)]) from problem
+        return content.getvalue()
+
+
+class _Reading:
+    """One call of `MediaReader.read`: the values, step by step, and what is wrong with each."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        opener: Opener,
+        staging: Path,
+        tokens: tuple[CancellationToken, ...],
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        self._settings = settings
+        self._opener = opener
+        self._staging = staging
+        self._tokens = tokens
+        self._pool = pool
+        self._problems: dict[str, MediaProblem] = {}
+
+    def run(self, wanted: Sequence[Wanted], context: Context) -> dict[str, tuple[Received, Checked]]:
+        """The files by `Wanted.where`, of those that nothing is wrong with."""
+        by_reference: dict[Reference, list[Wanted]] = {}
+        for each in wanted:
+            try:
+                by_reference.setdefault(interpret(each.value, context), []).append(each)
+            except MediaProblem as problem:
+                self._problems[each.where] = problem
+        received = self._all_at_once(by_reference, self._receive)
+        by_content: dict[tuple[str, Preparation], list[tuple[Wanted, Received]]] = {}
+        for reference, file in received.items():
+            for each in by_reference[reference]:
+                try:
+                    if file.size_bytes > self._max_bytes(each):
+                        raise TooLarge(self._max_bytes(each))
+                    key = (file.sha256, preparation(file, each.kind, each.bounds))
+                except MediaProblem as problem:
+                    self._problems[each.where] = problem
+                else:
+                    by_content.setdefault(key, []).append((each, file))
+        in_groups = {key: [each for each, _ in group] for key, group in by_content.items()}
+        sources = self._sources(by_content)
+        checked = self._all_at_once(in_groups, lambda key, _: self._check(sources[key], key[1]))
+        return {
+            each.where: (file, checked[key])
+            for key, group in by_content.items()
+            if key in checked
+            for each, file in group
+        }
+
+    def raise_problems(self, wanted: Sequence[Wanted]) -> None:
+        """Says all that is wrong, in the order of the values."""
+        found = [(each.where, self._problems[each.where]) for each in wanted if each.where in self._problems]
+        if found:
+            raise _as_error(found) from found[0][1]
+
+    def _all_at_once(
+        self, groups: Mapping[_Key, Sequence[Wanted]], make: Callable[[_Key, Sequence[Wanted]], _Made]
+    ) -> dict[_Key, _Made]:
+        """What is made of each key; a problem is one of all values of its group."""
+        futures = {key: self._pool.submit(make, key, group) for key, group in groups.items()}
+        made = {}
+        for key, future in futures.items():
+            try:
+                made[key] = future.result()
+            except MediaProblem as problem:
+                for each in groups[key]:
+                    is_length = isinstance(problem, TooLarge)
+                    self._problems[each.where] = TooLarge(self._max_bytes(each)) if is_length else problem
+        return made
+
+    def _receive(self, reference: Reference, group: Sequence[Wanted]) -> Received:
+        _raise_if_cancelled(self._tokens)
+        handle, name = tempfile.mkstemp(dir=self._staging)
+        with open(handle, "w+b") as file:  # noqa: PTH123 - a descriptor has no path
+            sink = Sink(file, max(map(self._max_bytes, group)))
+            filename = self._opener.receive(
+                reference, sink, max(self._opener.seconds(each.kind) for each in group), self._tokens
+            )
+        return Received(Path(name), filename, sink.size_bytes, sink.sha256)
+
+    def _sources(
+        self, by_content: Mapping[tuple[str, Preparation], Sequence[tuple[Wanted, Received]]]
+    ) -> dict[tuple[str, Preparation], Received]:
+        """A file of its own for each group: a picture may be converted in its place."""
+        sources: dict[tuple[str, Preparation], Received] = {}
+        taken: set[Path] = set()
+        for number, (key, group) in enumerate(by_content.items()):
+            file = group[0][1]
+            if file.path in taken:
+                copy = file.path.with_name(f"{file.path.name}-{number}")
+                shutil.copyfile(file.path, copy)
+                file = Received(copy, file.filename, file.size_bytes, file.sha256)
+            taken.add(file.path)
+            sources[key] = file
+        return sources
+
+    def _check(self, file: Received, wanted: Preparation) -> Checked:
+        _raise_if_cancelled(self._tokens)
+        return check(file, wanted, self._settings.max_input_pixels)
+
+    def _max_bytes(self, wanted: Wanted) -> int:
+        operators = self._opener.max_bytes(wanted.kind)
+        return operators if wanted.max_bytes is None else min(operators, wanted.max_bytes)
+
+
+def _moved(
+    wanted: Sequence[Wanted], checked: Mapping[str, tuple[Received, Checked]], folder: Path, job_id: str
+) -> dict[str, InputFile]:
+    files: dict[str, InputFile] = {}
+    paths: dict[Path, Path] = {}
+    for each in wanted:
+        received, file = checked[each.where]
+        path = paths.get(file.path)
+        if path is None:
+            stem = PurePath(received.filename).stem or each.where
+            path = file.path.rename(folder / unique_name(job_id, stem, file.suffix))
+            paths[file.path] = path
+        files[each.where] = InputFile(
+            parameter=each.where,
+            path=path,
+            filename=path.name,
+            content_type=file.content_type,
+            size_bytes=file.size_bytes,
+            sha256=file.sha256,
+            width=file.width,
+            height=file.height,
+        )
+    return files
+
+
+def _raise_if_cancelled(tokens: Iterable[CancellationToken]) -> None:
+    for token in tokens:
+        token.raise_if_cancelled()
+
+
+def _as_error(found: Sequence[tuple[str, MediaProblem]]) -> InputRejected | InputUnavailable:
+    rejected = any(isinstance(problem, Rejected) for _, problem in found)
+    hints = dict.fromkeys(problem.hint for _, problem in found if problem.hint)
+    details = [f"{where}: {problem.detail}" for where, problem in found if problem.detail]
+    kind = InputRejected if rejected else InputUnavailable
+    return kind(
+        problems=[Problem(where, problem.message) for where, problem in found],
+        hint="; ".join(hints) or None,
+        detail="\n".join(details) or None,
     )
-
-
-def _write(content: Content, path: Path, parameter: str, max_bytes: int) -> tuple[int, str]:
-    size, digest = 0, hashlib.sha256()
-    with path.open("wb") as file:
-        for chunk in content.chunks:
-            size += len(chunk)
-            if size > max_bytes:
-                raise rejected(parameter, f"is larger than the {max_bytes} bytes that are allowed")
-            digest.update(chunk)
-            file.write(chunk)
-    if not size:
-        raise rejected(parameter, "is an empty file: it has no bytes")
-    return size, digest.hexdigest()
-
-
-def _type_of(path: Path, parameter: str, kind: str, filename: str) -> str:
-    with path.open("rb") as file:
-        found = sniff.content_type(file.read(sniff.HEAD_BYTES), filename)
-    if not found.startswith(_KINDS[kind]):
-        raise _wrong_kind(parameter, kind, found)
-    return found
-
-
-def _checked_picture(path: Path, parameter: str, kind: str, max_pixels: int) -> tuple[int | None, int | None]:
-    if kind not in ("image", "mask"):
-        return None, None
-    try:
-        return pictures.check(path, max_pixels=max_pixels)
-    except pictures.PictureProblem as problem:
-        raise rejected(parameter, str(problem), detail=repr(problem.__cause__)) from problem
-
-
-def _wrong_kind(parameter: str, kind: str, found: str) -> InputRejected:
-    what = "of no known type" if found == sniff.UNKNOWN else found
-    return rejected(parameter, f"must be {_ARTICLES[kind]}, but the file is {what}")
-
-
-def _clean(text: str) -> str:
-    """ASCII that every file system and multipart form takes as it is.
-
-    Brackets go too: ComfyUI reads `name [output]` as another folder's file (folder_paths.annotated_filepath).
-    """
-    return re.sub(r"[^A-Za-z0-9-]+", "_", text)[:_LONGEST_NAME].strip("_") or "file"
-
-
-def _clean_suffix(filename: str) -> str:
-    """The ending of a file whose bytes tell nothing, for nodes that go by it (`.safetensors`)."""
-    suffix = re.sub(r"[^A-Za-z0-9]", "", PurePath(filename).suffix)[:16]
-    return f".{suffix.lower()}" if suffix else ".bin"
-
-
-def _json_type(value: object) -> str:
-    names = {dict: "an object", list: "an array", bool: "a boolean", int: "a number", float: "a number"}
-    return "null" if value is None else names.get(type(value), "something else")

@@ -9,7 +9,7 @@ from engine.storage.gcs import GCSStorage
 from engine.storage.inline import InlineStorage
 from engine.storage.requested import DeliveryRequest
 from engine.storage.s3 import S3Storage
-from engine.storage.selection import Storages, make_storage
+from engine.storage.selection import Storages
 
 __all__ = [
     "DeliveryRequest",
@@ -20,5 +20,4 @@ __all__ = [
     "S3Storage",
     "Storage",
     "Storages",
-    "make_storage",
 ]

@@ -248,15 +248,5 @@ class Storages:
         return []
 
 
-def make_storage(settings: Settings, *, default: Literal["inline", "directory"]) -> Storage:
-    """The place that results go to by default.
-
-    Raises:
-        SettingsError: as `Storages`.
-    """
-    storages = Storages(settings, default=default)
-    return storages.store(storages.default_mode)
-
-
 def _not_configured(mode: StorageMode) -> Problem:
     return Problem("delivery.mode", f"{mode} is not configured on this worker: the operator sets {_SETTINGS[mode]}")

@@ -1,17 +1,23 @@
 """A runner in this process, for what a caller notices of a job."""
 
+from support.workflows import ROOT
+
 from engine import Catalog
 from engine.envelope import answer
 from engine.jobs import Runner
 from engine.settings import Settings
 from engine.storage import Storages
-from support.workflows import ROOT
 
 
 def runner_on(comfy, folder, catalog=None, *, default="directory", **settings):
-    """A runner on that ComfyUI whose results go below the folder, unless the settings say otherwise."""
+    """A runner on that ComfyUI (or on what a function gives); results go below the folder, if not set otherwise."""
     chosen = Settings(**{"output_folder": folder / "out", **settings})
-    return Runner(catalog or Catalog([ROOT]), lambda: comfy, Storages(chosen, default=default), chosen)
+    return Runner(
+        catalog or Catalog([ROOT]),
+        comfy if callable(comfy) else lambda: comfy,
+        Storages(chosen, default=default),
+        chosen,
+    )
 
 
 def asked(runner, document, job_id="job-1", **options):

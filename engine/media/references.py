@@ -1,0 +1,192 @@
+"""What a media value of a payload refers to. Nothing is opened here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from engine.media import local
+from engine.media.inline import could_be_base64
+from engine.media.problems import FORMS_HINT, Rejected, Unavailable
+from engine.media.urls import checked_headers, checked_url
+from engine.wording import did_you_mean, kind_of, nearest, shown
+
+Form = Literal["data URI", "URL", "s3 URL", "bare name", "file", "base64"]
+
+_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
+_KEYS = ("url", "filename", "headers")
+
+# Text that short is no picture, and a name that long is none.
+_SHORTEST_BASE64 = 32
+_LONGEST_NAME = 1024
+
+_SENT_SHOWN = 5
+_SENT_COMPARED = 1000
+_LONGEST_COMPARED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Where a file is. Two that are equal lead to the same file.
+
+    Attributes:
+        form: how it is referred to.
+        text: the URL, the name, or the data itself.
+        headers: to be sent along with a URL.
+        filename: the file's own name, where the caller gave one.
+    """
+
+    form: Form
+    text: str
+    headers: tuple[tuple[str, str], ...] = ()
+    filename: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What decides how a value is read.
+
+    Attributes:
+        sent: the files sent along, by name.
+        allow_files: whether a value may name a file of this machine.
+        takes_names: whether a bare name is one in a bucket.
+        takes_s3: whether there are buckets that `s3://` may name.
+    """
+
+    sent: Mapping[str, Any]
+    allow_files: bool = False
+    takes_names: bool = False
+    takes_s3: bool = False
+
+
+def interpret(value: Any, context: Context) -> Reference:
+    """What a value refers to.
+
+    In this order: an object with a `url`; a data URI; a URL; the name of a file sent along; `@path` and, where files
+    are allowed, a path; a bare name, where they are taken; base64. Text that could be base64 as well as a bare name is
+    a name if it is shorter than 32 characters.
+
+    Raises:
+        Rejected: it is nothing of these.
+        Unavailable: it names a file of this machine, and that is not allowed.
+    """
+    if isinstance(value, Mapping):
+        return _of_object(value, context)
+    text = _stripped(value)
+    known = _inline_or_url(text)
+    if known is not None:
+        return known
+    for name in (value, text):
+        if name in context.sent:
+            return _sent_along(name, context)
+    if text.startswith("@") or (context.allow_files and _is_path(text)):
+        return _of_file(text, context)
+    if context.takes_names and _is_name(text):
+        return Reference("bare name", text)
+    if could_be_base64(text):
+        return Reference("base64", text)
+    raise _no_form(text, context)
+
+
+def _stripped(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Rejected(f"must be a string that holds or names a file, not {kind_of(value)}", hint=FORMS_HINT)
+    text = value.strip()
+    if not text:
+        raise Rejected("is empty")
+    return text
+
+
+def _inline_or_url(text: str) -> Reference | None:
+    if text[:5].lower() == "data:":
+        return Reference("data URI", text)
+    match = _SCHEME.match(text)
+    if match is None:
+        return None
+    scheme = match[1].lower()
+    if scheme == "s3":
+        return Reference("s3 URL", f"s3://{text[5:]}")
+    if scheme not in ("http", "https"):
+        raise Rejected(
+            f"is a URL of the scheme {scheme[:20]}, which is not fetched; https://, http://, s3:// and data: are",
+            hint=FORMS_HINT,
+        )
+    checked_url(text)
+    return Reference("URL", text)
+
+
+def _of_object(value: Mapping[str, Any], context: Context) -> Reference:
+    for key in value:
+        if key not in _KEYS:
+            raise Rejected(f"has the unknown key {shown(key)}{did_you_mean(str(key)[:60], _KEYS)}; `url` is needed, "
+                           "`filename` and `headers` may be there")  # fmt: skip
+    url = value.get("url")
+    if url is None:
+        raise Rejected("must hold `url`, where it is an object")
+    found = _inline_or_url(_stripped(url))
+    if found is None:
+        raise Rejected(
+            f"`url` must be one of the schemes https://, http://, {'s3://, ' if context.takes_s3 else ''}data:"
+        )
+    headers = checked_headers(value["headers"]) if value.get("headers") is not None else ()
+    if headers and found.form != "URL":
+        raise Rejected("`headers` go with http and https URLs alone")
+    filename = value.get("filename") or ""
+    if not isinstance(filename, str):
+        raise Rejected(f"`filename` must be a string, not {kind_of(filename)}")
+    return replace(found, headers=headers, filename=filename[-255:])
+
+
+def _sent_along(name: str, context: Context) -> Reference:
+    value = context.sent[name]
+    if isinstance(value, Mapping):
+        found = _of_object(value, context)
+    else:
+        text = _stripped(value)
+        known = _inline_or_url(text)
+        if known is None and not could_be_base64(text):
+            raise Rejected("names a file sent along that holds neither base64 nor a URL", hint=FORMS_HINT)
+        found = known or Reference("base64", text)
+    return found if found.filename else replace(found, filename=PurePosixPath(name.replace("\\", "/")).name[-255:])
+
+
+def _is_path(text: str) -> bool:
+    return local.exists(text) or (
+        len(text) <= _LONGEST_NAME and (len(text) < _SHORTEST_BASE64 or not could_be_base64(text))
+    )
+
+
+def _of_file(text: str, context: Context) -> Reference:
+    if not context.allow_files:
+        raise Unavailable("names a file of the machine it runs on, and that is not allowed here", hint=FORMS_HINT)
+    name = text.removeprefix("@")
+    return Reference("file", name, filename=PurePosixPath(name).name)
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= _LONGEST_NAME and (len(text) < _SHORTEST_BASE64 or not could_be_base64(text))
+
+
+def _no_form(text: str, context: Context) -> Rejected:
+    if len(text) > _LONGEST_NAME:
+        return Rejected("is neither a data URI nor base64", hint=FORMS_HINT)
+    forms = ["a URL", "a data URI", "base64"]
+    if context.takes_names:
+        forms.append("the name of an object in the bucket")
+    forms.append("the name of a file sent along")
+    if context.allow_files:
+        forms.append("the path of a file")
+    message = f"is none of the forms that a file may have: {', '.join(forms)}"
+    names = [name for name in islice(context.sent, _SENT_COMPARED) if len(name) <= _LONGEST_COMPARED]
+    near = nearest(text, names) if len(text) <= _LONGEST_COMPARED else None
+    if near is not None:
+        message += f" (did you mean {shown(near)}?)"
+    if context.sent:
+        rest = len(context.sent) - _SENT_SHOWN
+        message += f"; sent along: {', '.join(shown(name) for name in islice(context.sent, _SENT_SHOWN))}"
+        message += f" and {rest} more" if rest > 0 else ""
+    return Rejected(message, hint=FORMS_HINT)
