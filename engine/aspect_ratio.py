@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-PATTERN = r"^[0-9]{1,5}(\.[0-9]{1,3})?:[0-9]{1,5}(\.[0-9]{1,3})?$"
+_SIDE = r"[0-9]{1,5}(\.[0-9]{1,3})?"
+PATTERN = f"^{_SIDE}:{_SIDE}$"
+"""A ratio as text, for JSON Schema."""
 
 
 def ratio_of(text: str) -> Fraction:
@@ -14,7 +16,7 @@ def ratio_of(text: str) -> Fraction:
     Raises:
         ValueError: it is none; the text says why.
     """
-    if not re.fullmatch(PATTERN.strip("^$"), text):
+    if not re.fullmatch(f"{_SIDE}:{_SIDE}", text):
         raise ValueError(f'"{text}" is no aspect ratio; write width:height, such as "16:9"')
     width, height = (Fraction(side) for side in text.split(":"))
     if not width or not height:

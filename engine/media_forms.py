@@ -78,7 +78,7 @@ def media_problem(kind: str, value: Any, within: Sequence[int | str], media_type
     """
     keys = [str(step) for step in within[1:]]
     if kind == "extra_forbidden":
-        return (keys[0],), f"unknown key{did_you_mean(keys[0], _KEYS)}; a file as an object has: {listed(_KEYS)}"
+        return (keys[0],), f"unknown key{did_you_mean(keys[0][:64], _KEYS)}; a file as an object has: {listed(_KEYS)}"
     if kind == "missing":
         return (keys[0],), "is required"
     # Not the header's name: whoever mixes up name and value would read a secret.

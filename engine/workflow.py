@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -276,7 +275,8 @@ class Workflow:
 
 def _stand_in(media: MediaValue) -> str:
     """A file name for what is in no ComfyUI: `image.png`, `images_0_picture.png`."""
-    return re.sub(r"[^a-z0-9]+", "_", media.where) + _PLACEHOLDER_SUFFIX[media.parameter.type]
+    name = media.where.replace("]", "").replace("[", "_").replace(".", "_")
+    return f"{name}{_PLACEHOLDER_SUFFIX[media.parameter.type]}"
 
 
 def _copy(node: Node) -> Node:

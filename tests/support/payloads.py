@@ -25,8 +25,12 @@ def parameters(draw):
 
 @st.composite
 def _scalar(draw):
-    kind = draw(st.sampled_from(["string", "integer", "number", "boolean", "seed", "image"]))
+    kind = draw(st.sampled_from(["string", "integer", "number", "boolean", "seed", "image", "video"]))
     parameter = {"type": kind}
+    if kind == "image":
+        parameter |= draw(
+            st.fixed_dictionaries({}, optional={"maxPixels": st.integers(1, 9), "aspectRatio": st.just(["1:2", "2:1"])})
+        )
     if kind == "string":
         parameter |= draw(
             st.fixed_dictionaries({}, optional={"minLength": st.integers(0, 4), "maxLength": st.integers(4, 9)})
@@ -52,19 +56,32 @@ def _scalar(draw):
 @st.composite
 def _object(draw):
     names = draw(st.lists(st.sampled_from(["name", "strength", "mode"]), min_size=1, max_size=3, unique=True))
-    inner = _scalar().filter(lambda each: each["type"] not in {"seed", "image"})
+    inner = _scalar().filter(lambda each: each["type"] != "seed")
     properties = {}
     for name in names:
         properties[name] = draw(inner)
         if draw(st.booleans()):
             properties[name]["required"] = True
+        elif draw(st.booleans()):
+            properties[name]["default"] = None
     return {"type": "object", "properties": properties}
 
 
 @st.composite
 def _array(draw):
-    items = draw(_object() | _scalar().filter(lambda each: each["type"] not in {"seed", "image"}))
+    items = draw(_object() | _scalar().filter(lambda each: each["type"] != "seed"))
+    if draw(st.booleans()):
+        items["default"] = None
     return {"type": "array", "items": items, "minItems": draw(st.integers(0, 1)), "maxItems": draw(st.integers(1, 3))}
+
+
+@st.composite
+def files(draw):
+    """A file in its object form, or nearly."""
+    text = st.text(max_size=4)
+    headers = st.dictionaries(text, text | json_values, max_size=2) | json_values
+    keys = {"url": text | json_values, "filename": text | json_values, "headers": headers, "urll": text}
+    return {key: draw(keys[key]) for key in draw(st.lists(st.sampled_from(sorted(keys)), unique=True))}
 
 
 @st.composite
@@ -90,7 +107,7 @@ def values_for(draw, parameter):
             chosen = draw(st.lists(st.sampled_from(names), unique=True))
             return {name: draw(values_for(parameter["properties"].get(name, {"type": "string"}))) for name in chosen}
         case _:
-            return draw(st.text(max_size=8))
+            return draw(st.none() | st.text(max_size=8) | files())
 
 
 def exact(document):
