@@ -99,9 +99,8 @@ def test_a_picture_on_its_side_is_turned_without_loss(file, form, mode, orientat
     assert (picture.content_type, found.format, picture.changed) == ("image/png", "PNG", True)
     assert (picture.width, picture.height) == found.size == ((24, 40) if orientation > 4 else (40, 24))
     assert found.getexif().get(0x0112) is None
-    assert found.info.get("icc_profile") == (
-        SRGB if mode == "RGB" else None
-    )  # a profile of colours says nothing of greys
+    # A profile of colours says nothing of greys.
+    assert found.info.get("icc_profile") == (SRGB if mode == "RGB" else None)
     assert [each.name for each in picture.path.parent.iterdir()] == ["picture.part"]
 
 
