@@ -159,7 +159,7 @@ def test_graphs_are_refused_unless_the_operator_allows_them(comfy, tmp_path):
     ):
         failure = refused(runner, request)
         assert failure["code"] == "invalid_request"
-        assert "ALLOW_RAW_WORKFLOWS" in failure["message"]
+        assert "ALLOW_RAW_WORKFLOWS" in failure["hint"]
 
 
 def test_a_ui_export_is_told_what_to_do(runner):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import tempfile
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -11,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.media import heic
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 # Pillow opens some fifty formats, EPS by way of Ghostscript among them; these are what callers send. A JPEG that holds
 # several pictures (MPO) comes by way of JPEG.
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
-
-# Several pictures in one file, of which one is meant: a phone's JPEG with a depth map or a preview beside the photo,
-# a HEIC with a burst.
-_STILLS = frozenset({"MPO", "HEIF"})
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+HEIC = "HEIC"
+"""What `opened` gives as the format of one, which Pillow itself does not read."""
 
 # What Pillow's readers let through for broken files, beside their own exceptions
 # (https://pillow.readthedocs.io/en/stable/reference/Image.html and the plugins themselves).
@@ -84,7 +85,10 @@ def check(path: Path, *, max_pixels: int) -> tuple[int, int]:
 
 
 def size(path: Path) -> tuple[int, int] | None:
-    """Width and height of a picture in pixels, from its header; None if it can't be told. Never raises."""
+    """Width and height of a picture in pixels, from its header; None if it can't be told. Never raises.
+
+    Meant for results: a HEIC is not looked at.
+    """
     from PIL import Image
 
     try:
@@ -110,7 +114,7 @@ def opened(path: Path, *, max_pixels: int) -> Iterator[Image]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with _open(path) as picture:
+        with _open_heic(path, max_pixels) if heic.is_heic(path) else _open(path) as picture:
             yield picture
     except UnidentifiedImageError as error:
         raise PictureProblem(
@@ -137,8 +141,9 @@ def decode(picture: Image, *, max_pixels: int, animated: bool) -> Decoded:
     """
     from PIL import ImageSequence
 
-    pixels = _counted(picture, 0, max_pixels)
-    still = picture.format in _STILLS or not getattr(picture, "is_animated", False)
+    _bounded(*picture.size, 0, max_pixels)
+    # Of several pictures in one JPEG one is meant: phones put a preview or a depth map beside the photo.
+    still = picture.format == "MPO" or not getattr(picture, "is_animated", False)
     frames = 1 if still else getattr(picture, "n_frames", 1)
     if frames > 1 and not animated:
         what = f"has {frames} pages" if picture.format == "TIFF" else f"is animated ({frames} frames)"
@@ -147,11 +152,10 @@ def decode(picture: Image, *, max_pixels: int, animated: bool) -> Decoded:
     orientation = _orientation(picture)
     if still:
         picture.load()
-        _counted(picture, 0, max_pixels)  # a HEIC tells its true size only now
     else:
         pixels = 0
         for frame in ImageSequence.Iterator(picture):
-            pixels = _counted(frame, pixels, max_pixels)
+            pixels = _bounded(*frame.size, pixels, max_pixels)
             frame.load()
         picture.seek(0)
         picture.load()
@@ -160,28 +164,35 @@ def decode(picture: Image, *, max_pixels: int, animated: bool) -> Decoded:
 
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[Image]:
-    import pi_heif  # type: ignore[import-untyped]  # it ships no types
     from PIL import Image
 
     # Pillow warns of odd metadata, and of many pixels, which are counted here against a bound of our own; nobody who
     # reads the log could do anything about either.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    pi_heif.register_heif_opener()
     # By a path, Pillow 13 would map an uncompressed TIFF into memory, and get the rows of one on its side wrong.
     with path.open("rb") as file, Image.open(file, formats=_FORMATS) as picture:
         yield picture
 
 
-def _counted(frame: Image, before: int, max_pixels: int) -> int:
-    pixels = before + frame.width * frame.height
-    if pixels > max_pixels:
-        if frame.width * frame.height > max_pixels:
-            raise PictureProblem(
-                f"is {frame.width} by {frame.height} pixels, {frame.width * frame.height} in all; "
-                f"at most {max_pixels} are allowed"
-            )
+@contextlib.contextmanager
+def _open_heic(path: Path, max_pixels: int) -> Iterator[Image]:
+    with tempfile.TemporaryDirectory(prefix="heic-") as folder:
+        target = Path(folder) / "picture.tiff"
+        _bounded(*heic.read(path, target, max_pixels=max_pixels), 0, max_pixels)
+        with _open(target) as picture:
+            picture.format = HEIC
+            yield picture
+
+
+def _bounded(width: int, height: int, before: int, max_pixels: int) -> int:
+    """The pixels so far, with one more frame."""
+    if width * height > max_pixels:
+        raise PictureProblem(
+            f"is {width} by {height} pixels, {width * height} in all; at most {max_pixels} are allowed"
+        )
+    if before + width * height > max_pixels:
         raise PictureProblem(f"has more than {max_pixels} pixels in its frames together; at most as many are allowed")
-    return pixels
+    return before + width * height
 
 
 def _orientation(picture: Image) -> int:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.media.pictures import Decoded, PictureProblem, decode, opened
+from engine.media.pictures import HEIC, Decoded, PictureProblem, decode, opened
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,7 +24,7 @@ _TYPES = {
 }
 
 # Pillow reads AVIF since 11.3 and HEIC not at all, and ComfyUI asks for no version of Pillow (its requirements.txt).
-_CONVERTED = frozenset({"AVIF", "HEIF"})
+_CONVERTED = frozenset({"AVIF", HEIC})
 _JPEG = frozenset({"JPEG", "MPO"})
 
 _PNG_MODES = frozenset({"1", "L", "LA", "I;16", "I;16B", "P", "RGB", "RGBA"})
