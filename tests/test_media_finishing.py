@@ -321,6 +321,13 @@ def test_a_picture_too_large_for_the_format(finished, left_over):
     assert not left_over()
 
 
+def test_an_avif_that_no_one_could_read_is_not_written(finished, left_over):
+    _, made, warnings = finished(saved(Image.new("1", (32_769, 2)), "PNG"), format="avif", metadata="strip")
+    assert opened(made).size == (32_769, 2)
+    assert warnings == ["ComfyUI_00001_.png: can't be converted to avif: AVIF takes 32768 pixels a side"]
+    assert not left_over()
+
+
 def test_a_folder_that_can_not_be_made(result, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     output = result(comfy_png())
