@@ -3,11 +3,17 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from support import media
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import films, media
+from support.finishing import comfy_animated_png, comfy_webp
 
 from engine.errors import ExecutionFailed
 from engine.media import describe
+from engine.media.animations import duration_seconds
 from engine.results import RawOutput
+
+ANIMATIONS = (comfy_animated_png(), comfy_webp(frames=3), media.picture((6, 4), "GIF", frames=3, duration=70))
 
 
 def raw(filename="ComfyUI_00001_.png", kind="image", **changes):
@@ -71,6 +77,70 @@ def test_a_file_larger_than_one_piece(described):
     output = described(content, "film.webm", "video")
     assert output.content_type == "video/webm"
     assert output.sha256 == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("content", "size", "seconds", "fps"),
+    [
+        (films.mp4(64, 36, 50, 25), (64, 36), 2.0, 25.0),
+        (films.mp4(640, 360, 81, 16), (640, 360), 5.063, 16.0),
+        (films.avi(32, 18, 24, 12), (32, 18), 2.0, 12.0),
+        (films.sound(1.5), (None, None), 1.5, None),
+        (media.iso_media(b"isom"), (None, None), None, None),
+        (media.matroska(b"webm"), (None, None), None, None),
+        (media.riff(b"WAVE"), (None, None), None, None),
+        (b"ID3", (None, None), None, None),
+    ],
+)
+def test_how_long_and_how_large_videos_and_sounds_are(described, content, size, seconds, fps):
+    output = described(content, "film", "video")
+    assert (output.width, output.height) == size
+    assert output.duration_seconds == seconds
+    assert output.fps == fps
+
+
+@pytest.mark.parametrize(
+    ("content", "seconds"),
+    [
+        (comfy_animated_png(frames=3), 0.3),
+        (comfy_webp(frames=3), 0.12),
+        (media.picture((6, 4), "GIF", frames=3, duration=70), 0.21),
+        (media.picture((6, 4), "GIF", frames=3), None),
+        (media.picture((6, 4), "GIF"), None),
+        (media.picture((6, 4), "PNG"), None),
+        (media.picture((6, 4), "WEBP"), None),
+        (media.picture((6, 4), "GIF", frames=3, duration=70)[:-30], None),
+        (comfy_animated_png()[:-30], None),
+        (comfy_webp(frames=3)[:-30], None),
+    ],
+)
+def test_how_long_animations_are(described, content, seconds):
+    output = described(content)
+    assert output.duration_seconds == seconds
+    assert output.fps is None
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_an_animation_of_wrong_bytes_is_described_all_the_same(tmp_path_factory, data):
+    content = bytearray(data.draw(st.sampled_from(ANIMATIONS)))
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=8)):
+        content[place] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("animation") / "file"
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    seconds = [duration_seconds(path, form) for form in ("image/gif", "image/png", "image/webp", "image/jpeg")]
+    assert all(each is None or each >= 0 for each in seconds)
+
+
+def test_an_animation_of_more_frames_than_are_counted(described):
+    head, frame = b"GIF89a\1\0\1\0\0\0\0", b"\x21\xf9\4\0\x0a\0\0\0\x2c\0\0\0\0\1\0\1\0\0\2\0"
+    assert described(head + frame * 10_000 + b";").duration_seconds == 1000
+    assert described(head + frame * 10_001 + b";").duration_seconds is None
+
+
+def test_a_text_of_a_hundred_megabytes():
+    output = describe(raw("", "text", text="lighthouse" * 10_000_000), None)
+    assert output.size_bytes == 100_000_000
 
 
 def test_a_text():

@@ -25,6 +25,9 @@ READ = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 
 _PNG_COMPRESSION = 4  # as ComfyUI's SaveImage does (ComfyUI 0.8, nodes.py); more takes long and gains little
 
+# libavif writes larger ones and then refuses to read them (avif.h, AVIF_DEFAULT_IMAGE_DIMENSION_LIMIT).
+_LONGEST_SIDE_OF_AVIF = 32_768
+
 _AVIF_NOT_EXACT = "AVIF is written at its highest quality, which can still change a colour by a few levels of 256"
 
 
@@ -64,6 +67,8 @@ def convert(
         picture.load()
         goes_over = carried.carried_by(picture) if metadata == "keep" else carried.Carried()
         upright = modes.fitted(ImageOps.exif_transpose(picture), form)
+    if form == "avif" and max(upright.size) > _LONGEST_SIDE_OF_AVIF:
+        raise Unfinished(f"{work}: AVIF takes {_LONGEST_SIDE_OF_AVIF} pixels a side")
     options, warnings = carried.writer_options(goes_over, {} if metadata == "strip" else stamp, form)
     options |= {str(name): value for name, value in upright.info.items()}
     options |= _coding(upright, form, quality, lossless=lossless)

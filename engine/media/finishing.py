@@ -28,7 +28,8 @@ def finish(
 
     Args:
         output: the result; its file is never changed.
-        delivery: what was asked for: `format`, `quality`, `lossless`, `metadata` and `thumbnail` count here.
+        delivery: what was asked for: `format`, `quality`, `lossless`, `metadata` and `thumbnail` count here. A
+            picture that has the format already is not coded again, whatever its quality.
         stamp: what made the result, in JSON types: `workflow`, `version`, `values` without media, `engine`; empty
             for none.
         folder: where new files go, each under a name of its own; made if need be.

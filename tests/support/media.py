@@ -5,12 +5,18 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from typing import Any
 
 from PIL import Image
 
 
 def picture(
-    size: tuple[int, int] = (6, 4), form: str = "PNG", *, orientation: int | None = None, frames: int = 1
+    size: tuple[int, int] = (6, 4),
+    form: str = "PNG",
+    *,
+    orientation: int | None = None,
+    frames: int = 1,
+    **options: Any,
 ) -> bytes:
     """A picture's bytes, of one colour a frame."""
     images = [Image.new("RGB", size, (40 * number % 256, 90, 120)) for number in range(frames)]
@@ -19,7 +25,7 @@ def picture(
         exif[0x0112] = orientation
     more = {"save_all": True, "append_images": images[1:]} if frames > 1 else {}
     buffer = io.BytesIO()
-    images[0].save(buffer, form, **({"exif": exif} if orientation else {}), **more)
+    images[0].save(buffer, form, **({"exif": exif} if orientation else {}), **more, **options)
     return buffer.getvalue()
 
 

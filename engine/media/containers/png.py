@@ -15,7 +15,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _LONGEST_CHUNK = 2**31 - 1
 _LONGEST_KEYWORD = 80  # 79 letters and the null after them
-_LONGEST_STAMP = 16 * 1024 * 1024
+_LONGEST_READ = 16 * 1024 * 1024  # of a stamp or an EXIF block; what is longer is none that anyone made
 
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 
@@ -94,7 +94,7 @@ def stamp_of(data: Buffer) -> dict[str, Any] | None:
     """
     for chunk in chunks(data):
         if chunk.name == b"iTXt" and _keyword(data, chunk) == stamp_text.KEYWORD.encode():
-            content = data[chunk.content.start : chunk.content.stop] if len(chunk.content) <= _LONGEST_STAMP else b""
+            content = data[chunk.content.start : chunk.content.stop] if len(chunk.content) <= _LONGEST_READ else b""
             # keyword, 0, compressed or not, method, language, 0, translated keyword, 0, text
             fields = content[len(stamp_text.KEYWORD) + 3 :].split(b"\0", 2)
             return stamp_text.read(fields[-1].decode("utf-8", "replace"))
@@ -107,7 +107,7 @@ def _kept(data: Buffer, chunk: Chunk) -> list[Piece]:
 
 
 def _stripped(data: Buffer, chunk: Chunk) -> list[Piece]:
-    if chunk.name == b"eXIf":
+    if chunk.name == b"eXIf" and len(chunk.content) <= _LONGEST_READ:
         turned = exif.turned_alone(exif.block(data[chunk.content.start : chunk.content.stop]))
         return [_chunk(b"eXIf", turned)] if turned else []
     return [chunk.whole] if chunk.name in _LOOKS else []
