@@ -6,6 +6,7 @@ import base64
 import gzip
 import re
 import zlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,12 +14,13 @@ from hypothesis import strategies as st
 from support import media
 from support.web import drip, reply, serve_raw, serve_web
 
-from engine.errors import InputRejected, InputUnavailable
+from engine.errors import EngineError, InputRejected, InputUnavailable
 from engine.media import MediaReader, Wanted
 from engine.media.addresses import is_public
 from engine.media.encodings import decoded
 from engine.media.problems import MediaProblem
 from engine.media.references import Context, interpret
+from engine.media.sink import Sink
 from engine.settings import Settings
 
 WHERE = "frames[1].picture"
@@ -383,6 +385,7 @@ def test_a_picture_that_unpacks_to_a_very_large_one(refusal, web):
         (b"#!/bin/sh\nrm -rf /\n", "must be an image, but the file is text/plain"),
         (b"\n<!DOCTYPE html><title>Sign in</title>", "must be an image, but the file is a web page (HTML)"),
         (b"<html><body>404", "must be an image, but the file is a web page (HTML)"),
+        (b"<!---->" * 500, "must be an image, but the file is text/plain"),
         (b'{"error": "expired"}', "must be an image, but the file is application/json"),
         (b"", "is an empty file: it has no bytes"),
         (media.picture((50, 50))[:60], "is broken or cut off; the picture can't be decoded"),
@@ -391,6 +394,12 @@ def test_a_picture_that_unpacks_to_a_very_large_one(refusal, web):
 def test_what_is_no_picture_whatever_it_says(refusal, web, content, said):
     url = web.serve("/photo.png", content, Content_Type="image/png", Content_Disposition="inline; filename=photo.png")
     assert refusal(url) == said
+
+
+def test_a_disk_that_is_full_is_not_told_as_a_fault_of_the_file():
+    with Path("/dev/full").open("r+b", buffering=0) as full, pytest.raises(EngineError) as caught:
+        Sink(full, 1000).write(b"x")
+    assert caught.value.code == "internal_error"
 
 
 def test_a_body_that_is_cut_off(refusal, web):
