@@ -153,10 +153,10 @@ class InputUnavailable(RequestError):
 
 
 class InputRejected(RequestError):
-    """A file was read and is not what the parameter takes."""
+    """A file, or the way it is named, is not what the parameter takes."""
 
     code = "input_rejected"
-    meaning = "a file was read, but it is not what the parameter takes"
+    meaning = "a file, or the way it is referred to, is not what the parameter takes"
 
 
 class ResultTooLarge(RequestError):

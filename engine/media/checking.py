@@ -28,7 +28,7 @@ _KINDS = {
 
 _ARTICLES = {"image": "an image", "mask": "a mask image", "video": "a video", "audio": "an audio file"}
 _PICTURES = frozenset({"image", "mask"})
-_WEB_PAGE = re.compile(rb"^\s*(<!--.*?-->\s*)*<(!doctype html|html|head|body)[\s>]", re.IGNORECASE | re.DOTALL)
+_WEB_PAGE = re.compile(rb"<(!doctype html|html|head|body)[\s>]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def _measured(path: Path) -> tuple[int, str]:
 
 def _described(found: str, head: bytes) -> str:
     # What a server shows in place of a file that has gone.
-    if _WEB_PAGE.match(head):
+    if head.lstrip().startswith(b"<") and _WEB_PAGE.search(head):
         return "a web page (HTML)"
     return "of no known type" if found == sniff.UNKNOWN else found
 

@@ -144,9 +144,20 @@ def _with_checked_pools(manager: PoolManager) -> PoolManager:
     return manager
 
 
+class _Session(requests.Session):
+    """Follows no redirect, and does not look at any.
+
+    Told not to follow one, `requests` still works the next request out, and reads the whole body of the redirect for
+    it: into memory, uncompressed, however long it is (2.34, Session.send and resolve_redirects).
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - as its base class has it
+        return None
+
+
 def new_session(dialer: Dialer) -> requests.Session:
     """A session for one fetch that connects by a dialer, whatever the environment says of proxies and logins."""
-    session = requests.Session()
+    session = _Session()
     # With it, `requests` would go through proxies, which resolve names unchecked, and send logins from ~/.netrc.
     session.trust_env = False
     # A private authority, told in the way that `requests` itself documents.

@@ -103,6 +103,8 @@ class MediaReader:
             InputUnavailable: the same, where nothing is wrong but that files can't be had.
             Cancelled: the job was cancelled. No file is left then.
         """
+        if not wanted:
+            return {}
         folder.mkdir(parents=True, exist_ok=True)
         context = Context(sent or {}, allow_files, self._buckets.takes_names, self._buckets.takes_urls)
         # Set when this thread is interrupted: it must not wait for fetches that nobody waits for.

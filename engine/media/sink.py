@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import BinaryIO
 
+from engine.errors import EngineError
 from engine.media.problems import TooLarge
 
 
@@ -21,11 +22,6 @@ class Sink:
         self._max_bytes = max_bytes
         self._hash = hashlib.sha256()
         self.size_bytes = 0
-
-    @property
-    def room(self) -> int:
-        """How many bytes it still takes."""
-        return self._max_bytes - self.size_bytes
 
     @property
     def sha256(self) -> str:
@@ -46,11 +42,15 @@ class Sink:
 
         Raises:
             TooLarge: with them it is more than is allowed.
+            EngineError: this machine can't keep them (its disk is full); no fault of the caller's or the server's.
         """
         self.expect(self.size_bytes + len(chunk))
         self.size_bytes += len(chunk)
         self._hash.update(chunk)
-        self._file.write(chunk)
+        try:
+            self._file.write(chunk)
+        except OSError as error:
+            raise EngineError("the worker could not keep a file that it was sent", detail=str(error)) from error
 
     def restart(self) -> None:
         """Forgets everything, for a second try."""

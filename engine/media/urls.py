@@ -15,6 +15,7 @@ _LONGEST_URL = 16 * 1024
 _MOST_HEADERS = 32
 _LONGEST_HEADERS = 16 * 1024
 _LONGEST_FILENAME = 255
+_LONGEST_DISPOSITION = 4096
 
 # White space and control characters have no place in a URL; Python's parser drops some of them in silence, and other
 # readers take a backslash for a slash.
@@ -106,7 +107,7 @@ def _disposition_filename(disposition: str) -> str:
     if not disposition:
         return ""
     message = Message()
-    message["Content-Disposition"] = disposition
+    message["Content-Disposition"] = disposition[:_LONGEST_DISPOSITION]
     try:
         return message.get_filename("") or ""
     except (LookupError, ValueError):  # a character set that there is not

@@ -96,7 +96,7 @@ class Web:
             )
             try:
                 watch.check()
-                target = session.get_redirect_target(response) if response.status_code in _REDIRECTS else None
+                target = _redirect_target(response)
                 if target is None and response.status_code != HTTPStatus.OK:
                     _refuse_status(response.status_code, parts.hostname or "")
             except BaseException:
@@ -105,8 +105,8 @@ class Web:
             if target is None:
                 return response
             response.close()
-            url = urljoin(url, target)
             try:
+                url = _joined(url, target)
                 following = checked_url(url)
             except Rejected as problem:
                 raise Rejected(f"leads on to what is not fetched: it {problem.message}") from problem
@@ -119,6 +119,21 @@ class Web:
         from engine.media.connections import proxies_of_environment
 
         return proxies_of_environment(url) if self._use_proxies else {}
+
+
+def _redirect_target(response: Response) -> str | None:
+    if response.status_code not in _REDIRECTS:
+        return None
+    target = response.headers.get("Location")
+    # Headers are read as Latin-1; what stands in them beyond ASCII is UTF-8.
+    return target.encode("latin-1").decode("utf-8", "replace") if target else None
+
+
+def _joined(url: str, target: str) -> str:
+    try:
+        return urljoin(url, target)
+    except ValueError:
+        raise Rejected("is no URL that can be read") from None
 
 
 def _raw_chunks(response: Response, watch: Watch) -> Iterator[bytes]:
