@@ -217,7 +217,7 @@ def test_a_reply_that_is_too_long_loses_its_values_before_its_result(comfy, buck
     folder = write_workflow(tmp_path, "length", graph, schema)
     runner = runner_on(comfy, tmp_path, Catalog([folder]), default="inline", response_limit_bytes=3000)
 
-    reply = asked(runner, {"workflow": "length", "payload": {"text": "x" * 5000}})
+    reply = asked(runner, {"workflow": "length", "payload": {"text": "x" * 5000}, "delivery": {"metadata": "strip"}})
 
     assert reply["outputs"][0]["width"] == 50
     assert reply["values"] == {}

@@ -87,3 +87,20 @@ def test_every_key_of_a_map_is_documented():
 
     text = (ROOT / "docs" / "parameter-maps.md").read_text()
     assert not [key for key in json_schema()["properties"] if f"{key}" not in text]
+
+
+def test_every_wish_of_a_delivery_and_every_field_of_a_name_is_documented():
+    from engine.name_templates import FIELDS
+    from engine.storage import DeliveryRequest
+
+    text = (ROOT / "docs" / "delivery.md").read_text()
+    assert not [key for key in DeliveryRequest.model_fields if f"| `{key}` |" not in text]
+    assert not [name for name in FIELDS if f"`{{{name}}}`" not in text]
+
+
+def test_the_settings_that_the_page_of_delivery_names_exist():
+    from engine.settings import variables
+
+    names = {name for variable in variables() for name in variable.names}
+    text = (ROOT / "docs" / "delivery.md").read_text()
+    assert not set(re.findall(r"`((?:[A-Z0-9]+_)+[A-Z0-9]+)(?:=[^`]*)?`", text)) - names - {"STANDARD_IA"}

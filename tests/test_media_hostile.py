@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from engine.media.addresses import is_public
 from hypothesis import given
 from hypothesis import strategies as st
 from support import media
@@ -16,7 +17,6 @@ from support.web import drip, reply, serve_raw, serve_web
 
 from engine.errors import EngineError, InputRejected, InputUnavailable
 from engine.media import MediaReader, Wanted
-from engine.media.addresses import is_public
 from engine.media.encodings import decoded
 from engine.media.problems import MediaProblem
 from engine.media.references import Context, interpret

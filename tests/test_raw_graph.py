@@ -346,7 +346,7 @@ def test_a_real_graph_is_taken_and_its_pictures_are_found(path):
 def test_a_sent_picture_goes_through_a_whole_graph_in_comfyui(comfy, run, tmp_path):
     source = tmp_path / "theirs.png"
     source.write_bytes(picture((24, 16)))
-    known_as = comfy.upload(source, filename="job 1 theirs.png", subfolder="raw")
+    known_as = comfy.client.upload(source, filename="job 1 theirs.png", subfolder="raw")
     sent = json.dumps({"prompt": {**GRAPH, "1": {"class_type": "LoadImage", "inputs": {"image": "in.png [input]"}}}})
     graph, warnings = with_files(parse_raw(sent), {"in.png": known_as}, comfy.node_catalogue())
     execution = run(graph)

@@ -159,6 +159,6 @@ def test_a_folder_that_is_a_file(tmp_path):
 
 
 def test_importing_the_engine_imports_nothing_heavy():
-    heavy = {"boto3", "PIL", "requests", "google.auth", "google.cloud.storage"}
+    heavy = {"boto3", "botocore", "PIL", "requests", "google.auth", "google.cloud.storage"}
     script = f"import sys, engine.storage, engine.media; print({heavy} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "set()\n"

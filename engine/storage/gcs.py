@@ -162,10 +162,29 @@ class GCSStorage:
         seconds = delivery.expires_in or self._options.url_expires_seconds
         # Signatures tell whole seconds. Taken before signing: the link never dies before the time it is said to.
         expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
-        url = blob.generate_signed_url(
-            version="v4", expiration=timedelta(seconds=seconds), **_signing_arguments(client)
-        )
+        url = _signed(client, blob, seconds)
         return StoredOutput(output, url=url, uri=uri, expires_at=expires_at)
+
+
+def _signed(client: Client, blob: Blob, seconds: int) -> str:
+    """A link that Google takes for so many seconds.
+
+    Raises:
+        StorageError: the account may not have links signed.
+    """
+    from google.auth.exceptions import TransportError
+
+    arguments = _signing_arguments(client)
+    try:
+        return str(blob.generate_signed_url(version="v4", expiration=timedelta(seconds=seconds), **arguments))
+    except TransportError as error:
+        raise StorageError(
+            "the result is in the bucket, but Google did not sign a link to it",
+            hint="give the account the role Service Account Token Creator on itself and enable the IAM Service Account "
+            "Credentials API, or set GOOGLE_APPLICATION_CREDENTIALS to the key file of a service account",
+            detail=type(error).__name__,
+            retryable=False,
+        ) from error
 
 
 def _signing_arguments(client: Client) -> dict[str, Any]:

@@ -37,9 +37,8 @@ class InlineStorage:
         total = sum(_reply_size(output) for output in outputs)
         if total > self._limit_bytes:
             results = "the result takes" if len(outputs) == 1 else f"the {len(outputs)} results take"
-            size, limit = _megabytes(total), _megabytes(self._limit_bytes)
             raise ResultTooLarge(
-                f"{results} {size} MB in the reply, and at most {limit} MB fit",
+                f"{results} {total} bytes in the reply, and at most {self._limit_bytes} fit",
                 hint="configure a bucket (S3_BUCKET or GCS_BUCKET), which has no such limit, or ask for fewer or "
                 "smaller results",
             )
@@ -61,8 +60,3 @@ def _reply_size(output: OutputFile) -> int:
     """The bytes that an output takes in the reply: base64 makes four of every three."""
     content = output.size_bytes if output.path is None else (output.size_bytes + 2) // 3 * 4
     return content + len(output.thumbnail or "")
-
-
-def _megabytes(size: int) -> str:
-    """A size as the platform counts it (a megabyte is 10^6 bytes), exact enough to tell it from the limit."""
-    return f"{size / 1e6:.6f}".rstrip("0").rstrip(".") if size < 10_000 else f"{size / 1e6:.2f}"
