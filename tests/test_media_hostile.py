@@ -9,12 +9,12 @@ import zlib
 from pathlib import Path
 
 import pytest
-from engine.media.addresses import is_public
 from hypothesis import given
 from hypothesis import strategies as st
 from support import media
 from support.web import drip, reply, serve_raw, serve_web
 
+from engine.addresses import is_public
 from engine.errors import EngineError, InputRejected, InputUnavailable
 from engine.media import MediaReader, Wanted
 from engine.media.encodings import decoded

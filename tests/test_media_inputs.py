@@ -14,15 +14,16 @@ from PIL import Image
 from support import media
 
 from engine.errors import InputRejected, InputUnavailable
-from engine.media import MediaReader, Wanted
+from engine.media import MediaReader, PictureBounds, Wanted
 from engine.settings import Settings
 
 
 @pytest.fixture
 def read(tmp_path):
-    def reading(value, kind="image", *, folder=None, max_bytes=1_000_000, max_pixels=10_000, **more):
+    def reading(value, kind="image", *, folder=None, max_bytes=1_000_000, max_pixels=10_000, animated=False, **more):
         reader = MediaReader(Settings(max_input_pixels=max_pixels))
-        wanted = Wanted("control_image", kind, value, max_bytes)
+        bounds = PictureBounds(max_pixels, animated=animated) if kind in {"image", "mask"} else None
+        wanted = Wanted("control_image", kind, value, max_bytes, bounds)
         files = reader.read([wanted], folder=folder or tmp_path / "inputs", job_id="job-1", **more)
         return files["control_image"]
 
@@ -65,7 +66,7 @@ def test_two_of_one_job_do_not_clash(read):
     assert read(value).filename != read(value).filename
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
 @pytest.mark.parametrize("kind", ["image", "mask"])
 def test_picture_formats(read, form, kind):
     file = read(encoded(media.picture(form=form)), kind)
@@ -176,10 +177,11 @@ def test_a_picture_with_too_many_pixels_is_not_decoded(refusal, size):
 
 def test_pixels_count_in_all_frames_together(read, refusal):
     content = encoded(media.picture((50, 50), "GIF", frames=4))
-    assert read(content).width == 50
-    assert "in its frames together" in refusal(
-        encoded(media.picture((50, 50), "GIF", frames=5)), folder=read(content).path.parent / "other"
-    )
+    file = read(content, animated=True)
+    assert file.width == 50
+    more = encoded(media.picture((50, 50), "GIF", frames=5))
+    assert "in its frames together" in refusal(more, animated=True, folder=file.path.parent / "other")
+    assert "is animated (4 frames)" in refusal(content, folder=file.path.parent / "other")
 
 
 @pytest.mark.parametrize(
@@ -218,11 +220,19 @@ def test_too_many_bytes(refusal, read):
     assert read(encoded(bytes(100)), "file", max_bytes=100).size_bytes == 100
 
 
-def test_a_picture_on_its_side_is_measured_as_it_is_looked_at_and_left_as_it_is(read):
-    content = media.picture((6, 4), "JPEG", orientation=6)
-    file = read(encoded(content))
+def test_a_picture_on_its_side_is_turned(read):
+    file = read(encoded(media.picture((6, 4), "JPEG", orientation=6)))
     assert (file.width, file.height) == (4, 6)
-    assert file.path.read_bytes() == content
+    content = file.path.read_bytes()
+    with Image.open(io.BytesIO(content)) as picture:
+        assert (picture.size, picture.format) == ((4, 6), "PNG")
+    assert (file.content_type, file.path.suffix) == ("image/png", ".png")
+    assert (file.size_bytes, file.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+
+
+def test_a_format_that_not_every_comfyui_reads_is_converted(read):
+    file = read(encoded(media.picture(form="AVIF")))
+    assert (file.content_type, file.path.suffix, file.width) == ("image/png", ".png", 6)
 
 
 def test_files_only_where_they_are_allowed(refusal, tmp_path):

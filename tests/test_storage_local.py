@@ -36,7 +36,7 @@ def test_the_limit_counts_all_outputs_together_and_says_the_remedy(tmp_path):
     outputs = [output_file(tmp_path, f"{i}.png", bytes(300_000), index=i) for i in range(3)]
     with pytest.raises(ResultTooLarge) as caught:
         InlineStorage(limit_bytes=1_000_000).put(outputs, **of_job())
-    assert caught.value.message == "the 3 results take 1.20 MB in the reply, and at most 1.00 MB fit"
+    assert caught.value.message == "the 3 results take 1200000 bytes in the reply, and at most 1000000 fit"
     assert "configure a bucket" in caught.value.hint
 
 

@@ -211,7 +211,7 @@ def test_what_is_too_large_for_the_reply_goes_to_the_bucket_with_a_warning(stora
     assert stored.base64 is None
     assert requests.get(stored.url, timeout=10).content == bytes(1500)
     assert warning == (
-        "the result takes 0.002 MB in the reply, and at most 0.0018 MB fit; the results are in the bucket instead"
+        "the result takes 2000 bytes in the reply, and at most 1800 fit; the results are in the bucket instead"
     )
 
 
@@ -219,7 +219,7 @@ def test_what_is_too_large_and_has_no_bucket_fails_with_what_to_do(storages, tmp
     storages = storages(RESPONSE_LIMIT_BYTES="2000")
     with pytest.raises(ResultTooLarge) as caught:
         put(storages, [output_file(tmp_path, content=bytes(1500))], storages.delivery(None))
-    assert "0.002 MB" in caught.value.message
+    assert "2000 bytes" in caught.value.message
     assert "S3_BUCKET" in caught.value.hint
 
 
