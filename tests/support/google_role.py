@@ -1,6 +1,6 @@
 """A machine with a role at Google: its metadata server, the storage, and the service that signs for the role.
 
-The signing service has a fixed https address, so it stands behind a proxy of this machine, with a certificate made here.
+The signing service has a fixed https address, so it stands behind a proxy here, with a certificate made on the spot.
 """
 
 from __future__ import annotations
