@@ -141,7 +141,7 @@ def _field_problem(
             f"has {{{name[:40]}}} with more than a name in its braces; "
             "only a width for numbers may follow, such as {index:04}"
         )
-    known = [*FIELDS, *(parameters or ())]
+    known = list(dict.fromkeys((*FIELDS, *(parameters or ()))))
     if name not in known and (parameters is not None or not name.isidentifier()):
         return f"names {{{name[:40]}}}{did_you_mean(name, known)}; it may name {listed(known)}"
     return None
