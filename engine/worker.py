@@ -133,6 +133,7 @@ def build(settings: Settings, catalog: Catalog, backend: Backend) -> Runner:
     """What runs jobs, by the settings."""
     storages = Storages(settings, default="inline")
     storages.check()
+    storages.warm()
     return Runner(catalog, backend.comfy, storages, settings)
 
 
@@ -158,6 +159,7 @@ def _start() -> None:
     catalog = Catalog(settings.workflows_path)
     with Backend(settings, catalog, simulate=False) as backend:
         runner = build(settings, catalog, backend)
+        backend.callback(runner.close)
         backend.comfy()
         worker = Worker(runner, _post_progress() if _has_queue() else None)
         runpod.serverless.start({"handler": worker.handle})

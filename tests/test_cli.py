@@ -277,3 +277,21 @@ def test_output_may_be_cut_off(engine, tmp_path):
     )
     assert done.stdout.startswith("txt2img: Text to image")
     assert not done.stderr
+
+
+def test_results_come_as_they_are_wished(engine, tmp_path):
+    wishes = ("-d", "format=webp", "-d", "quality=70", "-d", "filename={workflow}_{width}", "-d", "prefix=mine")
+    done = engine("run", "resize", "-p", "width=20", *wishes)
+    assert done.stdout.strip() == "outputs/mine/resize_20.webp"
+    assert (tmp_path / "outputs" / "mine" / "resize_20.webp").read_bytes()[8:12] == b"WEBP"
+
+
+def test_a_wish_that_can_not_be_is_refused(engine):
+    assert 'did you mean "format"?' in engine("run", "resize", "-d", "formt=webp", status=1).stderr
+    assert "delivery.quality" in engine("run", "resize", "-d", "quality=high", status=1).stderr
+    assert "key=value" in engine("run", "resize", "-d", "webp", status=2).stderr
+
+
+def test_a_picture_by_url_from_a_private_network_is_refused_with_the_way(engine):
+    done = engine("run", "resize", "-p", "image=http://127.0.0.1:9/cat.png", status=1)
+    assert "image: names the host 127.0.0.1" in done.stderr

@@ -138,6 +138,13 @@ def test_a_wrong_request_is_refused_with_an_answer_that_helps(queue, job_input, 
     assert "Traceback" not in json.dumps(posted)
 
 
+def test_a_bucket_beside_the_input_is_refused_unless_the_operator_allows_it(queue):
+    own = {"accessId": "id", "accessSecret": "hush-hush", "bucketName": "b", "endpointUrl": "https://example.org"}
+    posted = queue.wait(queue.submit(resize(width=16), s3Config=own), 60)
+    assert "ALLOW_S3_CONFIG" in posted["error"]
+    assert "hush-hush" not in json.dumps(posted) + queue.log.read_text()
+
+
 def test_an_input_of_null_is_refused_too(queue):
     # The SDK itself answers a job whose input is missing.
     assert "error" in result_of(queue, None)
