@@ -57,7 +57,7 @@ class Backend:
             self._stack.close()
 
     def callback(self, function: Callable[[], None]) -> None:
-        """Have something called when this is closed, before what it needs is."""
+        """Have something called when this is closed."""
         self._stack.callback(function)
 
     def comfy(self) -> ComfyUI:

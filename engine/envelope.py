@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,23 +95,37 @@ def fitting(reply: dict[str, Any], limit_bytes: int) -> dict[str, Any]:
         limit_bytes: the most that it may take as JSON.
 
     Returns:
-        The reply; without the `values`, which the caller sent, where that makes it fit.
+        The reply; without the `values`, which the caller sent, or the thumbnails, where that makes it fit.
 
     Raises:
         ResultTooLarge: it does not fit.
     """
     size = _json_bytes(reply)
-    if size > limit_bytes and "values" in reply:
-        shorter = {**reply, "values": {}}
-        shorter["warnings"] = [*reply.get("warnings", ()), "the values are left out: the reply was too long with them"]
+    if size <= limit_bytes:
+        return reply
+    for leave_out in (("values",), ("thumbnails",), ("values", "thumbnails")):
+        shorter: dict[str, Any] = _without(reply, [key.replace("thumbnails", "thumbnail") for key in leave_out])
+        shorter["warnings"] = [
+            *reply.get("warnings", ()),
+            f"the reply was too long: its {' and '.join(leave_out)} are left out",
+        ]
         if _json_bytes(shorter) <= limit_bytes:
             return shorter
-    if size > limit_bytes:
-        raise ResultTooLarge(
-            f"the reply takes {size} bytes, and at most {limit_bytes} arrive",
-            hint="configure a bucket for the results (S3_BUCKET or GCS_BUCKET), or ask for fewer or smaller ones",
-        )
-    return reply
+    inline = any("base64" in each for each in reply.get("outputs", ()))
+    raise ResultTooLarge(
+        f"the reply takes {size} bytes, and at most {limit_bytes} arrive",
+        hint="configure a bucket for the results (S3_BUCKET or GCS_BUCKET), or ask for fewer or smaller ones"
+        if inline
+        else "ask for fewer results at once",
+    )
+
+
+def _without(value: Any, keys: Sequence[str]) -> Any:
+    """A reply without some of its keys, wherever they stand; `values` stay, empty."""
+    if isinstance(value, dict):
+        kept = {key: each for key, each in value.items() if key not in keys or key == "values"}
+        return {key: {} if key == "values" and key in keys else _without(each, keys) for key, each in kept.items()}
+    return [_without(each, keys) for each in value] if isinstance(value, list) else value
 
 
 def _json_bytes(reply: Any) -> int:
@@ -151,7 +165,7 @@ def _run(request: Request, context: Context) -> dict[str, Any]:
     runner = context.runner
     keys = request.model_dump(exclude_unset=True, exclude_none=True, by_alias=True)
     delivery = _delivery(request, keys, runner)
-    graph = _graph(request, keys, runner)
+    graph = _graph(request, keys, context)
     job = Job(
         id=context.job_id,
         workflow=request.workflow if graph is None else CUSTOM,
@@ -181,19 +195,20 @@ def _delivery(request: Request, keys: dict[str, Any], runner: Runner) -> Deliver
     return DeliveryRequest.model_validate({**others, **ours})
 
 
-def _graph(request: Request, keys: dict[str, Any], runner: Runner) -> Graph | None:
+def _graph(request: Request, keys: dict[str, Any], context: Context) -> Graph | None:
     """The whole graph of a request; None where it names a workflow.
 
     Raises:
         InvalidRequest: the operator does not allow graphs, or it is none.
         InputUnavailable: it is not at its URL.
     """
+    runner = context.runner
     if not brings_graph(keys, runner.catalog):
         return None
     document = graph_document(keys, allowed=runner.settings.allow_raw_workflows)
     if document is None and request.workflow_url is not None:
         content = runner.media.fetch_document(
-            request.workflow_url, where="workflow_url", max_bytes=_LARGEST_GRAPH_BYTES
+            request.workflow_url, where="workflow_url", max_bytes=_LARGEST_GRAPH_BYTES, cancel=context.cancel
         )
         document = content.decode("utf-8", errors="replace")
     return parse_raw(document)

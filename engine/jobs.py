@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.metadata
+import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from engine.delivery import Delivery, Naming
 from engine.errors import GraphRejected
 from engine.graph import Graph
 from engine.live_nodes import LiveNodes
-from engine.media import MediaReader, describe, finish
+from engine.media import MediaReader, describe, finish, text_as_file
 from engine.nodes import NodeCatalogue
 from engine.plans import GraphPlan, NamedPlan, Plan
 from engine.results import Execution, InputFile, JobResult, OutputFile, Progress, RawOutput
@@ -28,6 +29,9 @@ from engine.settings import Settings
 from engine.storage import DeliveryRequest, Storages
 
 OnProgress = Callable[[Progress], None]
+
+_LONG_TEXTS = 4
+"""A text that takes more than this part of a reply becomes a file, which a bucket takes whatever its size."""
 
 
 class Space(Protocol):
@@ -39,19 +43,13 @@ class Space(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Remove what the job put there."""
+        """Remove what the job put there, and its results, unless they could not be stored."""
 
     def add(self, path: Path, filename: str) -> str:
         """Put a file where loader nodes find it; gives the name a graph calls it by."""
 
     def isolated(self, graph: Graph) -> Graph:
         """The graph with its results in the job's own folder."""
-
-    def executed(self) -> None:
-        """The job has results."""
-
-    def forget(self, execution: Execution) -> None:
-        """Remove the results, which are stored."""
 
 
 class Comfy(Protocol):
@@ -60,7 +58,7 @@ class Comfy(Protocol):
     def node_catalogue(self) -> NodeCatalogue:
         """Read the node classes, with the files they can use, from the running ComfyUI."""
 
-    def workspace(self, job_id: str) -> Space:
+    def workspace(self, job_id: str, prompt_id: str) -> Space:
         """A job's own place in its folders."""
 
     def execute(
@@ -185,23 +183,22 @@ class Runner:
             with timings.measure("fetch"):
                 files = self._fetch(job, plan, folder / "inputs", cancel)
                 plan.settle()
-            with self._comfy().workspace(job.id) as space:
+            with self._comfy().workspace(job.id, job.prompt_id) as space:
                 with timings.measure("fetch"):
                     names = _placed(files, space, cancel)
-                graph = space.isolated(plan.graph(names, job_id=job.id))
+                graph = space.isolated(plan.graph(names, job_id=job.id, previews=job.previews))
                 cancel.raise_if_cancelled()
                 execution = self._execute(job, plan, graph, folder, cancel, on_progress)
-                space.executed()
                 timings.seconds |= {"queue": execution.queue_seconds, "execute": execution.execute_seconds}
                 with timings.measure("store"):
                     values = plan.values({where: file.filename for where, file in files.items()})
                     naming = Naming(plan.name, plan.version, job.id, values)
-                    outputs, warnings = self._finished(job, plan, execution, delivery, naming, folder / "outputs")
-                    cancel.raise_if_cancelled()
+                    outputs, warnings = self._finished(
+                        job, plan, execution, delivery, naming, folder / "outputs", cancel
+                    )
                     stored, more = self._storages.put(
                         outputs, naming=naming, delivery=delivery, s3_config=job.s3_config
                     )
-                space.forget(execution)
         return JobResult(
             workflow=plan.name,
             version=plan.version,
@@ -214,7 +211,7 @@ class Runner:
     def _plan(self, job: Job) -> Plan:
         if job.graph is not None:
             return GraphPlan(job.graph, job.sent, self.live)
-        return NamedPlan(self.catalog[job.workflow], job.payload, self.live)
+        return NamedPlan(self.catalog[job.workflow], job.payload, job.sent, self.live)
 
     def _delivery(self, job: Job, plan: Plan) -> Delivery:
         return self._storages.delivery(
@@ -258,7 +255,14 @@ class Runner:
             raise plan.in_the_callers_words(error) from error
 
     def _finished(
-        self, job: Job, plan: Plan, execution: Execution, delivery: Delivery, naming: Naming, folder: Path
+        self,
+        job: Job,
+        plan: Plan,
+        execution: Execution,
+        delivery: Delivery,
+        naming: Naming,
+        folder: Path,
+        cancel: CancellationToken,
     ) -> tuple[list[OutputFile], list[str]]:
         """The results, described and as the delivery wants them, and what went wrong with that."""
         folder.mkdir()
@@ -268,11 +272,23 @@ class Runner:
             "values": naming.values,
             "engine": _engine_version(),
         }
-        outputs, warnings = [], []
-        for raw, path in self._comfy().collect(execution, plan.outputs, folder, previews=job.previews):
-            output, said = finish(describe(raw, path), delivery=delivery, stamp=stamp, folder=folder)
+        found = self._comfy().collect(execution, plan.outputs, folder, previews=job.previews)
+        names = {raw.name for raw, _ in found}
+        warnings = [
+            f"the output {name} is empty: its node {node_id} gave nothing"
+            for name, node_id, _ in plan.outputs
+            if name not in names
+        ]
+        outputs = []
+        for raw, path in found:
+            cancel.raise_if_cancelled()
+            described = describe(raw, path)
+            if len(json.dumps(described.text or "")) > self.settings.response_limit_bytes // _LONG_TEXTS:
+                described = text_as_file(described, folder)
+            output, said = finish(described, delivery=delivery, stamp=stamp, folder=folder)
             outputs.append(output)
             warnings += said
+        cancel.raise_if_cancelled()
         return outputs, warnings
 
 

@@ -45,7 +45,8 @@ class InputSpec:
         multiline: a text of several lines.
         default: the node's own default.
         multiselect: a list of choices may be given.
-        uploads: it takes the name of a file that was sent to ComfyUI; its editor shows a button for that.
+        uploads: it takes the name of a file that was sent to ComfyUI: `image`, `video`, `audio` or another word; empty
+            where it does not.
     """
 
     name: str
@@ -58,7 +59,7 @@ class InputSpec:
     multiline: bool = False
     default: Any = None
     multiselect: bool = False
-    uploads: bool = False
+    uploads: str = ""
 
     @property
     def is_value(self) -> bool:
@@ -186,7 +187,7 @@ class NodeCatalogue(Mapping[str, NodeSpec]):
             multiline=bool(options.get("multiline")),
             default=options.get("default"),
             multiselect=bool(options.get("multiselect")),
-            uploads=any(options.get(mark) for mark in _UPLOADS),
+            uploads=next((mark.partition("_")[0] for mark in _UPLOADS if options.get(mark)), ""),
         )
 
     @classmethod

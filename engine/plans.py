@@ -12,9 +12,10 @@ from engine.graph import Graph
 from engine.live_nodes import LiveNodes
 from engine.media import PictureBounds, Wanted
 from engine.nodes import NodeCatalogue, load_catalogue
-from engine.raw_graph import CUSTOM, media_places, with_files
+from engine.raw_graph import CUSTOM, sent_places, takes_pictures, with_files
 from engine.schema import MediaParameter, PictureParameter
 from engine.settings import Settings
+from engine.wording import shown
 from engine.workflow import Workflow
 
 _NO_LISTS = NodeCatalogue({}, live=True)
@@ -58,12 +59,13 @@ class Plan(Protocol):
             ComfyUnavailable: it does not answer.
         """
 
-    def graph(self, names: Mapping[str, str], *, job_id: str) -> Graph:
+    def graph(self, names: Mapping[str, str], *, job_id: str, previews: bool) -> Graph:
         """The graph to queue.
 
         Args:
             names: what ComfyUI knows each wanted file by.
             job_id: the job's.
+            previews: keep nodes that only preview something.
 
         Raises:
             RenderFailed: the workflow's expressions can't be computed.
@@ -82,19 +84,24 @@ class NamedPlan:
     Args:
         workflow: the workflow.
         payload: as it was sent.
+        sent: the files that came with it, by name.
         live: the running ComfyUI's lists.
 
     Raises:
         InvalidPayload: with every problem that can be told without ComfyUI.
     """
 
-    warnings: Sequence[str] = ()
-
-    def __init__(self, workflow: Workflow, payload: Any, live: LiveNodes) -> None:
+    def __init__(self, workflow: Workflow, payload: Any, sent: Mapping[str, Any], live: LiveNodes) -> None:
         self.workflow = workflow
         self._payload = payload
         self._live = live
         self._values = self._offline()
+        used = {each.value.strip() for each in workflow.media_values(self._values) if isinstance(each.value, str)}
+        self.warnings: Sequence[str] = [
+            f"the sent file {shown(name)} was not used: no parameter of the payload names it"
+            for name in sent
+            if name not in used
+        ]
 
     @property
     def name(self) -> str:
@@ -114,6 +121,8 @@ class NamedPlan:
     @property
     def outputs(self) -> Sequence[Declared]:
         """As the map declares them."""
+        if not self.workflow.declares_outputs:
+            return []
         return [(output.name, output.node_id, output.kind) for output in self.workflow.outputs]
 
     @property
@@ -152,9 +161,9 @@ class NamedPlan:
                 live = self._live.get(refresh=True)
             self._values = self.workflow.validate(self._payload, live)
 
-    def graph(self, names: Mapping[str, str], *, job_id: str) -> Graph:
+    def graph(self, names: Mapping[str, str], *, job_id: str, previews: bool) -> Graph:
         """The rendered template."""
-        return self.workflow.render(self._values, names, job_id=job_id)
+        return self.workflow.render(self._values, names, job_id=job_id, previews=previews)
 
     def values(self, names: Mapping[str, str]) -> dict[str, Any]:
         """The values, with the seeds that were drawn."""
@@ -195,6 +204,9 @@ class GraphPlan:
         graph: as `engine.raw_graph.parse_raw` gave it.
         sent: the files by the names that the graph calls them by.
         live: tells which inputs of nodes take files.
+
+    Raises:
+        InvalidRequest: two files go by one name in the graph.
     """
 
     name = CUSTOM
@@ -204,21 +216,20 @@ class GraphPlan:
     parameters: Sequence[str] = ()
 
     def __init__(self, graph: Graph, sent: Mapping[str, Any], live: LiveNodes) -> None:
-        nodes = live.known or load_catalogue()
         self._graph = graph
         self._sent = sent
-        self._nodes = nodes
-        self._places = media_places(graph, nodes)
-        _, self.warnings = with_files(graph, {name: name for name in sent}, nodes)
+        self._nodes = _nodes_of(graph, live) if sent else load_catalogue()
+        self._places = sent_places(graph, sent, self._nodes)
+        _, self.warnings = with_files(graph, {name: name for name in sent}, self._nodes)
 
     def wanted(self, settings: Settings) -> list[Wanted]:
         """The files that came with the graph and that it uses."""
         found = []
         for name, value in self._sent.items():
-            places = self._places.get(name)
+            places = self._places[name]
             if not places:
                 continue
-            picture = all(self._graph[each.node_id]["class_type"] in _PICTURE_LOADERS for each in places)
+            picture = all(takes_pictures(self._graph, each, self._nodes) for each in places)
             bounds = PictureBounds(settings.max_input_pixels, animated=True) if picture else None
             found.append(Wanted(where=name, kind="image" if picture else "file", value=value, bounds=bounds))
         return found
@@ -226,7 +237,7 @@ class GraphPlan:
     def settle(self) -> None:
         """Nothing: ComfyUI checks the graph when it is queued."""
 
-    def graph(self, names: Mapping[str, str], *, job_id: str) -> Graph:  # noqa: ARG002 - a graph knows no jobs
+    def graph(self, names: Mapping[str, str], *, job_id: str, previews: bool) -> Graph:  # noqa: ARG002 - it is run whole
         """The graph, with the names that ComfyUI knows the files by."""
         graph, _ = with_files(self._graph, names, self._nodes)
         return graph
@@ -240,7 +251,15 @@ class GraphPlan:
         return error
 
 
-_PICTURE_LOADERS = frozenset({"LoadImage", "LoadImageMask"})
+def _nodes_of(graph: Graph, live: LiveNodes) -> NodeCatalogue:
+    """The node catalogue of the running ComfyUI, which knows its custom nodes; without one, the bundled one."""
+    try:
+        nodes = live.get()
+        if any(node["class_type"] not in nodes for node in graph.values()):
+            nodes = live.get(refresh=True)  # a node pack may have come since
+    except ComfyUnavailable:
+        return load_catalogue()
+    return nodes
 
 
 def _bounds(parameter: MediaParameter, settings: Settings) -> PictureBounds | None:

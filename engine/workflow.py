@@ -54,7 +54,12 @@ class Workflow:
         self._output_ids = tuple(output.node_id for output in self.outputs)
         # Links can only change where an expression replaces one: elsewhere what is needed is known now.
         self._rewires = any(writer.replaces_link for writer in self._compiled.writers)
-        self._kept = set(template) if self._rewires else needed_by(template, self._output_ids)
+        shown = [key for key, node in template.items() if (spec := nodes.get(node["class_type"])) and spec.is_output]
+        self._end_ids = {False: self._output_ids, True: tuple(dict.fromkeys((*self._output_ids, *shown)))}
+        self._kept = {
+            previews: set(template) if self._rewires else needed_by(template, ends)
+            for previews, ends in self._end_ids.items()
+        }
         self._try_examples(label)
 
     @property
@@ -86,6 +91,11 @@ class Workflow:
     def outputs(self) -> tuple[DeclaredOutput, ...]:
         """What a run returns: the declared outputs, or every output node of the template."""
         return self._compiled.outputs
+
+    @property
+    def declares_outputs(self) -> bool:
+        """Whether the map says what a run returns."""
+        return bool(self._map.outputs)
 
     @property
     def examples(self) -> tuple[Example, ...]:
@@ -141,7 +151,14 @@ class Workflow:
         """
         return self._with_media(values, lambda media: files.get(media.where) or f"({media.parameter.type})")
 
-    def render(self, values: Mapping[str, Any], files: Mapping[str, str] | None = None, *, job_id: str = "") -> Graph:
+    def render(
+        self,
+        values: Mapping[str, Any],
+        files: Mapping[str, str] | None = None,
+        *,
+        job_id: str = "",
+        previews: bool = False,
+    ) -> Graph:
         """The graph to queue.
 
         The template never changes, and no two results share anything that one could change.
@@ -151,12 +168,13 @@ class Workflow:
             files: for each of `media_values`, by its `where`, the name ComfyUI knows the file by; one that is missing
                 here gets a stand-in (`image.png`).
             job_id: for expressions that use it.
+            previews: keep the nodes that show or save something and are no declared output.
 
         Raises:
             RenderFailed: expressions failed or do not fit their places; with every problem.
         """
         values = self._with_file_names(values, files or {})
-        graph = {node_id: _copy(node) for node_id, node in self._template.items() if node_id in self._kept}
+        graph = {node_id: _copy(node) for node_id, node in self._template.items() if node_id in self._kept[previews]}
         context = None
         problems: list[Problem] = []
         for writer in self._compiled.writers:
@@ -184,7 +202,7 @@ class Workflow:
         if self._rewires:
             if cycle := find_cycle(graph):
                 raise RenderFailed(f"the links go round in a circle: {' -> '.join(cycle)}")
-            kept = needed_by(graph, self._output_ids)
+            kept = needed_by(graph, self._end_ids[previews])
             graph = {node_id: node for node_id, node in graph.items() if node_id in kept}
         return graph
 

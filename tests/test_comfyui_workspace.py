@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 from support.graphs import fresh_number, picture
 
-from engine.comfyui import ComfyUI, SharedFolders
-from engine.errors import ExecutionFailed
+from engine.comfyui import ComfyUI, SharedFolders, new_prompt_id
+from engine.errors import Cancelled, ExecutionFailed, ResultTooLarge, StorageError
 
 
 def scaled(name):
@@ -49,13 +49,12 @@ def job(comfy, run, source, tmp_path):
     """The job as `engine.jobs` does it; gives the sizes of the pictures that came."""
     results = tmp_path / "results"
     results.mkdir(exist_ok=True)
-    with comfy.workspace("job 1/../x") as space:
+    prompt_id = new_prompt_id()
+    with comfy.workspace("job 1/../x", prompt_id) as space:
         graph = space.isolated(scaled(space.add(source, "in.png")))
-        execution = run(graph, comfy=comfy)
-        space.executed()
+        execution = run(graph, comfy=comfy, prompt_id=prompt_id)
         made = comfy.collect(execution, [], results, previews=True)
         sizes = [size_of(path) for _, path in made]
-        space.forget(execution)
     return made, sizes, execution
 
 
@@ -76,14 +75,14 @@ def test_the_same_job_again_has_its_files_although_the_first_ones_are_gone(
 ):
     """ComfyUI takes a node whose inputs are the same for done, and would name the files of before."""
     before = contents(comfy_base)
-    with sharing_comfy.workspace("one") as space:
+    with sharing_comfy.workspace("one", new_prompt_id()) as space:
         name = space.add(source, "same.png")
         for number in range(2):
-            with sharing_comfy.workspace(f"job-{number}") as own:
-                execution = run(own.isolated(scaled(name)), comfy=sharing_comfy)
+            prompt_id = new_prompt_id()
+            with sharing_comfy.workspace(f"job-{number}", prompt_id) as own:
+                execution = run(own.isolated(scaled(name)), comfy=sharing_comfy, prompt_id=prompt_id)
                 made = sharing_comfy.collect(execution, [], tmp_path, previews=True)
                 assert [size_of(path) for _, path in made] == [(8, 6), (8, 6)]
-                own.forget(execution)
     assert contents(comfy_base) <= before
 
 
@@ -92,7 +91,7 @@ def test_files_of_other_jobs_and_of_people_stay(sharing_comfy, comfy_base, run, 
     [(_, kept)] = sharing_comfy.collect(own, [], tmp_path)
     (comfy_base / "input" / "theirs.png").write_bytes(source.read_bytes())
 
-    with sharing_comfy.workspace("other") as other:
+    with sharing_comfy.workspace("other", new_prompt_id()) as other:
         others_file = comfy_base / "input" / other.add(source, "o.png")
         job(sharing_comfy, run, source, tmp_path)
         assert others_file.exists()
@@ -109,37 +108,80 @@ def test_a_failed_job_leaves_nothing_either(sharing_comfy, comfy_base, run, tmp_
     before = contents(comfy_base)
 
     def failing():
-        with sharing_comfy.workspace("failing") as space:
+        with sharing_comfy.workspace("failing", prompt_id) as space:
             graph = space.isolated(scaled(space.add(no_picture, "text.png")))
             graph["5"] = {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}}
             graph["6"] = {
                 "class_type": "SaveImage",
                 "inputs": {"images": ["5", 0], "filename_prefix": f"{space.folder}/early"},
             }
-            run(graph, comfy=sharing_comfy)
+            run(graph, comfy=sharing_comfy, prompt_id=prompt_id)
 
+    prompt_id = new_prompt_id()
     with pytest.raises(ExecutionFailed):
         failing()
 
     assert contents(comfy_base) <= before
+    assert sharing_comfy.client.history(prompt_id) is None
 
 
 def test_results_that_were_not_stored_stay(sharing_comfy, comfy_base, run, source, tmp_path):
     def unstored():
-        with sharing_comfy.workspace("unstored") as space:
+        with sharing_comfy.workspace("unstored", new_prompt_id()) as space:
             execution = run(space.isolated(scaled(space.add(source, "a.png"))), comfy=sharing_comfy)
-            space.executed()
             made.extend(sharing_comfy.collect(execution, [], tmp_path))
-            raise ConnectionError
+            raise StorageError
 
     made = []
-    with pytest.raises(ConnectionError):
+    with pytest.raises(StorageError):
         unstored()
 
     assert [path.exists() for _, path in made] == [True]
     assert not list((comfy_base / "input").glob("unstored*"))
     made[0][1].unlink()
     made[0][1].parent.rmdir()
+
+
+@pytest.mark.parametrize("end", [Cancelled, ResultTooLarge])
+def test_results_that_nobody_will_fetch_go(sharing_comfy, comfy_base, run, source, tmp_path, end):
+    def unwanted():
+        with sharing_comfy.workspace("unwanted", prompt_id) as space:
+            run(space.isolated(scaled(space.add(source, "a.png"))), comfy=sharing_comfy, prompt_id=prompt_id)
+            raise end
+
+    before, prompt_id = contents(comfy_base), new_prompt_id()
+    with pytest.raises(end):
+        unwanted()
+
+    assert contents(comfy_base) <= before
+    assert sharing_comfy.client.history(prompt_id) is None
+
+
+def test_a_file_that_a_node_only_shows_is_not_the_jobs_to_remove(sharing_comfy, comfy_base, run):
+    shown = comfy_base / "output" / "library" / "chair.glb"
+    shown.parent.mkdir(exist_ok=True)
+    shown.write_bytes(b"glTF")
+    graph = {"1": {"class_type": "Preview3D", "inputs": {"model_file": "library/chair.glb"}}}
+    prompt_id = new_prompt_id()
+
+    with sharing_comfy.workspace("viewing", prompt_id) as space:
+        run(space.isolated(graph), comfy=sharing_comfy, prompt_id=prompt_id)
+
+    assert shown.exists()
+    shown.unlink()
+    shown.parent.rmdir()
+
+
+@pytest.mark.parametrize("prefix", ["../up", "../../x", "..", "/abs", "a/../../b", "..\\up"])
+def test_a_prefix_does_not_lead_out_of_the_jobs_folder(sharing_comfy, comfy_base, run, prefix):
+    graph = picture(prefix=prefix)
+    before, prompt_id = contents(comfy_base), new_prompt_id()
+
+    with sharing_comfy.workspace("climbing", prompt_id) as space:
+        execution = run(space.isolated(graph), comfy=sharing_comfy, prompt_id=prompt_id)
+        assert execution.outputs["4"]["images"][0]["subfolder"].startswith(space.folder)
+
+    assert contents(comfy_base) <= before
 
 
 def test_nothing_is_removed_from_results_without_cleanup(comfy_url, comfy_base, run, source, tmp_path):

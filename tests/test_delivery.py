@@ -10,6 +10,9 @@ import requests
 from PIL import Image
 from support.runners import asked, refused, runner_on
 from support.s3 import SECRET_ACCESS_KEY, serve_s3
+from support.workflows import write_workflow
+
+from engine import Catalog
 
 logging.getLogger("urllib3").setLevel(logging.WARNING)
 
@@ -202,10 +205,6 @@ def test_a_callers_own_bucket_is_refused_otherwise(inline, bucket):
 
 
 def test_a_reply_that_is_too_long_loses_its_values_before_its_result(comfy, bucket, tmp_path):
-    from support.workflows import write_workflow
-
-    from engine import Catalog
-
     graph = {
         "1": {"class_type": "EmptyImage", "inputs": {"width": 1, "height": 8, "batch_size": 1, "color": 0}},
         "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "length"}},
@@ -222,3 +221,61 @@ def test_a_reply_that_is_too_long_loses_its_values_before_its_result(comfy, buck
     assert reply["outputs"][0]["width"] == 50
     assert reply["values"] == {}
     assert any("values" in warning for warning in reply["warnings"])
+
+
+def two_savers(folder, **more):
+    """A workflow that saves and previews a picture."""
+    graph = {
+        "1": {"class_type": "EmptyImage", "inputs": {"width": 16, "height": 8, "batch_size": 1, "color": 0}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "two"}},
+        "3": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
+    }
+    parameters = {"width": {"type": "integer", "bind": "$['1'].inputs.width"}}
+    return Catalog([write_workflow(folder, "two", graph, {"parameters": parameters, **more})])
+
+
+@pytest.mark.parametrize("declared", [{}, {"outputs": {"image": {"node": "2"}}}])
+def test_previews_come_when_they_are_asked_for(comfy, tmp_path, declared):
+    runner = runner_on(comfy, tmp_path, two_savers(tmp_path, **declared), default="inline")
+    saved = "image" if declared else "2"
+
+    without = asked(runner, {"workflow": "two", "payload": {"width": 20}})
+    asked_for = asked(runner, {"workflow": "two", "payload": {"width": 21}, "previews": True})
+
+    assert [each["name"] for each in without["outputs"]] == [saved]
+    assert sorted(each["name"] for each in asked_for["outputs"]) == sorted([saved, "3"])
+
+
+def test_a_declared_output_that_is_empty_is_said(comfy, tmp_path):
+    outputs = {"image": {"node": "2"}, "caption": {"node": "2", "kind": "text"}}
+    runner = runner_on(comfy, tmp_path, two_savers(tmp_path, outputs=outputs), default="inline")
+
+    reply = asked(runner, {"workflow": "two"})
+
+    assert [each["name"] for each in reply["outputs"]] == ["image"]
+    assert reply["warnings"] == ["the output caption is empty: its node 2 gave nothing"]
+
+
+def test_thumbnails_go_before_a_result_does(comfy, bucket, tmp_path):
+    runner = runner_on(comfy, tmp_path, default="inline", response_limit_bytes=3500, **s3_settings(bucket))
+
+    reply = asked(runner, {**noise(), "delivery": {"thumbnail": 96, "mode": "s3"}})
+
+    assert fetched(reply["outputs"][0]).status_code == 200
+    assert "thumbnail" not in reply["outputs"][0]
+    assert any("thumbnails are left out" in warning for warning in reply["warnings"])
+
+
+def test_a_text_too_long_for_the_reply_is_a_file_in_the_bucket(comfy, bucket, tmp_path):
+    text = "é\n" * 3000
+    graph = {
+        "1": {"class_type": "StringConcatenate", "inputs": {"string_a": "", "string_b": text, "delimiter": ""}},
+        "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}},
+    }
+    catalog = Catalog([write_workflow(tmp_path, "long", graph, {"parameters": {}})])
+    runner = runner_on(comfy, tmp_path, catalog, response_limit_bytes=10_000, **s3_settings(bucket))
+
+    [output] = asked(runner, {"workflow": "long"})["outputs"]
+
+    assert fetched(output).content.decode() == text
+    assert (output["kind"], output["filename"], output["content_type"]) == ("text", "2.txt", "text/plain")

@@ -89,6 +89,14 @@ def test_a_file_sent_along(runner, web, form):
     assert size(run(runner, {"image": "cat.png", "width": 8}, **sent)) == (8, 4)
 
 
+def test_a_file_sent_along_that_nothing_names_is_a_warning(runner):
+    encoded = base64.b64encode(picture((40, 20))).decode()
+
+    reply = run(runner, {"width": 8}, images=[{"name": "cat.png", "image": encoded}])
+
+    assert any("cat.png" in warning for warning in reply["warnings"])
+
+
 def test_a_text_that_is_a_url_is_never_fetched(runner, comfy, web, tmp_path):
     graph = {
         "1": {"class_type": "StringConcatenate", "inputs": {"string_a": "a", "string_b": "", "delimiter": ""}},

@@ -5,12 +5,17 @@ import http.server
 import io
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
 from support.graphs import fresh_number
 from support.media import picture
 from support.runners import asked, refused, runner_on
+
+from engine.cancellation import CancellationToken
+from engine.envelope import answer
+from engine.errors import Cancelled
 
 
 def halved(name="in.png"):
@@ -175,6 +180,52 @@ def test_a_broken_file_is_named(runner):
 
     assert failure["code"] == "input_rejected"
     assert [problem["parameter"] for problem in failure["problems"]] == ["in.png"]
+
+
+@pytest.mark.parametrize("spelling", ["in.png [input]", " in.png", "sub\\in.png"])
+def test_another_spelling_of_a_name_is_the_same_file(runner, spelling):
+    graph = halved("sub/in.png" if "sub" in spelling else "in.png")
+
+    reply = asked(runner, {"workflow": graph, "images": [{"name": spelling, "image": encoded()}]})
+
+    assert size(reply["images"][0]["data"]) == (8, 6)
+    assert "errors" not in reply
+
+
+def test_two_spellings_of_one_name_are_refused(runner):
+    images = [{"name": name, "image": encoded()} for name in ("in.png", "in.png [input]")]
+
+    assert "one name to the graph" in refused(runner, {"workflow": halved(), "images": images})["message"]
+
+
+def test_the_running_comfyui_says_which_inputs_take_files(runner):
+    asked(runner, {"workflow": halved(), "images": [{"name": "in.png", "image": encoded()}]})
+
+    assert runner.live.known is not None
+
+
+def test_a_graph_that_comes_slowly_can_be_cancelled(runner):
+    asked_for = threading.Event()
+
+    class Slow(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked_for.set()
+            over.wait(60)
+
+        def log_message(self, *_):
+            pass
+
+    over, cancel = threading.Event(), CancellationToken()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server, ThreadPoolExecutor(2) as pool:
+        pool.submit(server.serve_forever)
+        url = f"http://127.0.0.1:{server.server_port}/graph.json"
+        waiting = pool.submit(answer, {"workflow_url": url}, runner, job_id="slow", cancel=cancel)
+        assert asked_for.wait(30)
+        cancel.cancel()
+        failure = waiting.exception(30)
+        over.set()
+        server.shutdown()
+    assert isinstance(failure, Cancelled)
 
 
 def test_a_file_that_nothing_uses_is_a_warning(runner):

@@ -145,9 +145,9 @@ class ComfyUI:
         raw = raw_outputs(execution, declared, originals=originals, previews=previews)
         return collect(self.client, raw, folder, folders=self.folders())
 
-    def workspace(self, job_id: str) -> Workspace:
+    def workspace(self, job_id: str, prompt_id: str) -> Workspace:
         """A job's own place in ComfyUI's folders, a context manager: see `Workspace`."""
-        return Workspace(self.client, self.folders(), job_id, cleanup=self._cleanup)
+        return Workspace(self.client, self.folders(), job_id, prompt_id, cleanup=self._cleanup)
 
     def folders(self) -> SharedFolders | None:
         """Its folders, where they are on this machine; tried with the first call.

@@ -55,7 +55,7 @@ def raw_outputs(
         execution: a finished one.
         declared: the outputs of the parameter map.
         originals: the nodes of the rendered graph that are copies, to the node of the template.
-        previews: whether previews are outputs too, also beside saved files.
+        previews: whether previews are outputs too: under the id of their node where no output declares them.
 
     Raises:
         NoOutputs: none of them came.
@@ -68,6 +68,10 @@ def raw_outputs(
             nodes = [node for node in reporting if originals.get(node, node) == node_id]
             made = [output for node in nodes for output in _made_by(node, execution, name, node_id, kind)]
             found += _numbered(_of_kind(made, kind))
+        if previews:
+            others = [node for node in reporting if originals.get(node, node) not in {each[1] for each in declared}]
+            shown = [each for node in others for each in _made_by(node, execution, node, node, None)]
+            found += _numbered([each for each in shown if each.type == "temp"])
     else:
         for node in reporting:
             node_id = originals.get(node, node)

@@ -113,7 +113,7 @@ class Executor:
                 queue_seconds=run.queue_seconds,
             )
             run.meter.finish()
-            return replace(execution, frames=frames.found())
+            return replace(execution, frames=frames.found(), warnings=(*execution.warnings, *run.lost_frames()))
 
 
 class _Run:
@@ -131,7 +131,7 @@ class _Run:
         self.node_errors: dict[str, Any] = {}
         self.meter = meter
         self._frames = frames
-        self._ended = False
+        self._ended = self._cut_off = False
         self._executor = executor
         self._client = executor.client
         self._graph = graph
@@ -185,11 +185,20 @@ class _Run:
         """Take the pictures that came before the end and were not looked at yet: history was faster than the socket."""
         if not self._frames.awaited:
             return
-        until = time.monotonic() + _REST_SECONDS
-        while not self._ended and (left := until - time.monotonic()) > 0:
-            event = self._subscription.next(left)
-            if event is not None:
-                self._hear(event)
+        while not self._ended and self._executor.events.client_id == self._client_id is not None:
+            event = self._subscription.next(_REST_SECONDS)  # after each picture anew: a long way takes its time
+            if event is None:
+                break
+            self._hear(event)
+
+    def lost_frames(self) -> list[str]:
+        """What may be missing of the pictures that nodes sent over the websocket."""
+        if not self._frames.awaited or (self._ended and not self._cut_off and not self._frames.missing()):
+            return []
+        return [
+            "pictures that were sent over the websocket (SaveImageWebsocket) may be missing: the connection to ComfyUI "
+            "broke or was too slow; SaveImage loses none"
+        ]
 
     def stop(self) -> None:
         """Take the prompt out of the queue or interrupt it, until it is gone.
@@ -234,6 +243,7 @@ class _Run:
             self._frames.take(event)
             return False
         self._ended = self._ended or event.is_end
+        self._cut_off = self._cut_off or event.type == RECONNECTED
         self.meter.hear(event)
         return event.is_end or event.type == RECONNECTED
 

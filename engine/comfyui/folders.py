@@ -80,6 +80,7 @@ class SharedFolders:
                 part.replace(target)
             finally:
                 part.unlink(missing_ok=True)
+        target.chmod(0o644)  # ComfyUI may run under another user, and temporary files are their maker's alone
 
     def remove(self, subfolder: str, *roots: Path) -> None:
         """Remove a job's folder from the folders given; one that is not there is no failure."""

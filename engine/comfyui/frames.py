@@ -1,7 +1,7 @@
 """The pictures that a node sends over the websocket instead of saving them.
 
 `SaveImageWebsocket` (in ComfyUI's own custom_nodes) sends each picture as a PNG frame and leaves nothing in the
-history, so what the socket loses is lost: a job that misses them fails, and says why.
+history, so what the socket loses is lost: the result says so.
 """
 
 from __future__ import annotations
@@ -48,6 +48,10 @@ class Frames:
         path = self._folder / f"websocket_{node}_{len(paths) + 1:05}{suffix}"
         path.write_bytes(event.data["picture"])
         paths.append(path)
+
+    def missing(self) -> list[str]:
+        """The nodes that should have sent pictures and sent none."""
+        return [node_id for node_id, paths in self._found.items() if not paths] if self._folder is not None else []
 
     def found(self) -> dict[str, tuple[Path, ...]]:
         """Node id to its pictures, in the order they came."""

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import posixpath
 import re
 import secrets
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from engine.comfyui.client import ComfyClient
 from engine.comfyui.collect import raw_outputs
 from engine.comfyui.folders import SharedFolders
-from engine.errors import ComfyUnavailable, NoOutputs
+from engine.errors import ComfyUnavailable, EngineError, NoOutputs, StorageError
 from engine.graph import Graph, links
 from engine.results import Execution
 
@@ -23,32 +25,38 @@ log = logging.getLogger(__name__)
 
 _LONGEST_ID = 60
 _MARK = "engine_job"
+_FORGET_SECONDS = 5.0
+_CLOCK_SECONDS = 2.0  # a file system may keep times in whole seconds
 
 
 class Workspace:
     """A job's own folder in ComfyUI's input, output and temp folders.
 
     A context manager: at its end, whatever the end was, the job's input files are gone, where ComfyUI's disk is
-    ours. Result files go when `forget` says that they are stored, or with a job that failed before it had any; those
-    of a job whose results could not be stored stay.
+    ours. With `cleanup` its result files and its history entry are gone as well, save where the results could not be
+    stored or something unforeseen happened: then they stay, for whoever looks after the machine.
 
     Args:
         client: of the ComfyUI.
         folders: its folders, where they are on this machine.
         job_id: names the folder.
+        prompt_id: ComfyUI's id for the job.
         cleanup: whether result files and history entries are removed.
     """
 
-    def __init__(self, client: ComfyClient, folders: SharedFolders | None, job_id: str, *, cleanup: bool) -> None:
+    def __init__(
+        self, client: ComfyClient, folders: SharedFolders | None, job_id: str, prompt_id: str, *, cleanup: bool
+    ) -> None:
         # A job that is run again gets another folder: what is left of the first run can't be taken for its own.
         clean = re.sub(r"[^A-Za-z0-9-]+", "_", job_id)[:_LONGEST_ID].strip("_") or "job"
         self.folder = f"{clean}_{secrets.token_hex(4)}"
         self._client = client
         self._folders = folders
         self._cleanup = cleanup
+        self._prompt_id = prompt_id
         self._inputs = 0
-        self._executed = False
         self._marked: set[str] = set()
+        self._began_at = time.time()
 
     def __enter__(self) -> Self:
         return self
@@ -60,9 +68,6 @@ class Workspace:
         if folders is not None:
             with _told("input files", self.folder):
                 folders.remove(self.folder, folders.input)
-            if self._cleanup and not self._executed:
-                with _told("unfinished results", self.folder):
-                    folders.remove(self.folder, folders.output, folders.temp)
         elif self._inputs:
             log.info(
                 "%d input files stay in ComfyUI's input folder, below %s: it has no call to remove them, and its disk "
@@ -70,6 +75,9 @@ class Workspace:
                 self._inputs,
                 self.folder,
             )
+        kept = isinstance(error, StorageError) or not isinstance(error, EngineError | KeyboardInterrupt | None)
+        if self._cleanup and not kept:
+            self._forget(gone=isinstance(error, ComfyUnavailable))
 
     def add(self, path: Path, filename: str) -> str:
         """Put a file where loader nodes find it.
@@ -111,46 +119,51 @@ class Workspace:
             inputs = node.get("inputs") or {}
             prefix = inputs.get("filename_prefix")
             if isinstance(prefix, str):
-                inputs = {**inputs, "filename_prefix": f"{self.folder}/{prefix.lstrip('/')}"}
+                # Through the root, so that no `..` leads out of the folder.
+                inside = posixpath.normpath("/" + prefix.replace("\\", "/")).lstrip("/") or "ComfyUI"
+                inputs = {**inputs, "filename_prefix": f"{self.folder}/{inside}"}
             elif node_id not in linked:
                 inputs = {**inputs, _MARK: self.folder}
                 self._marked.add(node_id)
             isolated[node_id] = {**node, "inputs": inputs}
         return isolated
 
-    def executed(self) -> None:
-        """The job has results: from now on its files stay until they are stored."""
-        self._executed = True
+    def _forget(self, *, gone: bool) -> None:
+        """Remove what the job left in ComfyUI. Never raises: the results are the caller's by now, or nobody's.
 
-    def forget(self, execution: Execution) -> None:
-        """Remove what the job left in ComfyUI, its results being stored: files where the disk is ours, and history.
-
-        Never raises: the results are the caller's by now.
+        Args:
+            gone: ComfyUI does not answer: it is not asked again.
         """
-        if not self._cleanup:
-            return
         folders = self._folders
         if folders is not None:
             with _told("results", self.folder):
                 folders.remove(self.folder, folders.output, folders.temp)
-            self._remove_marked(execution, folders)
+        if gone:
+            return
         try:
-            self._client.delete_history(execution.prompt_id)
+            if folders is not None and self._marked:
+                entry = self._client.history(self._prompt_id, read_timeout=_FORGET_SECONDS) or {}
+                self._remove_marked(entry.get("outputs") or {}, folders)
+            self._client.delete_history(self._prompt_id)
         except ComfyUnavailable as error:
-            log.warning("the history entry of prompt %s stays: %s", execution.prompt_id, error)
+            log.warning("the history entry of prompt %s stays: %s", self._prompt_id, error)
 
-    def _remove_marked(self, execution: Execution, folders: SharedFolders) -> None:
+    def _remove_marked(self, outputs: Mapping[str, Any], folders: SharedFolders) -> None:
         """Remove what nodes named themselves (PreviewImage), beside the job's folder.
 
-        Only nodes that had to run for this job: what a kept node reports may be an earlier run's, and somebody's own.
+        Only files that were written while the job ran, by nodes that had to run for it, and that they name as files:
+        a viewer (Preview3D, under `result`) names one that it only shows, and it may be anybody's.
         """
-        with contextlib.suppress(NoOutputs):
-            for output in raw_outputs(execution, [], previews=True):
-                if output.node_id in self._marked and output.type in {"output", "temp"}:
-                    path = folders.file(output)
+        for node_id in self._marked & outputs.keys():
+            named = {key: value for key, value in outputs[node_id].items() if key != "result"}
+            made = Execution(self._prompt_id, {node_id: named}, 0.0, 0.0)
+            with contextlib.suppress(NoOutputs):
+                for output in raw_outputs(made, [], previews=True):
+                    path = folders.file(output) if output.type in {"output", "temp"} else None
                     if path is not None:
                         with _told("a result", output.filename):
-                            path.unlink(missing_ok=True)
+                            if path.stat().st_mtime >= self._began_at - _CLOCK_SECONDS:
+                                path.unlink()
 
 
 def really_shared(client: ComfyClient, folders: SharedFolders) -> bool:

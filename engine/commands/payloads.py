@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from engine.schema import MediaParameter, Parameter, StringParameter
 from engine.storage import DeliveryRequest
 from engine.workflow import Workflow
 
+_NO_TEXTS = frozenset({"quality", "lossless", "expires_in", "thumbnail"})  # of a delivery
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
@@ -96,12 +98,14 @@ def delivery_from(wishes: Sequence[str]) -> DeliveryRequest | None:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise UsageError(f"-d {text}: not of the form key=value")
-        try:
-            parsed = parse_json(value, label=key)
-        except InvalidMap:
-            parsed = value
-        document[key] = parsed if isinstance(parsed, bool | int) else value
-    return parse_request({"action": "list", "delivery": document}).delivery if document else None
+        document[key] = value
+        if key in _NO_TEXTS:
+            with contextlib.suppress(InvalidMap):
+                document[key] = parse_json(value, label=key)
+    try:
+        return parse_request({"action": "list", "delivery": document}).delivery if document else None
+    except InvalidRequest as error:
+        raise InvalidRequest(problems=error.problems, hint="see docs/delivery.md for what -d takes") from None
 
 
 class UsageError(InvalidRequest):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from engine.media.finishing import finish
 from engine.media.inputs import MediaReader, Wanted
+from engine.media.long_texts import text_as_file
 from engine.media.outputs import describe
 from engine.media.preparing import PictureBounds
 from engine.media.stamps import read_stamp
 
-__all__ = ["MediaReader", "PictureBounds", "Wanted", "describe", "finish", "read_stamp"]
+__all__ = ["MediaReader", "PictureBounds", "Wanted", "describe", "finish", "read_stamp", "text_as_file"]

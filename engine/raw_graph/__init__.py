@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from engine.raw_graph.files import media_places, with_files
+from engine.raw_graph.files import media_places, sent_places, takes_pictures, with_files
 from engine.raw_graph.parsing import parse_raw
 from engine.raw_graph.requests import CUSTOM, brings_graph, graph_document
 
-__all__ = ["CUSTOM", "brings_graph", "graph_document", "media_places", "parse_raw", "with_files"]
+__all__ = [
+    "CUSTOM",
+    "brings_graph",
+    "graph_document",
+    "media_places",
+    "parse_raw",
+    "sent_places",
+    "takes_pictures",
+    "with_files",
+]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from engine.bindings import Place
+from engine.errors import InvalidRequest, Problem
 from engine.graph import Graph, label_of
 from engine.nodes import NodeCatalogue
 from engine.wording import did_you_mean, listed, shown
@@ -29,8 +29,10 @@ BUILT_IN = frozenset(
 )
 """Inputs, as class and name, that take uploaded files although the catalogue may not say so."""
 
+_PICTURES = frozenset(entry for entry in BUILT_IN if entry[0].startswith("LoadImage"))
+
 # `picture.png [input]`: the folder a loader looks in (ComfyUI 0.8.0, folder_paths.annotated_filepath).
-_ANNOTATION = re.compile(r"\s*\[(?:input|output|temp)\]$")
+_ANNOTATIONS = ("[input]", "[output]", "[temp]")
 
 
 def media_places(graph: Graph, nodes: NodeCatalogue) -> dict[str, list[Place]]:
@@ -51,6 +53,40 @@ def media_places(graph: Graph, nodes: NodeCatalogue) -> dict[str, list[Place]]:
     return found
 
 
+def sent_places(graph: Graph, names: Iterable[str], nodes: NodeCatalogue) -> dict[str, list[Place]]:
+    """Where a graph loads each file that was sent.
+
+    Args:
+        graph: a whole one.
+        names: of the sent files, in whichever spelling.
+        nodes: as for `media_places`.
+
+    Raises:
+        InvalidRequest: two of the names are the same file to the graph.
+    """
+    names = list(names)
+    spelled: dict[str, str] = {}
+    problems = [
+        Problem("images", f"{shown(name)} and {shown(first)} are one name to the graph; each file has its own")
+        for name in names
+        if (first := spelled.setdefault(_plain(name), name)) != name
+    ]
+    if problems:
+        raise InvalidRequest(problems=problems)
+    return _at(media_places(graph, nodes), names)
+
+
+def takes_pictures(graph: Graph, place: Place, nodes: NodeCatalogue) -> bool:
+    """Whether an input that takes files takes pictures."""
+    class_type = graph[place.node_id]["class_type"]
+    spec = nodes.input(class_type, place.input_name)
+    return (spec is not None and spec.uploads == "image") or (class_type, place.input_name) in _PICTURES
+
+
+def _at(places: Mapping[str, list[Place]], names: Iterable[str]) -> dict[str, list[Place]]:
+    return {name: places.get(_plain(name), []) for name in names}
+
+
 def with_files(graph: Graph, names: Mapping[str, str], nodes: NodeCatalogue) -> tuple[Graph, list[str]]:
     """A graph that loads the files that were sent.
 
@@ -63,13 +99,13 @@ def with_files(graph: Graph, names: Mapping[str, str], nodes: NodeCatalogue) -> 
         A copy with ComfyUI's names, and a warning for each sent file that no input loads.
     """
     places = media_places(graph, nodes)
+    sent = _at(places, names)
     inputs = {node_id: dict(node.get("inputs", {})) for node_id, node in graph.items()}
     unused = []
     for name, known_as in names.items():
-        loaded_at = places.get(_plain(name), [])
-        for place in loaded_at:
+        for place in sent[name]:
             inputs[place.node_id][place.input_name] = known_as
-        if not loaded_at:
+        if not sent[name]:
             unused.append(_unused(name, graph, places))
     return {node_id: {**node, "inputs": inputs[node_id]} for node_id, node in graph.items()}, unused
 
@@ -84,12 +120,17 @@ def _texts(graph: Graph) -> Iterator[tuple[Place, str]]:
 def _takes_uploads(graph: Graph, place: Place, nodes: NodeCatalogue) -> bool:
     class_type = graph[place.node_id]["class_type"]
     spec = nodes.input(class_type, place.input_name)
-    return (spec is not None and spec.uploads) or (class_type, place.input_name) in BUILT_IN
+    return (spec is not None and bool(spec.uploads)) or (class_type, place.input_name) in BUILT_IN
 
 
 def _plain(name: str) -> str:
     """A name as two spellings of it agree: no folder behind it, and Windows' separators as all others'."""
-    return _ANNOTATION.sub("", name.strip()).replace("\\", "/")
+    plain = name.strip()
+    for annotation in _ANNOTATIONS:
+        if plain.endswith(annotation):
+            plain = plain.removesuffix(annotation).rstrip()
+            break
+    return plain.replace("\\", "/")
 
 
 def _unused(name: str, graph: Graph, places: Mapping[str, list[Place]]) -> str:
