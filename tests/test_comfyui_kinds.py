@@ -137,3 +137,25 @@ def test_pictures_sent_over_a_websocket_that_is_not_there_are_said_to_be_lost(pr
             comfy.collect(execution, [("image", "2", "image")], tmp_path)
 
     assert "lost if the connection breaks" in caught.value.hint
+
+
+def test_pictures_that_the_websocket_lost_beside_saved_ones_are_a_warning(proxy, run, tmp_path):
+    proxy.cut_websockets(for_good=True)
+    graph = {
+        "1": frames(1),
+        "2": {"class_type": "SaveImageWebsocket", "inputs": {"images": ["1", 0]}},
+        "3": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "k"}},
+    }
+    with ComfyUI(proxy.url) as comfy:
+        execution = run(graph, comfy=comfy, frames_folder=tmp_path)
+
+    assert any("may be missing" in warning for warning in execution.warnings)
+
+
+def test_pictures_that_all_came_over_the_websocket_are_no_warning(run, tmp_path):
+    graph = {"1": frames(6), "2": {"class_type": "SaveImageWebsocket", "inputs": {"images": ["1", 0]}}}
+
+    execution = run(graph, frames_folder=tmp_path)
+
+    assert len(execution.frames["2"]) == 6
+    assert execution.warnings == ()
