@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from engine.delivery import Delivery
-from engine.media import conversion, pictures, sniff, stamps, thumbnails
+from engine.media import conversion, facts, sniff, stamps, thumbnails
 from engine.media.unfinished import Unfinished, container_work
 from engine.results import OutputFile
 
@@ -126,7 +126,7 @@ def _described(output: OutputFile) -> OutputFile:
             size_bytes = file.tell()
     except OSError as error:
         raise Unfinished("was changed, but can't be read again: it stays as it was") from error
-    size = pictures.size(output.path)
+    size = facts.size(output.path, output.content_type)
     return replace(
         output,
         sha256=digest,
