@@ -40,10 +40,9 @@ def finish(
     """
     if output.path is None:
         return output, []
-    if output.content_type.startswith(("video/", "audio/")):
-        return output, [] if delivery.metadata == "keep" else [_metadata_stays(output)]
     if not output.content_type.startswith("image/"):
-        return output, []
+        # Videos, sounds, 3D models and latents may all hold ComfyUI's graph, and so may files of kinds not known here.
+        return output, [] if delivery.metadata == "keep" else [_metadata_stays(output)]
     warnings: list[str] = []
     finished = _converted(output, delivery, stamp, folder, warnings)
     if finished is output:
