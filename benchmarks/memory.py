@@ -1,22 +1,26 @@
 """How much memory a worker needs for a large result, above what it needs for a small one.
 
 A job makes one file of 1 GiB; its worker, a process of its own, stores it in a bucket. ComfyUI is the simulator with
-one node that writes a file of that size; the bucket is a real S3 server. Once ComfyUI's disk is the worker's too, and
-once all goes through HTTP.
+one node that writes a file of that size; the bucket is a real S3 server. A latent, which is delivered as it is, once
+where ComfyUI's disk is the worker's too, and once all through HTTP; and a picture, into which the worker puts the
+workflow's values.
 """
 
 import argparse
 import json
 import resource
+import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 MEBIBYTE = 1024 * 1024
 SMALL = 1 * MEBIBYTE
+CHUNK = 64 * 1024
 
 
 def work(options):
@@ -32,7 +36,10 @@ def work(options):
 
     graph = {
         "1": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
-        "2": {"class_type": "SaveLatent", "inputs": {"samples": ["1", 0], "filename_prefix": str(options.size)}},
+        "2": {
+            "class_type": "SaveLatent",
+            "inputs": {"samples": ["1", 0], "filename_prefix": f"{options.size}{options.suffix}"},
+        },
     }
     folder = Path(tempfile.mkdtemp(dir=options.folder))
     settings = Settings(**json.loads(options.bucket))
@@ -40,32 +47,69 @@ def work(options):
         catalog = Catalog([write_workflow(folder, "large", graph, {"parameters": {}})])
         runner = Runner(catalog, lambda: comfy, Storages(settings, default="inline"), settings)
         reply = answer({"workflow": "large"}, runner, job_id="large")
-        assert reply["outputs"][0]["size_bytes"] == options.size, reply
+        grown = reply["outputs"][0]["size_bytes"] - options.size
+        assert (0 < grown < 4096) if options.suffix == ".png" else not grown, reply
+        assert not reply["warnings"], reply
         runner.close()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    print(most_memory())
 
 
-def peak(size, url, base, bucket, folder):
+def most_memory():
+    """The most MiB that this process ever had, pages of mapped files among them."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) // 1024
+    # Counts on Linux what the process had that started this one.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def write_latent(file, size):
+    """A file of no known kind."""
+    file.truncate(size)
+
+
+def write_picture(file, size):
+    """A PNG in its parts, each of its chunks of picture data all zeros: nothing here decodes it."""
+
+    def chunk(name, content):
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    head = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 16_384, 10_000, 8, 2, 0, 0, 0))
+    end = chunk(b"IEND", b"")
+    file.write(head)
+    left = size - len(head) - len(end)
+    while left:
+        length = min(CHUNK, left - 12)
+        length -= 12 if 0 < left - 12 - length < 12 else 0  # what is left must hold a chunk
+        file.write(struct.pack(">I4s", length, b"IDAT"))
+        file.seek(length + 4, 1)  # without a checksum, which is looked at where a picture is decoded
+        left -= length + 12
+    file.write(end)
+
+
+def peak(size, suffix, url, base, bucket, folder):
     """The most MiB that a worker had."""
-    arguments = ["--work", "--size", str(size), "--url", url, "--bucket", json.dumps(bucket), "--folder", folder]
+    arguments = ["--work", "--size", str(size), "--suffix", suffix, "--url", url, "--bucket", json.dumps(bucket)]
+    arguments += ["--folder", folder]
     arguments += ["--base", base] if base else []
     output = subprocess.run([sys.executable, __file__, *arguments], check=True, capture_output=True, text=True).stdout
     return int(output.split()[-1])
 
 
 def measure(size):
-    """Both ways, each against a job with a small result."""
+    """All ways, each against a job with a small result."""
     from support.s3 import serve_s3
 
     from engine.simulator import Simulator, media
     from engine.simulator.calls import Outcome
 
     def save(call):
-        wanted = int(call.inputs["filename_prefix"].rpartition("/")[2])
+        wanted = Path(call.inputs["filename_prefix"])
         place = call.folders.next_place(call.folders.output, call.inputs["filename_prefix"], (0, 0))
-        path = place.take(0, ".latent")
+        path = place.take(0, wanted.suffix)
         with path.open("wb") as file:
-            file.truncate(wanted)
+            (write_picture if wanted.suffix == ".png" else write_latent)(file, int(wanted.stem))
         return Outcome((), {"latents": [{"filename": path.name, "subfolder": place.subfolder, "type": "output"}]})
 
     from engine.simulator import executor
@@ -74,8 +118,13 @@ def measure(size):
     assert media.OPERATIONS["SaveLatent"] is not save
     with tempfile.TemporaryDirectory() as folder, serve_s3(Path(folder) / "s3") as server, Simulator() as simulator:
         bucket = {f"s3_{key}": value for key, value in server.options().items()}
-        for way, base in (("from the shared disk", str(simulator.folders.base)), ("over HTTP", None)):
-            low, high = (peak(each, simulator.url, base, bucket, folder) for each in (SMALL, size))
+        shared = str(simulator.folders.base)
+        for way, suffix, base in (
+            ("from the shared disk", ".latent", shared),
+            ("over HTTP", ".latent", None),
+            ("as a picture with its values in it", ".png", shared),
+        ):
+            low, high = (peak(each, suffix, simulator.url, base, bucket, folder) for each in (SMALL, size))
             print(f"{size // MEBIBYTE} MiB {way}: peak {high} MiB, {high - low} MiB above a job of 1 MiB ({low} MiB)")
             assert high - low < 64, "a large result must not pass through memory"
 
@@ -84,7 +133,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", type=int, default=1024 * MEBIBYTE)
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
-    for name in ("--url", "--base", "--bucket", "--folder"):
+    for name in ("--suffix", "--url", "--base", "--bucket", "--folder"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     options = parser.parse_args()
     work(options) if options.work else measure(options.size)

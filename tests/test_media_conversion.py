@@ -23,6 +23,7 @@ from support.finishing import (
 
 from engine.delivery import Delivery
 from engine.media import describe, finish, read_stamp
+from engine.media.containers import exif
 from engine.results import RawOutput
 
 CONTENT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "avif": "image/avif"}
@@ -203,6 +204,115 @@ def test_a_graph_too_long_for_a_jpeg(converted):
     new, made, warnings = converted(content, "webp", "a.png")
     assert b"xxxx" in made
     assert warnings == []
+
+
+ARTIST, EXIF_DIRECTORY, MAKERS_NOTE = 0x013B, 0x8769, 0x927C
+
+
+def _exif(more=0, **texts):
+    """As a camera or an editor writes it, with ComfyUI's texts if given."""
+    block = Image.Exif()
+    block[ARTIST] = "Grace"
+    block.get_ifd(EXIF_DIRECTORY)[MAKERS_NOTE] = b"n" * (10 + more)
+    for name, text in texts.items():
+        block[{"prompt": 0x0110, "workflow": 0x010F}[name]] = f"{name}:{text}"
+    return block
+
+
+LONG_GRAPH = json.dumps({"3": "x" * 70_000})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        comfy_png(graph={"3": "x" * 70_000}, exif=_exif()),
+        saved(speckled(), "WEBP", exif=_exif(prompt=LONG_GRAPH)),
+        saved(speckled(), "WEBP", exif=_exif(prompt=json.dumps(GRAPH), workflow=LONG_GRAPH)),
+    ],
+)
+def test_exif_stays_where_the_graph_has_to_go(converted, content):
+    new, made, warnings = converted(content, "jpeg", "a.png")
+    assert warnings == ["a.png: ComfyUI's graph is too long for a JPEG and is left out"]
+    found = opened(made).getexif()
+    assert found[ARTIST] == "Grace"
+    assert found.get_ifd(EXIF_DIRECTORY)[MAKERS_NOTE] == b"n" * 10
+    assert read_stamp(new.path) == STAMP
+    assert b"KSampler" not in made
+    assert b"xxxx" not in made
+
+
+def test_exif_too_long_for_a_jpeg(converted):
+    content = saved(speckled(), "PNG", exif=_exif(70_000))
+    new, made, warnings = converted(content, "jpeg", "a.png")
+    assert warnings == ["a.png: its EXIF data is too long for a JPEG and is left out"]
+    assert ARTIST not in opened(made).getexif()
+    assert read_stamp(new.path) == STAMP
+    _, made, warnings = converted(content, "webp", "a.png")
+    assert (opened(made).getexif()[ARTIST], warnings) == ("Grace", [])
+
+
+def test_exif_that_leaves_no_room_for_the_values(converted):
+    stamp = STAMP | {"values": {"prompt": "x" * 1000}}
+    new, made, warnings = converted(saved(speckled(), "PNG", exif=_exif(65_000)), "jpeg", "a.png", stamp=stamp)
+    assert warnings == ["a.png: the values are too long for a JPEG and are left out of what it carries"]
+    assert opened(made).getexif()[ARTIST] == "Grace"
+    assert read_stamp(new.path) == {name: value for name, value in stamp.items() if name != "values"}
+
+
+def test_all_that_is_too_long_for_a_jpeg(converted):
+    _, made, warnings = converted(
+        comfy_png(graph={"3": "x" * 70_000}, exif=_exif(70_000)), "jpeg", "a.png", stamp={"workflow": "x" * 70_000}
+    )
+    assert warnings == [
+        "a.png: ComfyUI's graph is too long for a JPEG and is left out",
+        "a.png: its EXIF data is too long for a JPEG and is left out",
+        "a.png: there is no room in this JPEG for what made it, which is left out",
+    ]
+    assert not opened(made).getexif()
+
+
+def test_exif_that_can_not_be_written_anew(converted):
+    resolution = {0x011A: "many"}  # a text, where a fraction belongs
+    block = exif.PREFIX + exif.changed(exif.block(_exif(prompt=LONG_GRAPH).tobytes()), resolution)
+    _, made, warnings = converted(saved(speckled(), "WEBP", exif=block), "jpeg", "a.webp")
+    assert warnings == [
+        "a.webp: ComfyUI's graph is too long for a JPEG and is left out",
+        "a.webp: its EXIF data can't be read and is left out",
+    ]
+    assert b"xxxx" not in made
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # Pillow's, which makes do with what is there
+@pytest.mark.parametrize("form", ["jpeg", "png"])
+def test_exif_that_can_not_be_read(converted, form):
+    content = saved(speckled(), "WEBP", exif=b"Exif\0\0II*\0\x08\0\0\0\x05\0" + bytes(12))
+    new, _, warnings = converted(content, form, "a.webp")
+    assert warnings == ["a.webp: its EXIF data can't be read and is left out"]
+    assert read_stamp(new.path) == STAMP
+
+
+def test_xmp_too_long_for_a_jpeg(converted):
+    xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>" + b"someone" * 10_000 + b"</x:xmpmeta>"
+    content = saved(speckled(), "WEBP", xmp=xmp)
+    _, made, warnings = converted(content, "jpeg", "a.webp")
+    assert warnings == ["a.webp: its XMP data is too long for a JPEG and is left out"]
+    assert b"someone" not in made
+    assert converted(content, "jpeg", "a.webp", metadata="strip")[2] == []
+    assert converted(content, "png", "a.webp")[2] == []
+
+
+@pytest.mark.parametrize("form", ["jpeg", "webp"])
+def test_exif_that_is_written_as_text(converted, form):
+    block = _exif().tobytes()
+    info = PngInfo()
+    info.add_text("Raw profile type exif", f"\nexif\n{len(block):8}\n{block.hex()}\n", zip=True)
+    _, made, warnings = converted(saved(speckled(), "PNG", pnginfo=info), form, "a.png")
+    assert (opened(made).getexif()[ARTIST], warnings) == ("Grace", [])
+    info.add_text("Raw profile type exif", "\nexif\n4\nzzzz\n")
+    content = saved(speckled(), "PNG", pnginfo=info)
+    _, made, warnings = converted(content, form, "a.png")
+    assert made.startswith(b"\x89PNG")
+    assert warnings == [f"a.png: can't be converted to {form}: it is broken, or too large or unusual for that"]
 
 
 def test_texts_that_have_no_place(converted):

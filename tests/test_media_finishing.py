@@ -15,6 +15,7 @@ from support.finishing import (
     COMFY_WORDS,
     GRAPH,
     STAMP,
+    WORKFLOW,
     comfy_animated_png,
     comfy_jpeg,
     comfy_png,
@@ -77,10 +78,15 @@ def opened(content):
 
 
 @pytest.mark.parametrize("metadata", ["keep", "values", "strip"])
-def test_a_text_and_other_files_pass_through(result, tmp_path, metadata):
+def test_a_text_passes_through(tmp_path, metadata):
     delivery = Delivery("inline", format="webp", metadata=metadata, thumbnail=64)
     text = describe(RawOutput("text", 0, "text", "9", text="a lighthouse"), None)
-    for output in (text, result(b'{"a": 1}', "data.json", "file"), result(b"words", "words.txt", "text")):
+    assert finish(text, delivery=delivery, stamp=STAMP, folder=tmp_path / "finished") == (text, [])
+
+
+def test_other_files_pass_through(result, tmp_path):
+    delivery = Delivery("inline", format="webp", thumbnail=64)
+    for output in (result(b'{"a": 1}', "data.json", "file"), result(b"words", "words.txt", "text")):
         assert finish(output, delivery=delivery, stamp=STAMP, folder=tmp_path / "finished") == (output, [])
 
 
@@ -153,6 +159,20 @@ def test_a_stamp_for_which_there_is_no_room_at_all(finished):
         assert warnings == ["a.jpg: there is no room in this JPEG for what made it, which is left out"]
 
 
+def _scene():
+    """As SaveGLB writes it: the graph in the asset's extras."""
+    extras = {"prompt": json.dumps(GRAPH), "workflow": json.dumps(WORKFLOW)}
+    scene = json.dumps({"asset": {"version": "2.0", "extras": extras}}).encode()
+    scene += b" " * (-len(scene) % 4)
+    return struct.pack("<4sIII4s", b"glTF", 2, 20 + len(scene), len(scene), b"JSON") + scene
+
+
+def _latent():
+    """As SaveLatent writes it: a safetensors file with the graph in its header."""
+    header = json.dumps({"__metadata__": {"prompt": json.dumps(GRAPH)}}).encode()
+    return struct.pack("<Q", len(header)) + header
+
+
 @pytest.mark.parametrize("metadata", ["values", "strip"])
 @pytest.mark.parametrize(
     ("content", "filename", "content_type"),
@@ -162,6 +182,10 @@ def test_a_stamp_for_which_there_is_no_room_at_all(finished):
         (saved(speckled(), "AVIF"), "a.avif", "image/avif"),
         (films.mp4(64, 36, 5, 25), "a.mp4", "video/mp4"),
         (films.sound(0.5), "a.wav", "audio/wav"),
+        (_scene(), "a.glb", "model/gltf-binary"),
+        (_latent(), "a.latent", "application/octet-stream"),
+        (json.dumps(GRAPH).encode(), "a.json", "application/json"),
+        (b"a lighthouse", "a.txt", "text/plain"),
     ],
 )
 def test_metadata_that_can_not_be_changed(finished, content, filename, content_type, metadata):

@@ -5,12 +5,14 @@ import hashlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from support import films, media
-from support.finishing import comfy_animated_png, comfy_webp
+from support.finishing import comfy_animated_png, comfy_webp, saved
 
 from engine.errors import ExecutionFailed
 from engine.media import describe
 from engine.media.animations import duration_seconds
+from engine.media.pictures import size
 from engine.results import RawOutput
 
 ANIMATIONS = (comfy_animated_png(), comfy_webp(frames=3), media.picture((6, 4), "GIF", frames=3, duration=70))
@@ -130,6 +132,25 @@ def test_an_animation_of_wrong_bytes_is_described_all_the_same(tmp_path_factory,
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
     seconds = [duration_seconds(path, form) for form in ("image/gif", "image/png", "image/webp", "image/jpeg")]
     assert all(each is None or each >= 0 for each in seconds)
+
+
+@pytest.mark.parametrize("options", [{}, {"lossless": True}, {"icc_profile": bytes(200)}])
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_the_size_of_a_webp_is_as_pillow_sees_it(described, tmp_path, options, orientation, mode):
+    turned = Image.Exif()
+    turned[0x0112] = orientation
+    more = {"exif": turned} if orientation != 1 else {}
+    output = described(saved(Image.new(mode, (300, 17)), "WEBP", **options, **more))
+    assert (output.width, output.height) == size(tmp_path / "downloaded")
+
+
+def test_an_avif_too_long_to_be_read_for_its_size(described, tmp_path):
+    content = saved(Image.new("RGB", (300, 17)), "AVIF")
+    assert described(content).width == 300
+    with (tmp_path / "downloaded").open("r+b") as file:
+        file.truncate(64 * 1024 * 1024 + 1)
+    assert describe(raw(), tmp_path / "downloaded").width is None
 
 
 def test_an_animation_of_more_frames_than_are_counted(described):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from engine.media.containers import BrokenContainer, Buffer, mapped, png, webp
+from engine.media.containers import BrokenContainer, Buffer, png, viewed, webp
 
 _MOST_FRAMES = 10_000
 
@@ -29,7 +29,7 @@ def duration_seconds(path: Path, content_type: str) -> float | None:
     if delays is None:
         return None
     try:
-        with mapped(path) as data:
+        with viewed(path) as data:
             found = list(islice(delays(data), _MOST_FRAMES + 1))
     except (BrokenContainer, OSError, struct.error):
         return None

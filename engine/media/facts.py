@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.media import animations, pictures
+from engine.media.containers import BrokenContainer, viewed, webp
 
 log = logging.getLogger(__name__)
+
+# Pillow reads an AVIF whole before it tells its size (AvifImagePlugin.py).
+_LONGEST_AVIF = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +42,32 @@ def read(path: Path, content_type: str) -> Facts:
         content_type: its media type, which decides what reads it.
     """
     if content_type.startswith("image/"):
-        width, height = pictures.size(path) or (None, None)
+        width, height = size(path, content_type) or (None, None)
         return Facts(width, height, animations.duration_seconds(path, content_type))
     if content_type.startswith(("video/", "audio/")):
         return _by_mediainfo(path)
     return Facts()
+
+
+def size(path: Path, content_type: str) -> tuple[int, int] | None:
+    """Width and height of a picture in pixels; None if it can't be told. Never raises for what is in the file.
+
+    However large the file, little of it is read.
+
+    Args:
+        path: the picture.
+        content_type: its media type.
+    """
+    try:
+        if content_type == "image/webp":
+            # Pillow would read the file whole (WebPImagePlugin.py).
+            with viewed(path) as data:
+                return webp.size(data)
+        if content_type == "image/avif" and path.stat().st_size > _LONGEST_AVIF:
+            return None
+    except (BrokenContainer, OSError):
+        return None
+    return pictures.size(path)
 
 
 def _by_mediainfo(path: Path) -> Facts:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from engine.delivery import Delivery
-from engine.media import conversion, pictures, sniff, stamps, thumbnails
+from engine.media import conversion, facts, sniff, stamps, thumbnails
 from engine.media.unfinished import Unfinished, container_work
 from engine.results import OutputFile
 
@@ -40,10 +40,9 @@ def finish(
     """
     if output.path is None:
         return output, []
-    if output.content_type.startswith(("video/", "audio/")):
-        return output, [] if delivery.metadata == "keep" else [_metadata_stays(output)]
     if not output.content_type.startswith("image/"):
-        return output, []
+        # Videos, sounds, 3D models and latents may all hold ComfyUI's graph, and so may files of kinds not known here.
+        return output, [] if delivery.metadata == "keep" else [_metadata_stays(output)]
     warnings: list[str] = []
     finished = _converted(output, delivery, stamp, folder, warnings)
     if finished is output:
@@ -126,7 +125,7 @@ def _described(output: OutputFile) -> OutputFile:
             size_bytes = file.tell()
     except OSError as error:
         raise Unfinished("was changed, but can't be read again: it stays as it was") from error
-    size = pictures.size(output.path)
+    size = facts.size(output.path, output.content_type)
     return replace(
         output,
         sha256=digest,

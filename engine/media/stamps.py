@@ -18,10 +18,10 @@ from engine.media.containers import (
     Piece,
     exif,
     jpeg,
-    mapped,
     png,
     stamp_text,
     unchanged,
+    viewed,
     webp,
     write,
 )
@@ -60,7 +60,7 @@ def restamp(
     if metadata == "keep" and not stamp:
         return False, []
     candidates = _candidates({} if metadata == "strip" else stamp)
-    with container_work("can't be given other metadata"), mapped(source) as data:
+    with container_work("can't be given other metadata"), viewed(source) as data:
         pieces, warnings = _fitting_plan(content_type, data, candidates, keep=metadata == "keep")
         if unchanged(pieces, data):
             return False, warnings
@@ -75,7 +75,7 @@ def restamp(
 def read_stamp(path: Path) -> dict[str, Any] | None:
     """The stamp that a PNG, JPEG, WebP or AVIF picture carries; None where there is none or the file is broken."""
     try:
-        with mapped(path) as data:
+        with viewed(path) as data:
             content_type = sniff.content_type(data[: sniff.HEAD_BYTES])
             if content_type == "image/avif":
                 return stamp_text.in_exif(_exif_of_avif(path))

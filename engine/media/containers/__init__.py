@@ -6,6 +6,8 @@ old file.
 
 from __future__ import annotations
 
-from engine.media.containers.pieces import BrokenContainer, Buffer, NoRoom, Piece, mapped, unchanged, write
+from engine.media.containers.pieces import Piece, unchanged, write
+from engine.media.containers.problems import BrokenContainer, NoRoom
+from engine.media.containers.view import Buffer, viewed
 
-__all__ = ["BrokenContainer", "Buffer", "NoRoom", "Piece", "mapped", "unchanged", "write"]
+__all__ = ["BrokenContainer", "Buffer", "NoRoom", "Piece", "unchanged", "viewed", "write"]

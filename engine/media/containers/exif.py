@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from engine.media.containers.pieces import BrokenContainer
+from engine.media.containers.problems import BrokenContainer
 
 MAKE = 0x010F
 """Where ComfyUI writes `workflow:{json}` (ComfyUI 0.8, comfy_api/latest/_ui.py)."""
@@ -22,6 +22,9 @@ IMAGE_DESCRIPTION = 0x010E
 DOCUMENT_NAME = 0x010D
 PAGE_NAME = 0x011D
 ORIENTATION = 0x0112
+
+ON_ITS_SIDE = frozenset((5, 6, 7, 8))
+"""The orientations of a picture whose width and height are exchanged when it is looked at."""
 
 PREFIX = b"Exif\0\0"
 """Stands before the block in JPEG, and in what some programs write into WebP."""

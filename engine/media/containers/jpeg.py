@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.media.containers import exif, stamp_text
-from engine.media.containers.pieces import BrokenContainer, Buffer, NoRoom, Piece, joined
+from engine.media.containers.pieces import Piece, counted, joined
+from engine.media.containers.problems import BrokenContainer, NoRoom
+from engine.media.containers.view import Buffer, first_match
 
 LONGEST_EXIF = 0xFFFF - 2 - len(exif.PREFIX)
 """How many bytes of EXIF a file takes: a segment's length is written in two bytes, which it counts too."""
@@ -17,8 +19,9 @@ _START, _END, _SCAN, _COMMENT = 0xD8, 0xD9, 0xDA, 0xFE
 _FIRST_APP, _LAST_APP = 0xE0, 0xEF
 _EXIF_APP = 0xE1
 
-# A marker that ends coded data: within it, 0xFF is followed by zero or by a restart marker, or fills.
-_AFTER_SCAN = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+# A marker that ends coded data: within it, 0xFF is followed by zero or by a restart marker, or fills up. What fills
+# up before the marker counts as coded data.
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 # Application segments that decide how the picture looks, and its resolution: JFIF, colour profile, Adobe's colours.
 _LOOKS = ((0xE0, b"JFIF\0"), (0xE2, b"ICC_PROFILE\0"), (0xEE, b"Adobe"))
@@ -60,10 +63,10 @@ def segments(data: Buffer) -> Iterator[Segment]:
             raise BrokenContainer("has a part that is longer than the file")
         content = range(at + 3, end)
         if marker == _SCAN:
-            following = _AFTER_SCAN.search(data, end)
+            following = first_match(data, _AFTER_SCAN, end, width=2)
             if following is None:
                 raise BrokenContainer("breaks off before its end")
-            end = following.start()
+            end = following
         yield Segment(marker, content, range(begin, end))
         at = end
 
@@ -80,7 +83,7 @@ def plan(data: Buffer, *, keep: bool, stamp: str | None) -> list[Piece]:
         BrokenContainer: it can't be understood.
         NoRoom: the EXIF data would be longer than LONGEST_EXIF.
     """
-    found = list(segments(data))
+    found = counted(segments(data))
     if _SCAN not in {segment.marker for segment in found}:
         raise BrokenContainer("has no picture in it")
     present = next((segment for segment in found if _is_exif(data, segment)), None)

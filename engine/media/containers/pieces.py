@@ -2,53 +2,58 @@
 
 from __future__ import annotations
 
-import contextlib
-import mmap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
-Buffer = bytes | mmap.mmap
-"""A file's bytes: in memory, or mapped."""
+from engine.media.containers.problems import BrokenContainer
+from engine.media.containers.view import READ_AT_ONCE, Buffer
 
 Piece = bytes | range
 """New bytes, or from where to where in the old file."""
 
-_COPIED_AT_ONCE = 1024 * 1024
+_MOST_PARTS = 100_000  # they are held in memory, some hundred bytes for each
+
+_Part = TypeVar("_Part")
 
 
-class BrokenContainer(Exception):
-    """A file is not what its first bytes say, or breaks off; the message says why, to follow the file's name."""
-
-
-class NoRoom(Exception):
-    """What is to be put into a file does not fit where its format keeps such things."""
-
-
-@contextlib.contextmanager
-def mapped(path: Path) -> Iterator[Buffer]:
-    """The bytes of a file, which the system reads where they are looked at.
+def counted(parts: Iterable[_Part]) -> list[_Part]:
+    """The parts of a file, all of them.
 
     Raises:
-        BrokenContainer: it is empty.
-        OSError: it can't be read.
+        BrokenContainer: they are more than any program writes.
     """
-    with path.open("rb") as file:
-        if not path.stat().st_size:
-            raise BrokenContainer("is empty")
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            yield data
+    found = list(islice(parts, _MOST_PARTS + 1))
+    if len(found) > _MOST_PARTS:
+        raise BrokenContainer("has more parts than can be handled")
+    return found
 
 
 def joined(pieces: Iterable[Piece]) -> list[Piece]:
-    """The same pieces, where stretches that follow each other in the old file are one."""
-    result: list[Piece] = []
+    """The same pieces, where stretches that follow each other in the old file are one.
+
+    Raises:
+        BrokenContainer: they are still too many.
+    """
+    return counted(_joined(pieces))
+
+
+def _joined(pieces: Iterable[Piece]) -> Iterable[Piece]:
+    last = range(0)
     for piece in pieces:
-        last = result[-1] if result else None
-        if isinstance(piece, range) and isinstance(last, range) and last.stop == piece.start:
-            result[-1] = range(last.start, piece.stop)
+        if isinstance(piece, range) and last.stop == piece.start:
+            last = range(last.start, piece.stop)
         elif piece:
-            result.append(piece)
-    return result
+            if last:
+                yield last
+            if isinstance(piece, range):
+                last = piece
+            else:
+                last = range(0)
+                yield piece
+    if last:
+        yield last
 
 
 def unchanged(pieces: list[Piece], data: Buffer) -> bool:
@@ -69,5 +74,5 @@ def write(pieces: Iterable[Piece], data: Buffer, path: Path) -> None:
             if isinstance(piece, bytes):
                 file.write(piece)
                 continue
-            for start in range(piece.start, piece.stop, _COPIED_AT_ONCE):
-                file.write(data[start : min(start + _COPIED_AT_ONCE, piece.stop)])
+            for start in range(piece.start, piece.stop, READ_AT_ONCE):
+                file.write(data[start : min(start + READ_AT_ONCE, piece.stop)])

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.media.containers import exif, stamp_text
-from engine.media.containers.pieces import BrokenContainer, Buffer, Piece, joined
+from engine.media.containers.pieces import Piece, joined
+from engine.media.containers.problems import BrokenContainer
+from engine.media.containers.view import Buffer
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -71,19 +73,7 @@ def plan(data: Buffer, *, keep: bool, stamp: str | None) -> list[Piece]:
     Raises:
         BrokenContainer: it can't be understood.
     """
-    pieces: list[Piece] = [range(len(SIGNATURE))]
-    end, seen = 0, set()
-    for chunk in chunks(data):
-        seen.add(chunk.name)
-        end = chunk.whole.stop
-        pieces += _kept(data, chunk) if keep else _stripped(data, chunk)
-        if chunk.name == b"IHDR" and stamp is not None:
-            pieces.append(_stamp_chunk(stamp))
-    if b"IDAT" not in seen:
-        raise BrokenContainer("has no picture in it")
-    if keep:
-        pieces.append(range(end, len(data)))
-    return joined(pieces)
+    return joined(_pieces(data, keep=keep, stamp=stamp))
 
 
 def stamp_of(data: Buffer) -> dict[str, Any] | None:
@@ -99,6 +89,22 @@ def stamp_of(data: Buffer) -> dict[str, Any] | None:
             fields = content[len(stamp_text.KEYWORD) + 3 :].split(b"\0", 2)
             return stamp_text.read(fields[-1].decode("utf-8", "replace"))
     return None
+
+
+def _pieces(data: Buffer, *, keep: bool, stamp: str | None) -> Iterator[Piece]:
+    """The plan, chunk by chunk: a large file has too many of them to be held."""
+    yield range(len(SIGNATURE))
+    end, has_picture = 0, False
+    for chunk in chunks(data):
+        has_picture |= chunk.name == b"IDAT"
+        end = chunk.whole.stop
+        yield from _kept(data, chunk) if keep else _stripped(data, chunk)
+        if chunk.name == b"IHDR" and stamp is not None:
+            yield _stamp_chunk(stamp)
+    if not has_picture:
+        raise BrokenContainer("has no picture in it")
+    if keep:
+        yield range(end, len(data))
 
 
 def _kept(data: Buffer, chunk: Chunk) -> list[Piece]:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.media.containers import exif, stamp_text
-from engine.media.containers.pieces import BrokenContainer, Buffer, NoRoom, Piece, joined
+from engine.media.containers.pieces import Piece, counted, joined
+from engine.media.containers.problems import BrokenContainer, NoRoom
+from engine.media.containers.view import Buffer
 
 _HEADER = 12  # RIFF, length of what follows these eight bytes, WEBP
 _LONGEST = 2**32 - 2 - 8
-_LONGEST_EXIF = 64 * 1024 * 1024
+_LONGEST_EXIF = 16 * 1024 * 1024  # what is longer is none that anyone made
+_LONGEST_HEADER = 1024  # ten bytes, which later versions of the format may add to
 
 _EXIF_FLAG, _XMP_FLAG, _ALPHA_FLAG = 0x08, 0x04, 0x10
 
@@ -65,7 +68,7 @@ def plan(data: Buffer, *, keep: bool, stamp: str | None) -> list[Piece]:
         BrokenContainer: it can't be understood.
         NoRoom: the file would be longer than a RIFF file can be.
     """
-    found = list(chunks(data))
+    found = counted(chunks(data))
     if not found or found[0].name not in (b"VP8X", b"VP8 ", b"VP8L"):
         raise BrokenContainer("has no picture in it")
     present = next((chunk for chunk in found if chunk.name == b"EXIF"), None)
@@ -94,6 +97,24 @@ def plan(data: Buffer, *, keep: bool, stamp: str | None) -> list[Piece]:
     return joined([b"RIFF" + struct.pack("<I", length) + b"WEBP", *body, *after])
 
 
+def size(data: Buffer) -> tuple[int, int]:
+    """Width and height in pixels, the way the picture is to be looked at.
+
+    Raises:
+        BrokenContainer: it can't be understood.
+    """
+    header, turned = b"", 1
+    for chunk in chunks(data):
+        if not header:
+            header = _header(data, chunk) if chunk.name == b"VP8X" else _new_header(data, chunk)
+        if chunk.name == b"EXIF":
+            turned = exif.orientation(_exif_of(data, chunk))
+    if not header:
+        raise BrokenContainer("has no picture in it")
+    width, height = (int.from_bytes(header[at : at + 3], "little") + 1 for at in (4, 7))
+    return (height, width) if turned in exif.ON_ITS_SIDE else (width, height)
+
+
 def stamp_of(data: Buffer) -> dict[str, Any] | None:
     """The stamp in a file; None where there is none.
 
@@ -116,9 +137,7 @@ def _head(data: Buffer, kept: list[Chunk], *, exif_there: bool, xmp_there: bool)
     """The VP8X chunk with its flags right, made where there is none and one is needed; and the chunks after it."""
     first = kept[0]
     if first.name == b"VP8X":
-        content = data[first.content.start : first.content.stop]
-        if len(content) < 10:
-            raise BrokenContainer("has a header that breaks off")
+        content = _header(data, first)
         rest = kept[1:]
     elif exif_there:
         content, rest = _new_header(data, first), kept
@@ -126,6 +145,14 @@ def _head(data: Buffer, kept: list[Chunk], *, exif_there: bool, xmp_there: bool)
         return b"", kept
     flags = content[0] & ~(_EXIF_FLAG | _XMP_FLAG) | _EXIF_FLAG * exif_there | _XMP_FLAG * xmp_there
     return _chunk(b"VP8X", bytes([flags]) + content[1:]), rest
+
+
+def _header(data: Buffer, chunk: Chunk) -> bytes:
+    if len(chunk.content) < 10:
+        raise BrokenContainer("has a header that breaks off")
+    if len(chunk.content) > _LONGEST_HEADER:
+        raise BrokenContainer("has a header that is too long")
+    return data[chunk.content.start : chunk.content.stop]
 
 
 def _new_header(data: Buffer, picture: Chunk) -> bytes:
