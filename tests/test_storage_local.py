@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from engine.storage import DirectoryStorage, InlineStorage
 
 
 def test_inline_gives_the_bytes(tmp_path):
-    [stored, text] = InlineStorage().put([output_file(tmp_path, content=b"picture"), text_output()], **of_job())
+    [stored, text] = InlineStorage(limit_bytes=1000).put([output_file(tmp_path, content=b"picture"), text_output()], **of_job())
     assert base64.b64decode(stored.base64) == b"picture"
     assert stored.url is None
     assert text.base64 is None
@@ -46,11 +47,21 @@ def test_the_limit_counts_thumbnails(tmp_path):
         InlineStorage(limit_bytes=60).put([output], **of_job())
 
 
+@pytest.mark.parametrize("text", ["a lighthouse", "é" * 40, "🗼" * 20, 'a\n"b"\n' * 20, "\ud83d"])
+def test_the_limit_counts_a_text_as_the_reply_writes_it(text):
+    output = dataclasses.replace(text_output(), text=text)
+    size = len(json.dumps({"text": text})) - len(json.dumps({"text": 0})) + 1
+    [stored] = InlineStorage(limit_bytes=size).put([output], **of_job())
+    assert stored.as_dict()["text"] == text
+    with pytest.raises(ResultTooLarge):
+        InlineStorage(limit_bytes=size - 1).put([output], **of_job())
+
+
 def test_a_result_that_can_not_be_read(tmp_path):
     output = output_file(tmp_path)
     output.path.unlink()
     with pytest.raises(StorageError, match=r"ComfyUI_00001_\.png could not be read") as caught:
-        InlineStorage().put([output], **of_job())
+        InlineStorage(limit_bytes=1000).put([output], **of_job())
     assert str(tmp_path) not in caught.value.message
 
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Sequence
 
 from engine.delivery import Delivery, Naming
 from engine.errors import ResultTooLarge, StorageError
 from engine.results import OutputFile, StoredOutput
-
-DEFAULT_LIMIT_BYTES = 9_500_000
-"""RunPod takes 10 MB as the result of a job sent to `/run` and 20 MB for `/runsync`
-(https://docs.runpod.io/serverless/endpoints/operation-reference); what is larger is lost while
-the job shows COMPLETED. The lower of the two, less half a megabyte for the rest of the reply."""
 
 
 class InlineStorage:
@@ -20,11 +16,14 @@ class InlineStorage:
 
     Args:
         limit_bytes: the most that the base64 of all outputs of a job, their texts and thumbnails, may take together.
+            What is above the platform's own limit is lost while the job shows COMPLETED: RunPod takes 10 MB as the
+            result of a job sent to `/run` and 20 MB for `/runsync`
+            (https://docs.runpod.io/serverless/endpoints/operation-reference).
     """
 
     name = "inline"
 
-    def __init__(self, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
+    def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
 
     def put(self, outputs: Sequence[OutputFile], *, naming: Naming, delivery: Delivery) -> list[StoredOutput]:  # noqa: ARG002 - the reply needs no names
@@ -57,6 +56,10 @@ class InlineStorage:
 
 
 def _reply_size(output: OutputFile) -> int:
-    """The bytes that an output takes in the reply: base64 makes four of every three."""
-    content = output.size_bytes if output.path is None else (output.size_bytes + 2) // 3 * 4
+    """The bytes that an output takes in the reply.
+
+    Base64 makes four of every three. A text counts as JSON in ASCII, the longest form in which it may be written: six
+    bytes for `é`, twelve for an emoji, two for a new line.
+    """
+    content = len(json.dumps(output.text or "")) if output.path is None else (output.size_bytes + 2) // 3 * 4
     return content + len(output.thumbnail or "")
