@@ -215,6 +215,18 @@ def test_what_is_too_large_for_the_reply_goes_to_the_bucket_with_a_warning(stora
     )
 
 
+def test_of_two_buckets_the_one_that_the_operator_names_takes_what_is_too_large(
+    storages, bucket, tmp_path, monkeypatch
+):
+    with serve_gcs() as url:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        both = storages(STORAGE="gcs", GCS_BUCKET="results", RESPONSE_LIMIT_BYTES="2000", **bucket)
+        large, delivery = output_file(tmp_path, content=bytes(1500)), DeliveryRequest(mode="inline", url="none")
+        [stored], [_] = put(both, [large], both.delivery(delivery))
+        assert stored.uri == "gs://results/txt2img/job-1/ComfyUI_00001_.png"
+        both.close()
+
+
 def test_what_is_too_large_and_has_no_bucket_fails_with_what_to_do(storages, tmp_path):
     storages = storages(RESPONSE_LIMIT_BYTES="2000")
     with pytest.raises(ResultTooLarge) as caught:
