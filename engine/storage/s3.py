@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from engine.delivery import Delivery, Naming, UrlKind
+from engine.dialing import Public
 from engine.errors import StorageError
 from engine.results import OutputFile, StoredOutput
 from engine.s3 import S3Options, build_client, translated
@@ -37,12 +38,15 @@ class S3Storage:
     Args:
         options: the bucket and how to reach it.
         uploads_at_once: of one job's results.
+        public: which addresses it may connect to, for an endpoint that a stranger named; None for any. An upload
+            raises NotPublicError where the endpoint has another.
     """
 
     name = "s3"
 
-    def __init__(self, options: S3Options, *, uploads_at_once: int = 4) -> None:
+    def __init__(self, options: S3Options, *, uploads_at_once: int = 4, public: Public | None = None) -> None:
         self._options = options
+        self._public = public
         self._uploads_at_once = uploads_at_once
         self._building = threading.Lock()
         self._client: S3Client | None = None
@@ -55,7 +59,7 @@ class S3Storage:
         """
         with self._building:
             if self._client is None:
-                self._client = build_client(self._options)
+                self._client = build_client(self._options, public=self._public)
 
     def close(self) -> None:
         """Closes the client's connections; the next upload builds another."""

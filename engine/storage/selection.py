@@ -48,7 +48,7 @@ class Storages:
         self._gcs = GCSStorage(gcs, uploads_at_once=at_once) if gcs else None
         self._inline = InlineStorage(limit - min(_ROOM_BYTES, limit // 10))
         self._directory = DirectoryStorage(settings.output_folder)
-        self._callers = CallersBuckets(uploads_at_once=at_once)
+        self._callers = CallersBuckets(uploads_at_once=at_once, allow_private=settings.allow_private_urls)
         named = settings.storage if settings.storage in ("s3", "gcs") else None
         self._bucket_mode: Literal["s3", "gcs"] | None = named or ("s3" if s3 else "gcs" if gcs else None)
         self.default_mode: StorageMode = settings.storage or self._bucket_mode or default
