@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Sequence
 
+from engine.cancellation import CancellationToken
 from engine.delivery import Delivery, Naming
 from engine.errors import ResultTooLarge, StorageError
 from engine.results import OutputFile, StoredOutput
@@ -26,13 +27,22 @@ class InlineStorage:
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
 
-    def put(self, outputs: Sequence[OutputFile], *, naming: Naming, delivery: Delivery) -> list[StoredOutput]:  # noqa: ARG002 - the reply needs no names
+    def put(
+        self,
+        outputs: Sequence[OutputFile],
+        *,
+        naming: Naming,  # noqa: ARG002 - the reply needs no names
+        delivery: Delivery,  # noqa: ARG002 - nor is there a choice
+        cancel: CancellationToken | None = None,
+    ) -> list[StoredOutput]:
         """Encodes the results; see `Storage.put`.
 
         Raises:
+            Cancelled: the job was cancelled.
             ResultTooLarge: they are above the limit. Nothing was read then.
             StorageError: a result file can't be read.
         """
+        cancel = cancel or CancellationToken()
         total = sum(_reply_size(output) for output in outputs)
         if total > self._limit_bytes:
             results = "the result takes" if len(outputs) == 1 else f"the {len(outputs)} results take"
@@ -41,9 +51,10 @@ class InlineStorage:
                 hint="configure a bucket (S3_BUCKET or GCS_BUCKET), which has no such limit, or ask for fewer or "
                 "smaller results",
             )
-        return [self._stored(output) for output in outputs]
+        return [self._stored(output, cancel) for output in outputs]
 
-    def _stored(self, output: OutputFile) -> StoredOutput:
+    def _stored(self, output: OutputFile, cancel: CancellationToken) -> StoredOutput:
+        cancel.raise_if_cancelled()
         if output.path is None:
             return StoredOutput(output)
         try:

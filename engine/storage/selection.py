@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from engine.cancellation import CancellationToken
 from engine.delivery import Delivery, Naming, StorageMode
 from engine.errors import InvalidRequest, Problem, ResultTooLarge
 from engine.name_templates import DEFAULT_TEMPLATE, template_problem
@@ -112,6 +113,7 @@ class Storages:
         naming: Naming,
         delivery: Delivery,
         s3_config: Mapping[str, Any] | None = None,
+        cancel: CancellationToken | None = None,
     ) -> tuple[list[StoredOutput], list[str]]:
         """Stores the results of a job.
 
@@ -122,25 +124,27 @@ class Storages:
             naming: what names can be made of.
             delivery: as `delivery` gave it.
             s3_config: the request's.
+            cancel: looked at between the results, and in waits; what has not begun then does not begin.
 
         Returns:
             One stored output for each output, in order, and warnings for the caller.
 
         Raises:
+            Cancelled: the job was cancelled.
             InvalidRequest: the address of the caller's bucket has changed into one that may not be called.
             ResultTooLarge: the reply has no room for them, and there is no bucket.
             StorageError: they could not be stored.
         """
         if s3_config is not None:
             with self._callers.borrow(self._callers_options(s3_config)) as storage:
-                return storage.put(outputs, naming=naming, delivery=delivery), []
+                return storage.put(outputs, naming=naming, delivery=delivery, cancel=cancel), []
         try:
-            return self.store(delivery.mode).put(outputs, naming=naming, delivery=delivery), []
+            return self.store(delivery.mode).put(outputs, naming=naming, delivery=delivery, cancel=cancel), []
         except ResultTooLarge as error:
             if self._bucket_mode is None:
                 raise
             instead = replace(delivery, mode=self._bucket_mode)
-            stored = self.store(self._bucket_mode).put(outputs, naming=naming, delivery=instead)
+            stored = self.store(self._bucket_mode).put(outputs, naming=naming, delivery=instead, cancel=cancel)
             return stored, [f"{error.message}; the results are in the bucket instead"]
 
     def store(self, mode: StorageMode) -> Storage:
