@@ -44,8 +44,8 @@ def server(token, monkeypatch):
 
 @pytest.fixture
 def s3_options(server):
-    # botocore takes a 200 whose body is no XML for an error.
-    server.answers = [(201, {})]
+    # With any other success the body would have to be XML.
+    server.answers = [(204, {})]
     return {"endpoint_url": server.url, "access_key_id": "k", "secret_access_key": "s"}
 
 
