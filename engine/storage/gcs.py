@@ -16,6 +16,7 @@ from engine.errors import StorageError
 from engine.results import OutputFile, StoredOutput
 from engine.storage.gcs_errors import translated
 from engine.storage.gcs_options import GCSOptions, build_client
+from engine.storage.object_wishes import predefined_acl
 from engine.storage.uploads import upload_all
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class GCSStorage:
             blob.storage_class = delivery.storage_class
         with translated(self._options.bucket):
             with path.open("rb") as body:
-                self._send(blob, output, body, _predefined(delivery.acl), cancel)
+                self._send(blob, output, body, predefined_acl(delivery.acl), cancel)
             return self._stored(client, blob, delivery, output, key)
 
     def _send(self, blob: Blob, output: OutputFile, body: BinaryIO, acl: str | None, cancel: CancellationToken) -> None:
@@ -227,15 +228,3 @@ def _signing_arguments(client: Client) -> dict[str, Any]:
         'that everybody may read, or ask for "url": "none"',
         retryable=False,
     )
-
-
-_KEBAB = {"public-read": "publicRead", "authenticated-read": "authenticatedRead", "private": "private"} | {
-    "bucket-owner-read": "bucketOwnerRead",
-    "bucket-owner-full-control": "bucketOwnerFullControl",
-    "project-private": "projectPrivate",
-}
-
-
-def _predefined(acl: str | None) -> str | None:
-    """Google's name of a predefined ACL, for S3's or Google's own."""
-    return _KEBAB.get(acl, acl) if acl else None

@@ -12,6 +12,7 @@ from engine.errors import InvalidRequest, Problem, ResultTooLarge
 from engine.name_templates import DEFAULT_TEMPLATE, template_problem
 from engine.names import clean_prefix
 from engine.results import OutputFile, StoredOutput
+from engine.s3 import S3Options
 from engine.settings import Settings
 from engine.storage.base import Storage
 from engine.storage.callers_bucket import CallersBuckets, options_of
@@ -19,6 +20,7 @@ from engine.storage.configured import buckets
 from engine.storage.directory import DirectoryStorage
 from engine.storage.gcs import GCSStorage
 from engine.storage.inline import InlineStorage
+from engine.storage.object_wishes import gcs_problems, s3_problems
 from engine.storage.requested import DeliveryRequest
 from engine.storage.s3 import S3Storage
 
@@ -76,14 +78,14 @@ class Storages:
             InvalidRequest: the request asks for what can't be had; with every problem.
         """
         asked = asked or DeliveryRequest()
-        if s3_config is not None:
-            self._callers_options(s3_config)
+        callers = None if s3_config is None else self._callers_options(s3_config)
         mode: StorageMode = "s3" if s3_config is not None else asked.mode or self.default_mode
         problems = [
             *self._mode_problems(asked, mode, is_callers=s3_config is not None, allow_folder=allow_folder),
             *self._url_problems(asked, mode, is_callers=s3_config is not None),
             *self._name_problems(asked, mode, parameters, is_callers=s3_config is not None),
             *self._format_problems(asked),
+            *self._object_problems(asked, mode, callers),
         ]
         if problems:
             raise InvalidRequest(problems=problems, hint="see docs/delivery.md")
@@ -189,7 +191,7 @@ class Storages:
             if storage is not None:
                 storage.close()
 
-    def _callers_options(self, s3_config: Mapping[str, Any]) -> Any:
+    def _callers_options(self, s3_config: Mapping[str, Any]) -> S3Options:
         if not self._settings.allow_s3_config:
             raise InvalidRequest(
                 problems=[Problem("s3Config", "is not allowed here: results go where the operator says")],
@@ -251,6 +253,13 @@ class Storages:
         if asked.lossless and (asked.format or self._settings.output_format) == "jpeg":
             return [Problem("delivery.lossless", "JPEG always loses; ask for webp, avif or png")]
         return []
+
+    def _object_problems(self, asked: DeliveryRequest, mode: StorageMode, callers: S3Options | None) -> list[Problem]:
+        bucket = self._bucket_of(mode)
+        if bucket == "gcs":
+            return gcs_problems(asked)
+        options = callers or self._s3_options
+        return s3_problems(asked, options) if bucket == "s3" and options else []
 
 
 def _not_configured(mode: StorageMode) -> Problem:
