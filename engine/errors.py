@@ -243,6 +243,7 @@ class GraphRejected(ComfyError):
         problems: the complaints in other words; left out, each complaint is a problem.
         hint: what to do about it.
         detail: for the log only.
+        retryable: whether the same job can go well later; left out, it can't.
     """
 
     code = "graph_rejected"
@@ -256,10 +257,11 @@ class GraphRejected(ComfyError):
         problems: Iterable[Problem] = (),
         hint: str | None = None,
         detail: str | None = None,
+        retryable: bool | None = None,
     ) -> None:
         self.complaints = tuple(complaints)
         problems = tuple(problems) or [Problem(each.where, each.message) for each in self.complaints]
-        super().__init__(message, hint=hint, problems=problems, detail=detail)
+        super().__init__(message, hint=hint, problems=problems, detail=detail, retryable=retryable)
 
 
 class ExecutionFailed(ComfyError):

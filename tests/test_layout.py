@@ -39,7 +39,7 @@ LAYERS = [
     {"media_values", "media_forms"},
     {"schema", "nodes", "settings"},
     {"results", "delivery", "documents", "cancellation", "aspect_ratio"},
-    {"wording", "errors", "addresses"},
+    {"wording", "errors", "addresses", "dialing"},
 ]
 
 

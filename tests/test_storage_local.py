@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import json
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.outputs import of_job, output_file, text_output
 
 from engine.errors import ResultTooLarge, StorageError
@@ -15,7 +19,9 @@ from engine.storage import DirectoryStorage, InlineStorage
 
 
 def test_inline_gives_the_bytes(tmp_path):
-    [stored, text] = InlineStorage().put([output_file(tmp_path, content=b"picture"), text_output()], **of_job())
+    [stored, text] = InlineStorage(limit_bytes=1000).put(
+        [output_file(tmp_path, content=b"picture"), text_output()], **of_job()
+    )
     assert base64.b64decode(stored.base64) == b"picture"
     assert stored.url is None
     assert text.base64 is None
@@ -46,11 +52,21 @@ def test_the_limit_counts_thumbnails(tmp_path):
         InlineStorage(limit_bytes=60).put([output], **of_job())
 
 
+@pytest.mark.parametrize("text", ["a lighthouse", "é" * 40, "🗼" * 20, 'a\n"b"\n' * 20, "\ud83d"])
+def test_the_limit_counts_a_text_as_the_reply_writes_it(text):
+    output = dataclasses.replace(text_output(), text=text)
+    size = len(json.dumps({"text": text})) - len(json.dumps({"text": 0})) + 1
+    [stored] = InlineStorage(limit_bytes=size).put([output], **of_job())
+    assert stored.as_dict()["text"] == text
+    with pytest.raises(ResultTooLarge):
+        InlineStorage(limit_bytes=size - 1).put([output], **of_job())
+
+
 def test_a_result_that_can_not_be_read(tmp_path):
     output = output_file(tmp_path)
     output.path.unlink()
     with pytest.raises(StorageError, match=r"ComfyUI_00001_\.png could not be read") as caught:
-        InlineStorage().put([output], **of_job())
+        InlineStorage(limit_bytes=1000).put([output], **of_job())
     assert str(tmp_path) not in caught.value.message
 
 
@@ -98,6 +114,48 @@ def test_no_file_is_overwritten_from_many_threads(tmp_path):
         paths = list(pool.map(job, range(40)))
     assert [Path(path).read_text() for path in paths] == [str(number) for number in range(40)]
     assert len(list((tmp_path / "outputs").iterdir())) == 40
+
+
+@pytest.mark.parametrize(
+    ("made", "there", "next_one"),
+    [
+        ("ComfyUI_00001_.png", [f"txt2img_{n:05}_.png" for n in range(1, 2001)], "txt2img_02001_.png"),
+        ("film.mp4", ["txt2img_film.mp4", *(f"txt2img_film_{n}.mp4" for n in range(2, 2001))], "txt2img_film_2001.mp4"),
+    ],
+)
+def test_among_many_files_a_free_name_is_found_in_few_looks(tmp_path, made, there, next_one):
+    folder, output = tmp_path / "outputs", output_file(tmp_path, made)
+    folder.mkdir()
+    for name in there:
+        (folder / name).write_text("of another job")
+    looks = []
+
+    def note(_frame, event, function):
+        if event == "c_call" and function.__name__ in ("open", "stat", "lstat", "lexists"):
+            looks.append(function.__name__)
+
+    sys.setprofile(note)
+    try:
+        [stored] = DirectoryStorage(folder).put([output], **of_job())
+    finally:
+        sys.setprofile(None)
+    assert stored.path == str(folder / next_one)
+    assert 0 < len(looks) < 100
+    assert all((folder / name).read_text() == "of another job" for name in there)
+
+
+@given(st.sets(st.integers(1, 12)))
+def test_no_file_is_overwritten_where_some_numbers_are_missing(taken):
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made) / "outputs"
+        folder.mkdir()
+        names = [f"txt2img_{number:05}_.png" for number in taken]
+        for name in names:
+            (folder / name).write_text("of another job")
+        paths = [DirectoryStorage(folder).put([output_file(Path(made))], **of_job())[0].path for _ in range(3)]
+        assert len(set(paths)) == 3
+        assert all(Path(path).read_bytes() == b"not really a picture" for path in paths)
+        assert all((folder / name).read_text() == "of another job" for name in names)
 
 
 def test_a_relative_folder_gives_relative_paths(tmp_path, monkeypatch):

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import SettingsError
+from engine.s3 import build_client
 from engine.s3.options import region_of_endpoint
+from engine.s3.words import AMAZONS_CLASSES, CANNED_ACLS
 from engine.storage import S3Options
 
 
@@ -99,3 +101,13 @@ def test_the_region_an_endpoint_tells(endpoint, region):
 )
 def test_the_addressing_style_that_is_chosen(values, style):
     assert S3Options.from_values({"bucket": "results", **values}).effective_addressing_style == style
+
+
+def test_every_word_that_boto3_knows_of_amazon_is_known(monkeypatch):
+    """Amazon adds storage classes; a newer boto3 tells."""
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    client = build_client(S3Options("b", region="eu-west-1", access_key_id="k", secret_access_key="s"))
+    model = client.meta.service_model
+    client.close()
+    assert set(model.shape_for("ObjectCannedACL").enum) == set(CANNED_ACLS)
+    assert set(model.shape_for("StorageClass").enum) <= set(AMAZONS_CLASSES)

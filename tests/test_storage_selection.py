@@ -14,7 +14,7 @@ from support.outputs import of_job, output_file
 from support.s3 import ACCESS_KEY_ID, BUCKET, SECRET_ACCESS_KEY, serve_s3
 
 from engine.delivery import Delivery
-from engine.errors import InvalidRequest, ResultTooLarge, StorageError
+from engine.errors import InvalidRequest, ResultTooLarge, SettingsError, StorageError
 from engine.settings import load_settings
 from engine.storage import DeliveryRequest, Storages
 
@@ -175,6 +175,73 @@ def test_a_prefix_must_leave_room_for_the_names(storages, bucket):
         assert "too long" in problems["delivery.prefix"]
 
 
+AMAZON = {"S3_BUCKET": "b", "S3_ENDPOINT_URL": ""}
+GOOGLE = {"GCS_BUCKET": "b"}
+GOOGLE_BY_S3 = {"S3_BUCKET": "b", "S3_ENDPOINT_URL": "https://storage.googleapis.com"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "wish", "said"),
+    [
+        (
+            AMAZON,
+            {"acl": "public-raed"},
+            'acl: "public-raed" is unknown (did you mean "public-read"?); there are: private,',
+        ),
+        (AMAZON, {"acl": "publicRead"}, "acl: "),
+        (AMAZON, {"storage_class": "STANDRAD"}, 'storage_class: "STANDRAD" is unknown (did you mean "STANDARD"?)'),
+        (AMAZON, {"storage_class": "NEARLINE"}, "storage_class: "),
+        (AMAZON, {"mode": "inline", "acl": "public-raed"}, "acl: "),  # what is too large goes to the bucket
+        (GOOGLE, {"acl": "public-raed"}, '(did you mean "public-read"?)'),
+        (GOOGLE, {"acl": "public-read-write"}, "acl: "),
+        (GOOGLE, {"storage_class": "NEARLIN"}, '(did you mean "NEARLINE"?)'),
+        (GOOGLE, {"storage_class": "STANDARD_IA"}, "storage_class: "),
+        (GOOGLE_BY_S3, {"storage_class": "GLACIER"}, "storage_class: "),
+        (
+            {**AMAZON, "S3_ENDPOINT_URL": "https://s3.eu-west-1.amazonaws.com"},
+            {"storage_class": "X"},
+            "storage_class: ",
+        ),
+        ({**AMAZON, "S3_ENDPOINT_URL": "https://s3.example.com"}, {"acl": "public-raed"}, "acl: "),
+    ],
+)
+def test_an_acl_or_a_class_that_no_server_knows_is_told_before_the_job_runs(storages, environment, wish, said):
+    [(where, message)] = problems_of(storages(**environment), wish).items()
+    assert f"delivery.{said}" in f"{where}: {message}" or (said.startswith("(") and said in message)
+
+
+@pytest.mark.parametrize(
+    ("environment", "wish"),
+    [
+        (AMAZON, {"acl": "bucket-owner-full-control", "storage_class": "DEEP_ARCHIVE"}),
+        (GOOGLE, {"acl": "publicRead", "storage_class": "COLDLINE"}),
+        (GOOGLE, {"acl": "project-private"}),
+        (GOOGLE_BY_S3, {"acl": "project-private", "storage_class": "NEARLINE"}),
+        ({**AMAZON, "S3_ENDPOINT_URL": "https://s3.example.com"}, {"storage_class": "OURS"}),
+        ({**AMAZON, "AWS_ENDPOINT_URL": "https://s3.example.com"}, {"storage_class": "OURS"}),
+        ({**AMAZON, "S3_ENDPOINT_URL": "https://notamazonaws.com"}, {"storage_class": "OURS"}),
+    ],
+)
+def test_an_acl_and_a_class_that_the_server_may_know(storages, environment, wish):
+    delivery = storages(**environment).delivery(DeliveryRequest(**wish))
+    assert {name: getattr(delivery, name) for name in wish} == wish
+
+
+def test_the_acl_of_a_callers_bucket_is_looked_at_as_well(storages, config):
+    problems = problems_of(storages(**OPEN), {"acl": "public-raed", "storage_class": "OURS"}, s3_config=config)
+    assert set(problems) == {"delivery.acl"}
+    amazons = {**config, "endpointUrl": "https://s3.eu-west-1.amazonaws.com"}
+    problems = problems_of(storages(**OPEN), {"storage_class": "OURS"}, s3_config=amazons)
+    assert set(problems) == {"delivery.storage_class"}
+
+
+def test_an_acl_of_the_operators_that_is_none_stops_the_worker(storages):
+    with pytest.raises(SettingsError) as caught:
+        storages(**AMAZON, S3_ACL="public-raed", S3_STORAGE_CLASS="STANDRAD")
+    assert 'S3_ACL: "public-raed" is unknown (did you mean "public-read"?)' in caught.value.message
+    assert 'S3_STORAGE_CLASS: "STANDRAD" is unknown (did you mean "STANDARD"?)' in caught.value.message
+
+
 def test_public_links_need_a_public_address(storages, bucket):
     assert "S3_PUBLIC_BASE_URL" in problems_of(storages(**bucket), {"url": "public"})["delivery.url"]
     assert "S3_PUBLIC_BASE_URL" in problems_of(storages(STORAGE="inline"), {"url": "public"})["delivery.url"]
@@ -213,6 +280,18 @@ def test_what_is_too_large_for_the_reply_goes_to_the_bucket_with_a_warning(stora
     assert warning == (
         "the result takes 2000 bytes in the reply, and at most 1800 fit; the results are in the bucket instead"
     )
+
+
+def test_of_two_buckets_the_one_that_the_operator_names_takes_what_is_too_large(
+    storages, bucket, tmp_path, monkeypatch
+):
+    with serve_gcs() as url:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        both = storages(STORAGE="gcs", GCS_BUCKET="results", RESPONSE_LIMIT_BYTES="2000", **bucket)
+        large, delivery = output_file(tmp_path, content=bytes(1500)), DeliveryRequest(mode="inline", url="none")
+        [stored], [_] = put(both, [large], both.delivery(delivery))
+        assert stored.uri == "gs://results/txt2img/job-1/ComfyUI_00001_.png"
+        both.close()
 
 
 def test_what_is_too_large_and_has_no_bucket_fails_with_what_to_do(storages, tmp_path):

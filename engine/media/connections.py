@@ -1,15 +1,12 @@
-"""Connections to addresses that were checked. Imports `requests`: import this where a URL is fetched.
+"""The connections of a fetch, to addresses that were checked (`engine.dialing` says why).
 
-Checking a name and then handing it on is not enough, since it may lead elsewhere the next time it is asked. So the
-connection itself asks for the addresses, looks at all of them and connects to one of these, while TLS goes on to
-check the certificate against the name.
+Imports `requests`: import this where a URL is fetched.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -18,11 +15,9 @@ from requests.utils import get_environ_proxies
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from engine.dialing import NotPublicError, Public, addresses_of, check_public, connect_to_first
 from engine.media.problems import Broken, Rejected, Unavailable
 from engine.media.watch import Watch
-
-Public = Callable[[str, int], bool]
-"""Whether an address and port may be connected to."""
 
 _CONNECT_SECONDS = 10
 _AGENT = "comfyui-workflow-engine"
@@ -48,41 +43,36 @@ class Dialer:
             Rejected: one of its addresses is not public.
             Cancelled: the job was cancelled.
         """
-        name = host.strip("[]")
         try:
             # Resolvers have timeouts of their own, of up to half a minute, and can't be interrupted.
-            found = self._watch.run(lambda: socket.getaddrinfo(name, port, type=socket.SOCK_STREAM))
+            found = self._watch.run(lambda: addresses_of(host, port))
         except (socket.gaierror, UnicodeError) as error:
             raise Unavailable(f"names the host {shown_host(host)}, which can't be found", detail=str(error)) from error
-        # One private address among public ones is how a name is made to look harmless.
-        if not all(self._public(str(address[0]), port) for *_, address in found):
+        try:
+            check_public(host, port, found, self._public)
+            connection = connect_to_first(found, self._prepare)
+        except NotPublicError as error:
             raise Rejected(
                 f"names the host {shown_host(host)}, which is not on the public internet; only public hosts are "
                 "fetched from",
                 hint="send the file as base64 or as a data URI, or put it where everyone can fetch it",
-                detail=f"{name} is at {', '.join(sorted({str(address[0]) for *_, address in found}))}",
-            )
-        failure: OSError | None = None
-        for family, kind, protocol, _, address in found:
-            try:
-                return self._connected(family, kind, protocol, address)
-            except OSError as error:
-                self._watch.check()
-                failure = error
-        raise Broken(f"names the host {shown_host(host)}, which does not answer", detail=str(failure)) from failure
-
-    def _connected(self, family: int, kind: int, protocol: int, address: Any) -> socket.socket:
-        connection = socket.socket(family, kind, protocol)
+                detail=str(error),
+            ) from error
+        except OSError as error:
+            self._watch.check()
+            raise Broken(f"names the host {shown_host(host)}, which does not answer", detail=str(error)) from error
         try:
-            connection.settimeout(min(_CONNECT_SECONDS, self._watch.left))
-            self._watch.guard(connection)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.connect(address)
             connection.settimeout(self._watch.left)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _prepare(self, connection: socket.socket) -> None:
+        self._watch.check()
+        connection.settimeout(min(_CONNECT_SECONDS, self._watch.left))
+        self._watch.guard(connection)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def shown_host(host: str) -> str:

@@ -5,5 +5,6 @@ from __future__ import annotations
 from engine.s3.client import build_client
 from engine.s3.errors import translated
 from engine.s3.options import S3Options
+from engine.s3.words import acl_problem, storage_class_problem
 
-__all__ = ["S3Options", "build_client", "translated"]
+__all__ = ["S3Options", "acl_problem", "build_client", "storage_class_problem", "translated"]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.dialing import Public
 from engine.s3.errors import translated
 from engine.s3.options import S3Options
+from engine.s3.public_only import connect_publicly
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -14,8 +16,13 @@ _ATTEMPTS = 4
 _CONNECTIONS = 32
 
 
-def build_client(options: S3Options) -> S3Client:
+def build_client(options: S3Options, *, public: Public | None = None) -> S3Client:
     """A client for a bucket; takes some 80 ms, sends nothing. It may be used from many threads.
+
+    Args:
+        options: the bucket and how to reach it.
+        public: which addresses it may connect to, for an endpoint that a stranger named; None for any. Then it uses
+            no proxy, since proxies resolve names themselves, and its calls may raise NotPublicError.
 
     Raises:
         StorageError: no client can be made of the options (a profile that does not exist).
@@ -25,7 +32,7 @@ def build_client(options: S3Options) -> S3Client:
 
     with translated(options):
         session = boto3.session.Session()
-        return session.client(
+        client = session.client(
             "s3",
             endpoint_url=options.endpoint_url,
             region_name=options.effective_region or session.region_name or "us-east-1",
@@ -43,5 +50,10 @@ def build_client(options: S3Options) -> S3Client:
                 connect_timeout=10,
                 read_timeout=60,
                 max_pool_connections=_CONNECTIONS,
+                # An empty dictionary means none; None, those of the environment.
+                proxies=None if public is None else {},
             ),
         )
+    if public is not None:
+        connect_publicly(client, public)
+    return client

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from engine.delivery import UrlKind
 from engine.errors import Problem, SettingsError
 from engine.names import clean_prefix
+from engine.s3.words import acl_problem, storage_class_problem
 
 AddressingStyle = Literal["auto", "path", "virtual"]
 
@@ -167,6 +168,11 @@ def _problems(values: Mapping[str, Any]) -> list[Problem]:
         problems.append(
             Problem("prefix", f"is too long; at most {_LONGEST_PREFIX} bytes, of the 1024 that a whole key takes")
         )
+    problems += [
+        Problem(name, complaint)
+        for name, check in (("acl", acl_problem), ("storage_class", storage_class_problem))
+        if (word := values.get(name)) and (complaint := check(str(word), values.get("endpoint_url")))
+    ]
     if values.get("url_kind") == "public" and not values.get("public_base_url"):
         problems.append(Problem("public_base_url", "is missing; public links are below it"))
     return problems

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from engine.cancellation import CancellationToken
 from engine.delivery import Delivery, Naming
 from engine.results import OutputFile, StoredOutput
 
@@ -17,7 +18,14 @@ class Storage(Protocol):
         """A word for logs and for `engine settings`: `s3`, `inline`, `directory`."""
         ...
 
-    def put(self, outputs: Sequence[OutputFile], *, naming: Naming, delivery: Delivery) -> list[StoredOutput]:
+    def put(
+        self,
+        outputs: Sequence[OutputFile],
+        *,
+        naming: Naming,
+        delivery: Delivery,
+        cancel: CancellationToken | None = None,
+    ) -> list[StoredOutput]:
         """Stores the results of one job: all of them, or it raises.
 
         An output without a file (a text) is not stored: its text travels in the result itself.
@@ -26,11 +34,13 @@ class Storage(Protocol):
             outputs: what the job made. The files stay where they are; who made them removes them.
             naming: what names can be made of.
             delivery: how they are to be delivered.
+            cancel: looked at between the results, and in waits; what has not begun then does not begin.
 
         Returns:
             One stored output for each output, in the same order.
 
         Raises:
+            Cancelled: the job was cancelled.
             ResultTooLarge: the place has a limit, and the results are above it.
             StorageError: the results could not be stored.
         """

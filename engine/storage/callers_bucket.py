@@ -6,7 +6,6 @@ Its values are secrets of the caller's: no message, log line or repr holds one.
 from __future__ import annotations
 
 import re
-import socket
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from engine.addresses import is_public
+from engine.dialing import NotPublicError, addresses_of, check_public
 from engine.errors import InvalidRequest, Problem, SettingsError
 from engine.s3 import S3Options
 from engine.storage.s3 import S3Storage
@@ -29,6 +29,8 @@ _KEYS = {
 }
 # Amazon's rules and older ones; above all no ARN, which boto3 would take as the name of another server.
 _BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+
+_ENDPOINT = "s3Config.endpointUrl"
 
 _KEPT = 4
 
@@ -91,18 +93,24 @@ def refuse_private(endpoint_url: str) -> None:
         InvalidRequest: its name has no address, or one that is not public.
     """
     parts = urlsplit(endpoint_url)
-    where = "s3Config.endpointUrl"
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        found = socket.getaddrinfo(
-            parts.hostname, parts.port or (443 if parts.scheme == "https" else 80), type=socket.SOCK_STREAM
-        )
+        check_public(host, port, addresses_of(host, port), _public)
     except (OSError, UnicodeError):
-        raise InvalidRequest(problems=[Problem(where, "has a host whose address can't be found")]) from None
-    if not all(is_public(str(address[4][0])) for address in found):
-        raise InvalidRequest(
-            problems=[Problem(where, "leads into a private network, which is not allowed")],
-            hint="the operator allows it with ALLOW_PRIVATE_URLS=1",
-        )
+        raise InvalidRequest(problems=[Problem(_ENDPOINT, "has a host whose address can't be found")]) from None
+    except NotPublicError:
+        raise _private_network() from None
+
+
+def _public(address: str, port: int) -> bool:  # noqa: ARG001 - of the form that connections ask for
+    return is_public(address)
+
+
+def _private_network() -> InvalidRequest:
+    return InvalidRequest(
+        problems=[Problem(_ENDPOINT, "leads into a private network, which is not allowed")],
+        hint="the operator allows it with ALLOW_PRIVATE_URLS=1",
+    )
 
 
 class CallersBuckets:
@@ -110,23 +118,32 @@ class CallersBuckets:
 
     Args:
         uploads_at_once: of one job's results.
+        allow_private: their endpoints may be in this machine's own network.
     """
 
-    def __init__(self, *, uploads_at_once: int) -> None:
+    def __init__(self, *, uploads_at_once: int, allow_private: bool) -> None:
         self._uploads_at_once = uploads_at_once
+        self._public = None if allow_private else _public
         self._lock = threading.Lock()
         self._storages: OrderedDict[S3Options, S3Storage] = OrderedDict()
         self._users: dict[S3Options, int] = {}
 
     @contextmanager
     def borrow(self, options: S3Options) -> Iterator[S3Storage]:
-        """A storage for a bucket; it stays open for as long as the block lasts."""
+        """A storage for a bucket; it stays open for as long as the block lasts.
+
+        Raises:
+            InvalidRequest: from the block: the endpoint's host, public when it was looked at, has become private.
+        """
+        fresh = S3Storage(options, uploads_at_once=self._uploads_at_once, public=self._public)
         with self._lock:
-            storage = self._storages.setdefault(options, S3Storage(options, uploads_at_once=self._uploads_at_once))
+            storage = self._storages.setdefault(options, fresh)
             self._storages.move_to_end(options)
             self._users[options] = self._users.get(options, 0) + 1
         try:
             yield storage
+        except NotPublicError as error:
+            raise _private_network() from error
         finally:
             with self._lock:
                 self._users[options] -= 1

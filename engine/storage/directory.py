@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
+from engine.cancellation import CancellationToken
 from engine.delivery import Delivery, Naming
-from engine.errors import StorageError
+from engine.errors import Cancelled, StorageError
 from engine.name_templates import numbered, result_names
 from engine.names import clean_prefix, clean_segment
 from engine.results import OutputFile, StoredOutput
@@ -37,12 +38,21 @@ class DirectoryStorage:
     def __init__(self, folder: Path | str) -> None:
         self._folder = Path(folder)
 
-    def put(self, outputs: Sequence[OutputFile], *, naming: Naming, delivery: Delivery) -> list[StoredOutput]:
+    def put(
+        self,
+        outputs: Sequence[OutputFile],
+        *,
+        naming: Naming,
+        delivery: Delivery,
+        cancel: CancellationToken | None = None,
+    ) -> list[StoredOutput]:
         """Copies the results; see `Storage.put`.
 
         Raises:
-            StorageError: the folder can't be written to. None of the job's files is left in it then.
+            Cancelled: the job was cancelled. None of its files is left in the folder then, as with an error.
+            StorageError: the folder can't be written to.
         """
+        cancel = cancel or CancellationToken()
         written: list[Path] = []
         stored = []
         names = iter(_names([output for output in outputs if output.path is not None], naming, delivery))
@@ -51,12 +61,15 @@ class DirectoryStorage:
                 if output.path is None:
                     stored.append(StoredOutput(output))
                     continue
+                cancel.raise_if_cancelled()
                 target = self._copy(output.path, next(names))
                 written.append(target)
                 stored.append(StoredOutput(output, path=str(target)))
+        except Cancelled:
+            _remove(written)
+            raise
         except OSError as error:
-            for path in written:
-                path.unlink(missing_ok=True)
+            _remove(written)
             raise StorageError(
                 f"the results could not be written to {self._folder}: {error.strerror or error}",
                 hint="choose a folder that can be written to and has room",
@@ -81,8 +94,8 @@ class DirectoryStorage:
         return target
 
     def _reserve(self, name: str) -> Path:
-        """Takes the first free name; making the file is what decides between two who want it."""
-        attempt = 0
+        """Takes a free name; making the file is what decides between two who want it."""
+        attempt = self._first_try(name)
         while True:
             target = self._folder / next_name(name, attempt)
             try:
@@ -91,6 +104,31 @@ class DirectoryStorage:
                 attempt += 1
             else:
                 return target
+
+    def _first_try(self, name: str) -> int:
+        """The number of attempts to skip, found in some thirty looks among a million files.
+
+        Each job of a workflow makes the same name, so that trying every number would look at all that lies there.
+        Where numbers are missing this may find one of the gaps, never a name that is taken.
+        """
+
+        def taken(attempt: int) -> bool:
+            return os.path.lexists(self._folder / next_name(name, attempt))
+
+        if not taken(0):
+            return 0
+        low, high = 0, 1
+        while taken(high):
+            low, high = high, high * 2
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if taken(middle) else (low, middle)
+        return high
+
+
+def _remove(files: Sequence[Path]) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
 
 
 def _names(files: Sequence[OutputFile], naming: Naming, delivery: Delivery) -> list[str]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import functools
 import threading
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote
 
+from engine.cancellation import CancellationToken
 from engine.delivery import Delivery, Naming, UrlKind
 from engine.errors import StorageError
 from engine.results import OutputFile, StoredOutput
 from engine.storage.gcs_errors import translated
 from engine.storage.gcs_options import GCSOptions, build_client
+from engine.storage.object_wishes import predefined_acl
 from engine.storage.uploads import upload_all
 
 if TYPE_CHECKING:
@@ -88,13 +89,22 @@ class GCSStorage:
                 retryable=False,
             )
 
-    def put(self, outputs: Sequence[OutputFile], *, naming: Naming, delivery: Delivery) -> list[StoredOutput]:
+    def put(
+        self,
+        outputs: Sequence[OutputFile],
+        *,
+        naming: Naming,
+        delivery: Delivery,
+        cancel: CancellationToken | None = None,
+    ) -> list[StoredOutput]:
         """Uploads the results, several at once; see `Storage.put`.
 
         Raises:
+            Cancelled: the job was cancelled. Objects that were uploaded by then stay.
             StorageError: the bucket or the credentials did not let it happen, or can't make the links asked for. The
                 message never holds a token or a signature.
         """
+        cancel = cancel or CancellationToken()
         if all(output.path is None for output in outputs):
             return [StoredOutput(output) for output in outputs]
         client = self._ready_client()
@@ -103,11 +113,12 @@ class GCSStorage:
                 _signing_arguments(client)  # before the upload, which without links would be of no use
         return upload_all(
             outputs,
-            functools.partial(self._upload, client, delivery),
+            functools.partial(self._upload, client, delivery, cancel),
             naming=naming,
             delivery=delivery,
             root=self._options.prefix,
             at_once=self._uploads_at_once,
+            cancel=cancel,
         )
 
     def _ready_client(self) -> Client:
@@ -116,20 +127,23 @@ class GCSStorage:
                 self._client = build_client(self._options)
             return self._client
 
-    def _upload(self, client: Client, delivery: Delivery, output: OutputFile, path: Path, key: str) -> StoredOutput:
+    def _upload(
+        self, client: Client, delivery: Delivery, cancel: CancellationToken, output: OutputFile, path: Path, key: str
+    ) -> StoredOutput:
         blob = client.bucket(self._options.bucket).blob(key, chunk_size=_CHUNK_BYTES)
         blob.cache_control = delivery.cache_control
         if delivery.storage_class:
             blob.storage_class = delivery.storage_class
         with translated(self._options.bucket):
             with path.open("rb") as body:
-                self._send(blob, output, body, _predefined(delivery.acl))
+                self._send(blob, output, body, predefined_acl(delivery.acl), cancel)
             return self._stored(client, blob, delivery, output, key)
 
-    def _send(self, blob: Blob, output: OutputFile, body: BinaryIO, acl: str | None) -> None:
+    def _send(self, blob: Blob, output: OutputFile, body: BinaryIO, acl: str | None, cancel: CancellationToken) -> None:
         for attempt in range(self._options.retries + 1):
             try:
                 with self._room, translated(self._options.bucket):
+                    cancel.raise_if_cancelled()  # room may have come long after it was asked for
                     blob.upload_from_file(
                         body,
                         rewind=True,
@@ -145,7 +159,7 @@ class GCSStorage:
                     raise
             else:
                 return
-            time.sleep(min(self._options.retry_base_sleep * 2**attempt, _LONGEST_SLEEP_SECONDS))
+            cancel.wait(min(self._options.retry_base_sleep * 2**attempt, _LONGEST_SLEEP_SECONDS))
 
     def _url_kind(self, delivery: Delivery) -> UrlKind:
         own: UrlKind = "public" if self._options.public else "presigned"
@@ -214,15 +228,3 @@ def _signing_arguments(client: Client) -> dict[str, Any]:
         'that everybody may read, or ask for "url": "none"',
         retryable=False,
     )
-
-
-_KEBAB = {"public-read": "publicRead", "authenticated-read": "authenticatedRead", "private": "private"} | {
-    "bucket-owner-read": "bucketOwnerRead",
-    "bucket-owner-full-control": "bucketOwnerFullControl",
-    "project-private": "projectPrivate",
-}
-
-
-def _predefined(acl: str | None) -> str | None:
-    """Google's name of a predefined ACL, for S3's or Google's own."""
-    return _KEBAB.get(acl, acl) if acl else None

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from engine.cancellation import CancellationToken
 from engine.delivery import Delivery, Naming, UrlKind
+from engine.dialing import Public
 from engine.errors import StorageError
 from engine.results import OutputFile, StoredOutput
 from engine.s3 import S3Options, build_client, translated
@@ -37,12 +39,15 @@ class S3Storage:
     Args:
         options: the bucket and how to reach it.
         uploads_at_once: of one job's results.
+        public: which addresses it may connect to, for an endpoint that a stranger named; None for any. An upload
+            raises NotPublicError where the endpoint has another.
     """
 
     name = "s3"
 
-    def __init__(self, options: S3Options, *, uploads_at_once: int = 4) -> None:
+    def __init__(self, options: S3Options, *, uploads_at_once: int = 4, public: Public | None = None) -> None:
         self._options = options
+        self._public = public
         self._uploads_at_once = uploads_at_once
         self._building = threading.Lock()
         self._client: S3Client | None = None
@@ -55,7 +60,7 @@ class S3Storage:
         """
         with self._building:
             if self._client is None:
-                self._client = build_client(self._options)
+                self._client = build_client(self._options, public=self._public)
 
     def close(self) -> None:
         """Closes the client's connections; the next upload builds another."""
@@ -64,16 +69,25 @@ class S3Storage:
                 self._client.close()
                 self._client = None
 
-    def put(self, outputs: Sequence[OutputFile], *, naming: Naming, delivery: Delivery) -> list[StoredOutput]:
+    def put(
+        self,
+        outputs: Sequence[OutputFile],
+        *,
+        naming: Naming,
+        delivery: Delivery,
+        cancel: CancellationToken | None = None,
+    ) -> list[StoredOutput]:
         """Uploads the results, several at once; see `Storage.put`.
 
         Objects of a job that failed half way stay in the bucket: the key may well lack the right to delete
         them. A second try of the same job writes to the same keys, unless their names tell the time.
 
         Raises:
+            Cancelled: the job was cancelled. Objects that were uploaded by then stay.
             StorageError: the bucket, the server or the credentials did not let it happen. The message never
                 holds a secret, a key id or a signature.
         """
+        cancel = cancel or CancellationToken()
         if all(output.path is None for output in outputs):
             return [StoredOutput(output) for output in outputs]
         if self._url_kind(delivery) == "public" and not self._options.public_base_url:
@@ -90,6 +104,7 @@ class S3Storage:
             delivery=delivery,
             root=self._options.prefix,
             at_once=self._uploads_at_once,
+            cancel=cancel,
         )
 
     def _ready_client(self) -> S3Client:

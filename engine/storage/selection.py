@@ -6,11 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from engine.cancellation import CancellationToken
 from engine.delivery import Delivery, Naming, StorageMode
 from engine.errors import InvalidRequest, Problem, ResultTooLarge
 from engine.name_templates import DEFAULT_TEMPLATE, template_problem
 from engine.names import clean_prefix
 from engine.results import OutputFile, StoredOutput
+from engine.s3 import S3Options
 from engine.settings import Settings
 from engine.storage.base import Storage
 from engine.storage.callers_bucket import CallersBuckets, options_of
@@ -18,6 +20,7 @@ from engine.storage.configured import buckets
 from engine.storage.directory import DirectoryStorage
 from engine.storage.gcs import GCSStorage
 from engine.storage.inline import InlineStorage
+from engine.storage.object_wishes import gcs_problems, s3_problems
 from engine.storage.requested import DeliveryRequest
 from engine.storage.s3 import S3Storage
 
@@ -48,8 +51,9 @@ class Storages:
         self._gcs = GCSStorage(gcs, uploads_at_once=at_once) if gcs else None
         self._inline = InlineStorage(limit - min(_ROOM_BYTES, limit // 10))
         self._directory = DirectoryStorage(settings.output_folder)
-        self._callers = CallersBuckets(uploads_at_once=at_once)
-        self._bucket_mode: Literal["s3", "gcs"] | None = "s3" if s3 else "gcs" if gcs else None
+        self._callers = CallersBuckets(uploads_at_once=at_once, allow_private=settings.allow_private_urls)
+        named = settings.storage if settings.storage in ("s3", "gcs") else None
+        self._bucket_mode: Literal["s3", "gcs"] | None = named or ("s3" if s3 else "gcs" if gcs else None)
         self.default_mode: StorageMode = settings.storage or self._bucket_mode or default
 
     def delivery(
@@ -74,14 +78,14 @@ class Storages:
             InvalidRequest: the request asks for what can't be had; with every problem.
         """
         asked = asked or DeliveryRequest()
-        if s3_config is not None:
-            self._callers_options(s3_config)
+        callers = None if s3_config is None else self._callers_options(s3_config)
         mode: StorageMode = "s3" if s3_config is not None else asked.mode or self.default_mode
         problems = [
             *self._mode_problems(asked, mode, is_callers=s3_config is not None, allow_folder=allow_folder),
             *self._url_problems(asked, mode, is_callers=s3_config is not None),
             *self._name_problems(asked, mode, parameters, is_callers=s3_config is not None),
             *self._format_problems(asked),
+            *self._object_problems(asked, mode, callers),
         ]
         if problems:
             raise InvalidRequest(problems=problems, hint="see docs/delivery.md")
@@ -111,6 +115,7 @@ class Storages:
         naming: Naming,
         delivery: Delivery,
         s3_config: Mapping[str, Any] | None = None,
+        cancel: CancellationToken | None = None,
     ) -> tuple[list[StoredOutput], list[str]]:
         """Stores the results of a job.
 
@@ -121,25 +126,27 @@ class Storages:
             naming: what names can be made of.
             delivery: as `delivery` gave it.
             s3_config: the request's.
+            cancel: looked at between the results, and in waits; what has not begun then does not begin.
 
         Returns:
             One stored output for each output, in order, and warnings for the caller.
 
         Raises:
+            Cancelled: the job was cancelled.
             InvalidRequest: the address of the caller's bucket has changed into one that may not be called.
             ResultTooLarge: the reply has no room for them, and there is no bucket.
             StorageError: they could not be stored.
         """
         if s3_config is not None:
             with self._callers.borrow(self._callers_options(s3_config)) as storage:
-                return storage.put(outputs, naming=naming, delivery=delivery), []
+                return storage.put(outputs, naming=naming, delivery=delivery, cancel=cancel), []
         try:
-            return self.store(delivery.mode).put(outputs, naming=naming, delivery=delivery), []
+            return self.store(delivery.mode).put(outputs, naming=naming, delivery=delivery, cancel=cancel), []
         except ResultTooLarge as error:
             if self._bucket_mode is None:
                 raise
             instead = replace(delivery, mode=self._bucket_mode)
-            stored = self.store(self._bucket_mode).put(outputs, naming=naming, delivery=instead)
+            stored = self.store(self._bucket_mode).put(outputs, naming=naming, delivery=instead, cancel=cancel)
             return stored, [f"{error.message}; the results are in the bucket instead"]
 
     def store(self, mode: StorageMode) -> Storage:
@@ -184,7 +191,7 @@ class Storages:
             if storage is not None:
                 storage.close()
 
-    def _callers_options(self, s3_config: Mapping[str, Any]) -> Any:
+    def _callers_options(self, s3_config: Mapping[str, Any]) -> S3Options:
         if not self._settings.allow_s3_config:
             raise InvalidRequest(
                 problems=[Problem("s3Config", "is not allowed here: results go where the operator says")],
@@ -246,6 +253,13 @@ class Storages:
         if asked.lossless and (asked.format or self._settings.output_format) == "jpeg":
             return [Problem("delivery.lossless", "JPEG always loses; ask for webp, avif or png")]
         return []
+
+    def _object_problems(self, asked: DeliveryRequest, mode: StorageMode, callers: S3Options | None) -> list[Problem]:
+        bucket = self._bucket_of(mode)
+        if bucket == "gcs":
+            return gcs_problems(asked)
+        options = callers or self._s3_options
+        return s3_problems(asked, options) if bucket == "s3" and options else []
 
 
 def _not_configured(mode: StorageMode) -> Problem:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+from engine.cancellation import CancellationToken
 from engine.delivery import Delivery, Naming
 from engine.name_templates import DEFAULT_TEMPLATE, result_names
 from engine.results import OutputFile, StoredOutput
@@ -20,6 +21,7 @@ def upload_all(
     delivery: Delivery,
     root: str,
     at_once: int,
+    cancel: CancellationToken,
 ) -> list[StoredOutput]:
     """Uploads the results of a job; texts are handed on as they are.
 
@@ -30,11 +32,13 @@ def upload_all(
         delivery: with the request's template and prefix.
         root: the bucket's own prefix.
         at_once: how many uploads.
+        cancel: looked at before each begins.
 
     Returns:
         One stored output for each output, in order.
 
     Raises:
+        Cancelled: the job was cancelled. Uploads that have begun are waited for, but where `upload` ends them.
         StorageError: what `upload` raised first; no other begins then, and those that have begun are waited for.
     """
     with_file = [(output, output.path) for output in outputs if output.path is not None]
@@ -48,8 +52,16 @@ def upload_all(
         naming=naming,
         moment=datetime.now(UTC),
     )
+
+    def unless_cancelled(output: OutputFile, path: Path, key: str) -> StoredOutput:
+        cancel.raise_if_cancelled()
+        return upload(output, path, key)
+
     with ThreadPoolExecutor(min(at_once, len(with_file)), "upload") as pool:
-        uploads = [pool.submit(upload, output, path, key) for (output, path), key in zip(with_file, keys, strict=True)]
+        uploads = [
+            pool.submit(unless_cancelled, output, path, key)
+            for (output, path), key in zip(with_file, keys, strict=True)
+        ]
         try:
             stored = iter([upload.result() for upload in uploads])
         except BaseException:
