@@ -448,6 +448,21 @@ def test_a_bare_name_is_a_name_when_it_is_short_or_holds_a_dot(read, reader, s3)
     assert read("QUJD", "file").path.read_bytes() == b"ABC"
 
 
+def test_an_object_below_the_prefix_may_be_named_by_its_url(read, reader, s3):
+    s3.put(BUCKET, "inputs/cats/1.txt", b"a cat")
+    s3.put(BUCKET, "other/secret.txt", b"of another caller")
+    by = reader(s3_settings(s3, s3_input_prefix="inputs"))
+    assert read("s3://results/inputs/cats/1.txt", "file", by=by).path.read_bytes() == b"a cat"
+    with pytest.raises(InputRejected, match="outside of the folder that files are read from"):
+        read("s3://results/other/secret.txt", "file", by=by)
+
+
+def test_a_prefix_without_a_bucket_is_told_at_once():
+    with pytest.raises(SettingsError, match="S3_INPUT_BUCKET: is missing") as caught:
+        MediaReader(Settings(s3_input_prefix="inputs", s3_input_buckets=("assets",)))
+    assert "S3_BUCKET" in caught.value.hint
+
+
 def test_inputs_have_credentials_of_their_own(read, reader, s3):
     s3.put("mine", "a.txt", b"words")
     settings = Settings(
@@ -473,7 +488,7 @@ def test_half_of_the_credentials_is_none(s3):
     [
         ("s3://results/none.png", {}, "there is no such object"),
         ("none.png", {}, "there is no such object"),
-        ("s3://results/x.png", {"s3_secret_access_key": "wr0ng-secret"}, "the worker's credentials|was denied"),
+        ("x.png", {"s3_secret_access_key": "wr0ng-secret"}, "the worker's credentials|was denied"),
         ("s3://results/x.png", {"s3_access_key_id": "WR0NGACCESSKEY"}, "the worker's credentials|was denied"),
         ("s3://results/x.png", {"s3_endpoint_url": "http://127.0.0.1:9"}, "no answer from the bucket's server"),
         ("s3://no-such-bucket/x.png", {"s3_input_buckets": ("*",)}, "no such object|bucket that does not exist"),
@@ -481,7 +496,7 @@ def test_half_of_the_credentials_is_none(s3):
 )
 def test_an_object_that_can_not_be_had(read, reader, s3, value, changes, said):
     s3.put(BUCKET, "x.png", media.picture())
-    by = reader(s3_settings(s3, **{"s3_input_bucket": BUCKET, **changes}))
+    by = reader(s3_settings(s3, **{"s3_input_bucket": BUCKET, "s3_input_buckets": (BUCKET,), **changes}))
     with pytest.raises(InputUnavailable, match=said) as caught:
         read(value, by=by)
     told = str(caught.value.failure()) + (caught.value.detail or "")

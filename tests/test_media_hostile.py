@@ -453,7 +453,7 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
-    "form", [str, lambda name: f"s3://mine/x/{name}" if not name.startswith("/") else f"s3://mine/{name}"]
+    "form", [str, lambda name: f"s3://mine/uploads/{name}" if not name.startswith("/") else f"s3://mine/{name}"]
 )
 def test_names_that_would_leave_the_prefix(refusal, name, form):
     settings = {"s3_input_bucket": "mine", "s3_input_prefix": "uploads", "s3_endpoint_url": "http://127.0.0.1:9"}
@@ -480,11 +480,20 @@ def test_odd_names_are_asked_for_or_refused(refusal, name):
         ("s3://arn:aws:s3:eu-west-1:1:accesspoint/x", {"s3_input_buckets": ("*",)}),
         ("s3://user@mine/key.png", {"s3_input_buckets": ("*",)}),
         ("s3://results/key.png", {"s3_bucket": "results", "s3_input_buckets": ("mine",)}),
+        ("s3://results/key.png", {"s3_bucket": "results", "s3_input_prefix": ""}),
+        ("s3://mine/key.png", {"s3_input_bucket": "mine"}),
+        ("s3://results/other/secret.png", {"s3_bucket": "results", "s3_input_prefix": "inputs"}),
+        ("s3://results/inputs", {"s3_bucket": "results", "s3_input_prefix": "inputs/"}),
+        ("s3://results/inputs-of-another/x.png", {"s3_bucket": "results", "s3_input_prefix": "inputs"}),
+        ("s3://results//inputs/x.png", {"s3_bucket": "results", "s3_input_prefix": "inputs"}),
+        ("s3://results/inputs/../other/secret.png", {"s3_bucket": "results", "s3_input_prefix": "inputs"}),
+        ("s3://results/key.png", {"s3_bucket": "results", "s3_input_bucket": "mine", "s3_input_prefix": "inputs"}),
     ],
 )
 def test_buckets_that_callers_may_not_name(refusal, url, changes):
-    said = refusal(url, **changes)
-    assert said.startswith(("names a bucket that is not among those", "is no object in a bucket"))
+    said = refusal(url, s3_endpoint_url="http://127.0.0.1:9", **changes)
+    refused = ("names a bucket that is not among", "is no object in a bucket", "names an object outside", "may not leave")
+    assert said.startswith(refused)
 
 
 HOSTILE_NAMES = ["../x.png", "/etc/passwd", "a\0b.png", "n" * 300 + ".png", "😀.png", "C:\\x.png", "\ud800", " "]
