@@ -354,6 +354,54 @@ def test_a_broken_connection_is_tried_again_from_the_start(read, web):
     assert read(web.answer("/x.png", answer)).path.read_bytes() == content
 
 
+def unavailable(read, value, **more):
+    with pytest.raises(InputUnavailable) as caught:
+        read(value, **more)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("status", "retryable"), [(404, False), (403, False), (408, True), (429, True), (502, True), (503, True), (504, True)]
+)
+def test_a_retry_is_advised_where_it_can_help(read, web, status, retryable):
+    assert unavailable(read, web.serve("/x.png", b"", status=status)).failure()["retryable"] is retryable
+
+
+def test_a_retry_is_advised_for_what_does_not_answer(read, unused_port):
+    assert unavailable(read, f"http://127.0.0.1:{unused_port}/x.png").failure()["retryable"] is True
+
+
+def test_a_retry_is_advised_when_time_was_short(read, reader):
+    with serve_raw(lambda _, stopping: stopping.wait()) as url:
+        by = reader(Settings(allow_private_urls=True, fetch_image_seconds=0.3))
+        assert unavailable(read, f"{url}/x.png", by=by).failure()["retryable"] is True
+
+
+def test_a_retry_helps_only_where_it_helps_every_file(reader, web, tmp_path):
+    wanted = [
+        Wanted("busy", "image", web.serve("/busy.png", b"", status=503)),
+        Wanted("gone", "image", f"{web.url}/gone.png"),
+    ]
+    with pytest.raises(InputUnavailable) as caught:
+        reader().read(wanted, folder=tmp_path, job_id="job")
+    assert caught.value.failure()["retryable"] is False
+
+
+SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+
+
+def test_a_retry_is_advised_where_a_bucket_is_overloaded(read, reader, s3, web, unused_port):
+    web.serve("/mine/x.png", SLOW_DOWN, status=503, Content_Type="application/xml")
+    by = reader(s3_settings(s3, s3_input_bucket="mine", s3_endpoint_url=web.url))
+    overloaded = unavailable(read, "x.png", by=by)
+    assert "is overloaded" in overloaded.message
+    assert overloaded.retryable
+    gone = reader(s3_settings(s3, s3_input_bucket="mine", s3_endpoint_url=f"http://127.0.0.1:{unused_port}"))
+    assert unavailable(read, "x.png", by=gone).retryable
+    there = reader(s3_settings(s3, s3_input_bucket="mine"))
+    assert not unavailable(read, "x.png", by=there).retryable
+
+
 def test_a_missing_file_is_asked_for_once(read, web):
     with pytest.raises(InputUnavailable):
         read(f"{web.url}/gone.png")

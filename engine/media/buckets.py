@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.errors import EngineError, Problem, SettingsError
-from engine.media.problems import Broken, Rejected, Unavailable
+from engine.media.problems import Broken, Passing, Rejected, Unavailable
 from engine.media.sink import Sink
 from engine.media.watch import Watch
 from engine.s3 import S3Options, build_client
@@ -199,7 +199,7 @@ _SAID = {
     "NoSuchBucket": "names a bucket that does not exist",
     "AccessDenied": "names an object that could not be read: access to it was denied, or there is no such object",
     "InvalidAccessKeyId": "could not be read: the bucket's server refused the worker's credentials",
-    "SlowDown": "could not be read: the bucket's server is overloaded",
+    "SlowDown": "could not be read: the bucket's server is overloaded or out of order",
 }
 _SAME_AS = {
     "404": "NoSuchKey",
@@ -213,7 +213,13 @@ _SAME_AS = {
     "InvalidToken": "InvalidAccessKeyId",
     "RequestTimeTooSkewed": "InvalidAccessKeyId",
     "AuthorizationHeaderMalformed": "InvalidAccessKeyId",
+    "429": "SlowDown",
+    "500": "SlowDown",
+    "502": "SlowDown",
     "503": "SlowDown",
+    "504": "SlowDown",
+    "TooManyRequests": "SlowDown",
+    "RequestTimeout": "SlowDown",
     "ServiceUnavailable": "SlowDown",
     "InternalError": "SlowDown",
 }
@@ -252,7 +258,7 @@ def _translated(location: Location) -> Iterator[None]:
         ) from error
     except (exceptions.BotoCoreError, OSError) as error:
         # botocore has tried several times by then.
-        raise Unavailable(
+        raise Passing(
             "could not be read: no answer from the bucket's server", detail=f"{where}: {type(error).__name__}"
         ) from error
     except EngineError as error:
@@ -270,4 +276,6 @@ def _refused(response: Any, where: str) -> Unavailable:
         known = _SAME_AS.get(str(status), "")
     message = _SAID.get(known, f"could not be read: the bucket's server refused it with HTTP {status}")
     hint = "check the name, or ask the operator for the right to read it" if known in _OPERATORS else None
-    return Unavailable(message, hint=hint, detail=detail)
+    # botocore has tried several times by then: not once more at once, but perhaps later.
+    kind = Passing if known == "SlowDown" else Unavailable
+    return kind(message, hint=hint, detail=detail)

@@ -18,7 +18,7 @@ from engine.media.buckets import Buckets
 from engine.media.checking import Checked, Preparation, Received, check, preparation, unique_name
 from engine.media.opening import Opener
 from engine.media.preparing import PictureBounds
-from engine.media.problems import MediaProblem, Rejected, TooLarge
+from engine.media.problems import MediaProblem, Passing, Rejected, TooLarge
 from engine.media.references import Context, Reference, interpret
 from engine.media.sink import Sink
 from engine.media.watch import Watch
@@ -100,7 +100,8 @@ class MediaReader:
         Raises:
             InputRejected: a file, or the way it is named, is not what its parameter takes. All that is wrong with all
                 parameters is said at once. No file is left then.
-            InputUnavailable: the same, where nothing is wrong but that files can't be had.
+            InputUnavailable: the same, where nothing is wrong but that files can't be had; `retryable` where each may
+                well be had later.
             Cancelled: the job was cancelled. No file is left then.
         """
         if not wanted:
@@ -142,7 +143,7 @@ class MediaReader:
 
         Raises:
             InputRejected: the URL may not be fetched, or the document is too large.
-            InputUnavailable: it can't be had.
+            InputUnavailable: it can't be had; `retryable` where it may well be had later.
             Cancelled: the job was cancelled.
         """
         content = io.BytesIO()
@@ -293,8 +294,10 @@ def _as_error(found: Sequence[tuple[str, MediaProblem]]) -> InputRejected | Inpu
     hints = dict.fromkeys(problem.hint for _, problem in found if problem.hint)
     details = [f"{where}: {problem.detail}" for where, problem in found if problem.detail]
     kind = InputRejected if rejected else InputUnavailable
+    passing = all(isinstance(problem, Passing) for _, problem in found)
     return kind(
         problems=[Problem(where, problem.message) for where, problem in found],
         hint="; ".join(hints) or None,
         detail="\n".join(details) or None,
+        retryable=passing or None,
     )
