@@ -361,7 +361,8 @@ def unavailable(read, value, **more):
 
 
 @pytest.mark.parametrize(
-    ("status", "retryable"), [(404, False), (403, False), (408, True), (429, True), (502, True), (503, True), (504, True)]
+    ("status", "retryable"),
+    [(404, False), (403, False), (408, True), (429, True), (502, True), (503, True), (504, True)],
 )
 def test_a_retry_is_advised_where_it_can_help(read, web, status, retryable):
     assert unavailable(read, web.serve("/x.png", b"", status=status)).failure()["retryable"] is retryable

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import gzip
 import re
+import tempfile
 import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support import media
 from support.web import drip, reply, serve_raw, serve_web
@@ -492,7 +493,12 @@ def test_odd_names_are_asked_for_or_refused(refusal, name):
 )
 def test_buckets_that_callers_may_not_name(refusal, url, changes):
     said = refusal(url, s3_endpoint_url="http://127.0.0.1:9", **changes)
-    refused = ("names a bucket that is not among", "is no object in a bucket", "names an object outside", "may not leave")
+    refused = (
+        "names a bucket that is not among",
+        "is no object in a bucket",
+        "names an object outside",
+        "may not leave",
+    )
     assert said.startswith(refused)
 
 
@@ -526,6 +532,21 @@ def test_what_is_sent_along_is_no_name_again(refusal, held):
     refusal("a.png", sent={"a.png": held, "other.png": "QUJD"}, s3_input_bucket="mine")
 
 
+@pytest.mark.parametrize(
+    "held",
+    [
+        "data:,\ud800abc",
+        "data:;base64,QUJD\ud800",
+        "http://127.0.0.1:9/\ud800",
+        "s3://mine/\ud800",
+        "QUJD\ud800",
+        "\ud800",
+    ],
+)
+def test_half_a_character_is_refused(refusal, held):
+    refusal("a", "file", sent={"a": held}, s3_input_buckets=("mine",), s3_endpoint_url="http://127.0.0.1:9")
+
+
 @pytest.mark.parametrize("value", ["@/etc/passwd", "@../x.png", "@\0", "@" + "n" * 300, "@😀.png", "@"])
 def test_files_of_the_worker(refusal, value):
     assert "not allowed here" in refusal(value, error=InputUnavailable)
@@ -551,7 +572,11 @@ def test_an_address_is_as_public_as_what_it_wraps(address):
         assert is_public(wrapped) == is_public(str(address))
 
 
-LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=40) | st.sampled_from(["http://a/b", "s3://a/b"])
+# All characters there are, and the lone surrogates that JSON can hold.
+ANY_TEXT = st.text(st.characters(), max_size=40)
+DATA = st.builds("data:{}{},{}".format, st.text(max_size=5), st.sampled_from(["", ";base64"]), ANY_TEXT)
+URLS = st.sampled_from(["http://127.0.0.1/b", "s3://a/b", "http://[", "https:///x", "s3://", "ftp://a/b"])
+LEAVES = st.none() | st.booleans() | st.integers() | ANY_TEXT | DATA | URLS
 KEYS = st.sampled_from(["url", "filename", "headers", "x"])
 
 
@@ -561,7 +586,7 @@ def nested(inner):
 
 @given(
     st.recursive(LEAVES, nested, max_leaves=6),
-    st.dictionaries(st.text(max_size=5), st.text(max_size=9), max_size=3),
+    st.dictionaries(st.text(st.characters(), max_size=5), ANY_TEXT | DATA, max_size=3),
     st.booleans(),
 )
 def test_any_value_is_understood_or_refused(value, sent, takes_names):
@@ -570,3 +595,23 @@ def test_any_value_is_understood_or_refused(value, sent, takes_names):
     except MediaProblem as problem:
         form = problem.message
     assert form
+
+
+@given(
+    st.lists(st.recursive(LEAVES, nested, max_leaves=6), min_size=1, max_size=3),
+    st.dictionaries(st.text(st.characters(), max_size=5), st.recursive(LEAVES, nested, max_leaves=4), max_size=3),
+    st.sampled_from(["image", "mask", "video", "audio", "file"]),
+)
+@example(values=["a"], sent={"a": "data:,\ud800abc"}, kind="file")
+@settings(deadline=None)
+def test_any_value_is_read_or_refused(values, sent, kind):
+    # No host may be called, and of names only some were sent along.
+    reader = MediaReader(Settings(fetch_image_seconds=5), public=lambda address, port: False)
+    wanted = [Wanted(f"files[{place}]", kind, value) for place, value in enumerate([*values, *sent])]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            found = set(reader.read(wanted, folder=Path(folder), job_id="job", sent=sent))
+        except (InputRejected, InputUnavailable) as refused:
+            found = {problem.where for problem in refused.problems}
+        assert found <= {each.where for each in wanted}
+        assert found
