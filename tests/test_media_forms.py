@@ -233,6 +233,32 @@ def test_a_file_is_fetched_once_for_all_parameters_that_name_it(reader, web, tmp
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_file_that_has_several_names_is_fetched_once(reader, web, tmp_path):
+    url = web.serve("/photo.png", media.picture())
+    values = [url, {"url": url, "filename": "cat.png"}, {"url": url, "filename": "dog.png"}, {"url": url}]
+    wanted = [Wanted(f"images[{place}]", "image", value) for place, value in enumerate(values)]
+    files = reader().read(wanted, folder=tmp_path, job_id="job")
+    assert len(web.requests) == 1
+    names = [re.fullmatch(r"job_[0-9a-f]{8}_(\w+)\.png", file.filename)[1] for file in files.values()]
+    assert names == ["cat", "cat", "dog", "cat"]
+    assert {file.path.read_bytes() for file in files.values()} == {media.picture()}
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_files_of_other_kinds_keep_the_names_they_were_given(reader, web, tmp_path):
+    url = web.serve("/photo.png", media.picture())
+    wanted = [
+        Wanted("image", "image", {"url": url, "filename": "cat.png"}),
+        Wanted("proof", "file", {"url": url, "filename": "proof.png"}),
+        Wanted("plain", "file", url),
+    ]
+    files = reader().read(wanted, folder=tmp_path, job_id="job")
+    assert len(web.requests) == 1
+    assert "_cat." in files["image"].filename
+    assert "_proof." in files["proof"].filename
+    assert files["plain"].path == files["proof"].path
+
+
 def test_the_same_url_with_other_headers_is_another_file(reader, web, tmp_path):
     tenants = {"a": media.picture((1, 1)), "b": media.picture((2, 2))}
     url = web.answer("/mine", lambda handler: reply(handler, tenants[handler.headers["X-Tenant"]], 200, {}))
@@ -478,6 +504,23 @@ def test_a_name_that_was_not_sent_along_is_guessed(read):
     )
 
 
+@pytest.mark.parametrize("value", ["photo", "cat", "abcd", "QUJD", "QUI=", "====", "a" * 31])
+@pytest.mark.parametrize("kind", ["image", "file"])
+def test_a_plain_word_is_no_base64(read, value, kind):
+    with pytest.raises(InputRejected) as caught:
+        read(value, kind, sent={"Photo": "QUJD"})
+    said = caught.value.problems[0].message
+    assert said.startswith(
+        "is none of the forms that a file may have: a URL, a data URI, base64 of 32 characters or more, the name of a "
+        "file sent along"
+    )
+    assert ('(did you mean "Photo"?)' in said) == (value == "photo")
+
+
+def test_a_short_file_may_be_sent_along(read):
+    assert read("a", "file", sent={"a": "QUJD"}).path.read_bytes() == b"ABC"
+
+
 def test_a_document_by_url(reader, web):
     url = web.serve("/graph.json", b'{"1": {}}')
     assert reader().fetch_document(url, where="workflow_url", max_bytes=100) == b'{"1": {}}'
@@ -494,7 +537,26 @@ def test_a_bare_name_is_a_name_when_it_is_short_or_holds_a_dot(read, reader, s3)
     by = reader(s3_settings(s3, s3_input_bucket=BUCKET))
     assert read("QUJD", "file", by=by).path.read_bytes() == b"an object"
     assert read("QUJD" * 8, "file", by=by).path.read_bytes() == b"ABC" * 8
-    assert read("QUJD", "file").path.read_bytes() == b"ABC"
+    with pytest.raises(InputRejected, match="is none of the forms"):
+        read("QUJD", "file")
+
+
+def test_bare_names_on_the_command_line(read, reader, s3, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    s3.put(BUCKET, "uploads/cat", b"an object")
+    by = reader(s3_settings(s3, s3_input_prefix="uploads"))
+    assert read("cat", "file", by=by, allow_files=True).path.read_bytes() == b"an object"
+    (tmp_path / "cat").write_bytes(b"a file here")
+    assert read("cat", "file", by=by, allow_files=True).path.read_bytes() == b"a file here"
+    assert read("@cat", "file", by=by, allow_files=True).path.read_bytes() == b"a file here"
+    with pytest.raises(InputUnavailable, match="dog: no such file"):
+        read("@dog", "file", by=by, allow_files=True)
+
+
+def test_a_file_at_home(read, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "cat").write_bytes(b"a file here")
+    assert read("~/cat", "file", allow_files=True).path.read_bytes() == b"a file here"
 
 
 def test_an_object_below_the_prefix_may_be_named_by_its_url(read, reader, s3):

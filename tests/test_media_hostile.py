@@ -352,7 +352,7 @@ def test_a_gzip_bomb(refusal, web):
         (b"x", "br", InputRejected, "compressed form that is not read"),
         (b"x", "gzip, gzip", InputRejected, "compressed form that is not read"),
         (b"no gzip", "gzip", InputUnavailable, "compressed form that is broken"),
-        (gzip.compress(b"x" * 99)[:-9], "gzip", InputUnavailable, "compressed form that is cut off"),
+        (gzip.compress(b"x" * 99, mtime=0)[:-9], "gzip", InputUnavailable, "compressed form that is cut off"),
         (zlib.compress(b"x" * 99)[:-2], "deflate", InputUnavailable, "compressed form that is cut off"),
         (b"", "gzip", InputRejected, "is an empty file"),
     ],
@@ -537,7 +537,6 @@ def test_what_is_sent_along_is_no_name_again(refusal, held):
     [
         "data:,\ud800abc",
         "data:;base64,QUJD\ud800",
-        "http://127.0.0.1:9/\ud800",
         "s3://mine/\ud800",
         "QUJD\ud800",
         "\ud800",
@@ -605,8 +604,8 @@ def test_any_value_is_understood_or_refused(value, sent, takes_names):
 @example(values=["a"], sent={"a": "data:,\ud800abc"}, kind="file")
 @settings(deadline=None)
 def test_any_value_is_read_or_refused(values, sent, kind):
-    # No host may be called, and of names only some were sent along.
-    reader = MediaReader(Settings(fetch_image_seconds=5), public=lambda address, port: False)
+    # Only public hosts may be called, and none of these is one.
+    reader = MediaReader(Settings(fetch_image_seconds=5))
     wanted = [Wanted(f"files[{place}]", kind, value) for place, value in enumerate([*values, *sent])]
     with tempfile.TemporaryDirectory() as folder:
         try:
