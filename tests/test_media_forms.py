@@ -303,7 +303,8 @@ def test_all_that_is_wrong_is_said_at_once(reader, web, tmp_path):
         reader().read(wanted, folder=tmp_path, job_id="job")
     assert {problem.where: problem.message for problem in caught.value.problems} == {
         "gone": "could not be fetched: 127.0.0.1 answered 404 Not Found",
-        "words": "must be an image, but the file is text/plain",
+        "words": "must be an image, but the file is text/plain; PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF and HEIC are "
+        "read",
         "scheme": "is a URL of the scheme ftp, which is not fetched; https://, http://, s3:// and data: are",
     }
     assert list(tmp_path.iterdir()) == []

@@ -190,8 +190,10 @@ def test_pixels_count_in_all_frames_together(read, refusal):
         (b"just some words", "image", "must be an image, but the file is text/plain"),
         (media.iso_media(b"isom"), "mask", "must be a mask image, but the file is video/mp4"),
         (media.picture(), "video", "must be a video, but the file is image/png"),
-        (media.picture(), "audio", "must be an audio file, but the file is image/png"),
-        (b"\0\1\2\3", "audio", "must be an audio file, but the file is of no known type"),
+        (media.picture(), "audio", "must be an audio file, but the file is image/png; WAV, FLAC, MP3"),
+        (b"\0\1\2\3", "audio", "must be an audio file, but the file is of no known type; WAV, FLAC, MP3"),
+        (b"\0\1\2\3", "video", "must be a video, but the file is of no known type; MP4, MOV"),
+        (b"\0\1\2\3", "mask", "but the file is of no known type; PNG, JPEG, WebP"),
         (b"<svg xmlns='x'/>", "image", "is not a picture that can be read; PNG, JPEG"),
     ],
 )
@@ -206,6 +208,9 @@ def test_a_file_of_another_kind(refusal, content, kind, said):
         (media.iso_media(b"isom"), "audio", ".mp4"),
         (media.riff(b"WAVEfmt "), "audio", ".wav"),
         (media.ogg(b"OpusHead"), "audio", ".opus"),
+        (media.chunks(b"FORM", b"AIFF"), "audio", ".aiff"),
+        (media.windows_media(pictures=False), "audio", ".wma"),
+        (media.transport_stream(), "video", ".ts"),
         (b"\0\1\2\3", "file", ".bin"),
     ],
 )
