@@ -197,7 +197,7 @@ class Runner:
                         job, plan, execution, delivery, naming, folder / "outputs", cancel
                     )
                     stored, more = self._storages.put(
-                        outputs, naming=naming, delivery=delivery, s3_config=job.s3_config
+                        outputs, naming=naming, delivery=delivery, s3_config=job.s3_config, cancel=cancel
                     )
         return JobResult(
             workflow=plan.name,

@@ -233,6 +233,32 @@ def test_a_file_is_fetched_once_for_all_parameters_that_name_it(reader, web, tmp
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_file_that_has_several_names_is_fetched_once(reader, web, tmp_path):
+    url = web.serve("/photo.png", media.picture())
+    values = [url, {"url": url, "filename": "cat.png"}, {"url": url, "filename": "dog.png"}, {"url": url}]
+    wanted = [Wanted(f"images[{place}]", "image", value) for place, value in enumerate(values)]
+    files = reader().read(wanted, folder=tmp_path, job_id="job")
+    assert len(web.requests) == 1
+    names = [re.fullmatch(r"job_[0-9a-f]{8}_(\w+)\.png", file.filename)[1] for file in files.values()]
+    assert names == ["cat", "cat", "dog", "cat"]
+    assert {file.path.read_bytes() for file in files.values()} == {media.picture()}
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_files_of_other_kinds_keep_the_names_they_were_given(reader, web, tmp_path):
+    url = web.serve("/photo.png", media.picture())
+    wanted = [
+        Wanted("image", "image", {"url": url, "filename": "cat.png"}),
+        Wanted("proof", "file", {"url": url, "filename": "proof.png"}),
+        Wanted("plain", "file", url),
+    ]
+    files = reader().read(wanted, folder=tmp_path, job_id="job")
+    assert len(web.requests) == 1
+    assert "_cat." in files["image"].filename
+    assert "_proof." in files["proof"].filename
+    assert files["plain"].path == files["proof"].path
+
+
 def test_the_same_url_with_other_headers_is_another_file(reader, web, tmp_path):
     tenants = {"a": media.picture((1, 1)), "b": media.picture((2, 2))}
     url = web.answer("/mine", lambda handler: reply(handler, tenants[handler.headers["X-Tenant"]], 200, {}))
@@ -277,7 +303,8 @@ def test_all_that_is_wrong_is_said_at_once(reader, web, tmp_path):
         reader().read(wanted, folder=tmp_path, job_id="job")
     assert {problem.where: problem.message for problem in caught.value.problems} == {
         "gone": "could not be fetched: 127.0.0.1 answered 404 Not Found",
-        "words": "must be an image, but the file is text/plain",
+        "words": "must be an image, but the file is text/plain; PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF and HEIC are "
+        "read",
         "scheme": "is a URL of the scheme ftp, which is not fetched; https://, http://, s3:// and data: are",
     }
     assert list(tmp_path.iterdir()) == []
@@ -352,6 +379,55 @@ def test_a_broken_connection_is_tried_again_from_the_start(read, web):
         handler.close_connection = True
 
     assert read(web.answer("/x.png", answer)).path.read_bytes() == content
+
+
+def unavailable(read, value, **more):
+    with pytest.raises(InputUnavailable) as caught:
+        read(value, **more)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("status", "retryable"),
+    [(404, False), (403, False), (408, True), (429, True), (502, True), (503, True), (504, True)],
+)
+def test_a_retry_is_advised_where_it_can_help(read, web, status, retryable):
+    assert unavailable(read, web.serve("/x.png", b"", status=status)).failure()["retryable"] is retryable
+
+
+def test_a_retry_is_advised_for_what_does_not_answer(read, unused_port):
+    assert unavailable(read, f"http://127.0.0.1:{unused_port}/x.png").failure()["retryable"] is True
+
+
+def test_a_retry_is_advised_when_time_was_short(read, reader):
+    with serve_raw(lambda _, stopping: stopping.wait()) as url:
+        by = reader(Settings(allow_private_urls=True, fetch_image_seconds=0.3))
+        assert unavailable(read, f"{url}/x.png", by=by).failure()["retryable"] is True
+
+
+def test_a_retry_helps_only_where_it_helps_every_file(reader, web, tmp_path):
+    wanted = [
+        Wanted("busy", "image", web.serve("/busy.png", b"", status=503)),
+        Wanted("gone", "image", f"{web.url}/gone.png"),
+    ]
+    with pytest.raises(InputUnavailable) as caught:
+        reader().read(wanted, folder=tmp_path, job_id="job")
+    assert caught.value.failure()["retryable"] is False
+
+
+SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+
+
+def test_a_retry_is_advised_where_a_bucket_is_overloaded(read, reader, s3, web, unused_port):
+    web.serve("/mine/x.png", SLOW_DOWN, status=503, Content_Type="application/xml")
+    by = reader(s3_settings(s3, s3_input_bucket="mine", s3_endpoint_url=web.url))
+    overloaded = unavailable(read, "x.png", by=by)
+    assert "is overloaded" in overloaded.message
+    assert overloaded.retryable
+    gone = reader(s3_settings(s3, s3_input_bucket="mine", s3_endpoint_url=f"http://127.0.0.1:{unused_port}"))
+    assert unavailable(read, "x.png", by=gone).retryable
+    there = reader(s3_settings(s3, s3_input_bucket="mine"))
+    assert not unavailable(read, "x.png", by=there).retryable
 
 
 def test_a_missing_file_is_asked_for_once(read, web):
@@ -429,6 +505,23 @@ def test_a_name_that_was_not_sent_along_is_guessed(read):
     )
 
 
+@pytest.mark.parametrize("value", ["photo", "cat", "abcd", "QUJD", "QUI=", "====", "a" * 31])
+@pytest.mark.parametrize("kind", ["image", "file"])
+def test_a_plain_word_is_no_base64(read, value, kind):
+    with pytest.raises(InputRejected) as caught:
+        read(value, kind, sent={"Photo": "QUJD"})
+    said = caught.value.problems[0].message
+    assert said.startswith(
+        "is none of the forms that a file may have: a URL, a data URI, base64 of 32 characters or more, the name of a "
+        "file sent along"
+    )
+    assert ('(did you mean "Photo"?)' in said) == (value == "photo")
+
+
+def test_a_short_file_may_be_sent_along(read):
+    assert read("a", "file", sent={"a": "QUJD"}).path.read_bytes() == b"ABC"
+
+
 def test_a_document_by_url(reader, web):
     url = web.serve("/graph.json", b'{"1": {}}')
     assert reader().fetch_document(url, where="workflow_url", max_bytes=100) == b'{"1": {}}'
@@ -445,7 +538,41 @@ def test_a_bare_name_is_a_name_when_it_is_short_or_holds_a_dot(read, reader, s3)
     by = reader(s3_settings(s3, s3_input_bucket=BUCKET))
     assert read("QUJD", "file", by=by).path.read_bytes() == b"an object"
     assert read("QUJD" * 8, "file", by=by).path.read_bytes() == b"ABC" * 8
-    assert read("QUJD", "file").path.read_bytes() == b"ABC"
+    with pytest.raises(InputRejected, match="is none of the forms"):
+        read("QUJD", "file")
+
+
+def test_bare_names_on_the_command_line(read, reader, s3, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    s3.put(BUCKET, "uploads/cat", b"an object")
+    by = reader(s3_settings(s3, s3_input_prefix="uploads"))
+    assert read("cat", "file", by=by, allow_files=True).path.read_bytes() == b"an object"
+    (tmp_path / "cat").write_bytes(b"a file here")
+    assert read("cat", "file", by=by, allow_files=True).path.read_bytes() == b"a file here"
+    assert read("@cat", "file", by=by, allow_files=True).path.read_bytes() == b"a file here"
+    with pytest.raises(InputUnavailable, match="dog: no such file"):
+        read("@dog", "file", by=by, allow_files=True)
+
+
+def test_a_file_at_home(read, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "cat").write_bytes(b"a file here")
+    assert read("~/cat", "file", allow_files=True).path.read_bytes() == b"a file here"
+
+
+def test_an_object_below_the_prefix_may_be_named_by_its_url(read, reader, s3):
+    s3.put(BUCKET, "inputs/cats/1.txt", b"a cat")
+    s3.put(BUCKET, "other/secret.txt", b"of another caller")
+    by = reader(s3_settings(s3, s3_input_prefix="inputs"))
+    assert read("s3://results/inputs/cats/1.txt", "file", by=by).path.read_bytes() == b"a cat"
+    with pytest.raises(InputRejected, match="outside of the folder that files are read from"):
+        read("s3://results/other/secret.txt", "file", by=by)
+
+
+def test_a_prefix_without_a_bucket_is_told_at_once():
+    with pytest.raises(SettingsError, match="S3_INPUT_BUCKET: is missing") as caught:
+        MediaReader(Settings(s3_input_prefix="inputs", s3_input_buckets=("assets",)))
+    assert "S3_BUCKET" in caught.value.hint
 
 
 def test_inputs_have_credentials_of_their_own(read, reader, s3):
@@ -473,7 +600,7 @@ def test_half_of_the_credentials_is_none(s3):
     [
         ("s3://results/none.png", {}, "there is no such object"),
         ("none.png", {}, "there is no such object"),
-        ("s3://results/x.png", {"s3_secret_access_key": "wr0ng-secret"}, "the worker's credentials|was denied"),
+        ("x.png", {"s3_secret_access_key": "wr0ng-secret"}, "the worker's credentials|was denied"),
         ("s3://results/x.png", {"s3_access_key_id": "WR0NGACCESSKEY"}, "the worker's credentials|was denied"),
         ("s3://results/x.png", {"s3_endpoint_url": "http://127.0.0.1:9"}, "no answer from the bucket's server"),
         ("s3://no-such-bucket/x.png", {"s3_input_buckets": ("*",)}, "no such object|bucket that does not exist"),
@@ -481,7 +608,7 @@ def test_half_of_the_credentials_is_none(s3):
 )
 def test_an_object_that_can_not_be_had(read, reader, s3, value, changes, said):
     s3.put(BUCKET, "x.png", media.picture())
-    by = reader(s3_settings(s3, **{"s3_input_bucket": BUCKET, **changes}))
+    by = reader(s3_settings(s3, **{"s3_input_bucket": BUCKET, "s3_input_buckets": (BUCKET,), **changes}))
     with pytest.raises(InputUnavailable, match=said) as caught:
         read(value, by=by)
     told = str(caught.value.failure()) + (caught.value.detail or "")

@@ -39,6 +39,31 @@ MP3_FRAMES = bytes(64)
         (media.ogg(b"\x01vorbis"), "audio/ogg"),
         (media.ogg(b"OpusHead"), "audio/opus"),
         (media.ogg(b"\x80theora"), "video/ogg"),
+        (media.chunks(b"FORM", b"AIFF"), "audio/x-aiff"),
+        (media.chunks(b"FORM", b"AIFC"), "audio/x-aiff"),
+        (b"RF64\xff\xff\xff\xffWAVEds64" + bytes(64), "audio/wav"),
+        (b"BW64\xff\xff\xff\xffWAVEds64" + bytes(64), "audio/wav"),
+        (b"caff\0\x01\0\0desc" + bytes(64), "audio/x-caf"),
+        (b"#!AMR\n\x3c" + bytes(64), "audio/amr"),
+        (b"#!AMR-WB\n\x04" + bytes(64), "audio/amr"),
+        (media.windows_media(pictures=False), "audio/x-ms-wma"),
+        (media.windows_media(pictures=True), "video/x-ms-wmv"),
+        (media.windows_media(pictures=False, header_bytes=90_000), "video/x-ms-asf"),
+        (b"FLV\x01\x05\0\0\0\x09" + bytes(64), "video/x-flv"),
+        (media.transport_stream(), "video/mp2t"),
+        (media.transport_stream(100), "video/mp2t"),
+        (media.transport_stream(stamp=b"\0\0\x12\x34"), "video/mp2t"),
+        (media.transport_stream(2), sniff.UNKNOWN),
+        (b"\0\0\x01\xba\x44" + bytes(64), "video/mpeg"),
+        (b"\0\0\x01\xb3\x14" + bytes(64), "video/mpeg"),
+        (b"\0\0\x09\0moov\0\0\0\x6cmvhd" + bytes(64), "video/quicktime"),
+        (b"\0\0\0\x08wide\0\1\0\0mdat" + bytes(64), "video/quicktime"),
+        (b"\0\0\0\x08free\0\1\0\0mdat" + bytes(64), "video/quicktime"),
+        (b"abcdmdat" + bytes(64), "video/quicktime"),
+        (b"I'm free on Monday", "text/plain"),
+        (b"The free lunch", "text/plain"),
+        (b"G" * sniff.HEAD_BYTES, "text/plain"),
+        (b"RIFF\x24\0\0\0AIFF" + bytes(64), sniff.UNKNOWN),
         (b"glTF\2\0\0\0" + bytes(64), "model/gltf-binary"),
         (b"%PDF-1.7\n", "application/pdf"),
         (b"PK\x03\x04" + bytes(64), "application/zip"),
@@ -75,6 +100,24 @@ def test_bytes_tell_the_type(head, found):
 )
 def test_a_name_is_asked_only_where_bytes_do_not_tell(head, filename, found):
     assert sniff.content_type(head, filename) == found
+
+
+ENDINGS = {
+    "audio/x-aiff": ".aiff",
+    "audio/x-caf": ".caf",
+    "audio/amr": ".amr",
+    "audio/x-ms-wma": ".wma",
+    "video/x-ms-wmv": ".wmv",
+    "video/x-ms-asf": ".asf",
+    "video/x-flv": ".flv",
+    "video/mp2t": ".ts",
+    "video/mpeg": ".mpg",
+}
+
+
+@pytest.mark.parametrize(("media_type", "ending"), ENDINGS.items())
+def test_a_type_has_its_usual_ending(media_type, ending):
+    assert sniff.extension(media_type) == ending
 
 
 @given(st.binary(max_size=200), st.text(max_size=20))

@@ -16,6 +16,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from engine.comfyui.complaints import first_line, rejection
+from engine.comfyui.uploads import FormWithFile
 from engine.errors import ComfyUnavailable, InputRejected, NoOutputs
 from engine.nodes import NodeCatalogue
 
@@ -154,7 +155,7 @@ class ComfyClient:
         self._send("POST", "/history", json={"delete": [prompt_id]})
 
     def upload(self, path: Path, *, filename: str, subfolder: str = "") -> str:
-        """Put a file into ComfyUI's input folder.
+        """Put a file into ComfyUI's input folder; it is read from the disk as it is sent.
 
         Args:
             path: the file.
@@ -168,11 +169,12 @@ class ComfyClient:
             InputRejected: it is larger than this ComfyUI takes (100 MiB, if not told otherwise).
         """
         with path.open("rb") as file:
+            body = FormWithFile({"type": "input", "subfolder": subfolder}, "image", filename, file)
             response = self._send(
                 "POST",
                 "/upload/image",
-                files={"image": (filename, file, "application/octet-stream")},
-                data={"type": "input", "subfolder": subfolder},
+                data=body,
+                headers={"Content-Type": body.content_type},
                 accept=range(200, 414),
             )
         if response.status_code == requests.codes.request_entity_too_large:

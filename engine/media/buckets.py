@@ -8,8 +8,8 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine.errors import EngineError, SettingsError
-from engine.media.problems import Broken, Rejected, Unavailable
+from engine.errors import EngineError, Problem, SettingsError
+from engine.media.problems import Broken, Passing, Rejected, Unavailable
 from engine.media.sink import Sink
 from engine.media.watch import Watch
 from engine.s3 import S3Options, build_client
@@ -24,6 +24,7 @@ _LONGEST_KEY_BYTES = 1024
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ANY = "*"
+_ALLOWED_BY = "the operator allows buckets by S3_INPUT_BUCKETS"
 
 
 class Location(NamedTuple):
@@ -36,6 +37,9 @@ class Location(NamedTuple):
 class Buckets:
     """The buckets that callers may name files in. May be used from many threads.
 
+    S3_INPUT_BUCKETS alone opens whole buckets to `s3://`. The bucket for bare names may be that of the results, which
+    are not every caller's to read: `s3://` reaches what lies below its prefix there, and nothing where it has none.
+
     One client serves the process; it is built with the first file.
 
     Args:
@@ -43,15 +47,20 @@ class Buckets:
             those for results.
 
     Raises:
-        SettingsError: the credentials or the endpoint can't be right.
+        SettingsError: the credentials or the endpoint can't be right, or there is a prefix and no bucket for it.
     """
 
     def __init__(self, settings: Settings) -> None:
         named = settings.s3_input_bucket is not None or settings.s3_input_prefix is not None
         self._bucket = (settings.s3_input_bucket or settings.s3_bucket) if named else None
         self._prefix = (settings.s3_input_prefix or "").strip("/")
-        self._allowed = frozenset({*settings.s3_input_buckets, *([self._bucket] if self._bucket else [])})
-        self._options = _options(settings, self._bucket) if self._allowed else None
+        if named and self._bucket is None:
+            raise SettingsError(
+                problems=[Problem("S3_INPUT_BUCKET", "is missing: S3_INPUT_PREFIX is a folder in a bucket")],
+                hint="set S3_INPUT_BUCKET, or S3_BUCKET where the results' bucket holds the inputs too",
+            )
+        self._allowed = frozenset(settings.s3_input_buckets)
+        self._options = _options(settings, self._bucket) if self._allowed or self._bucket else None
         self._building = threading.Lock()
         self._client: S3Client | None = None
 
@@ -63,7 +72,7 @@ class Buckets:
     @property
     def takes_urls(self) -> bool:
         """Whether there is a bucket that `s3://` may name."""
-        return self._options is not None
+        return bool(self._allowed or (self._bucket and self._prefix))
 
     def named(self, name: str) -> Location:
         """The object that a bare name means.
@@ -79,17 +88,19 @@ class Buckets:
         """The object that `s3://BUCKET/KEY` means.
 
         Raises:
-            Rejected: it is not of that form, or the bucket is not one that callers may name.
+            Rejected: it is not of that form, or leads to where callers may not read.
         """
         bucket, _, key = url[len("s3://") :].partition("/")
         if not _BUCKET.match(bucket) or not key:
             raise Rejected("is no object in a bucket; s3://bucket/folder/photo.png is one")
-        if bucket not in self._allowed and _ANY not in self._allowed:
-            raise Rejected(
-                "names a bucket that is not among those files are read from",
-                hint="the operator allows buckets by S3_INPUT_BUCKETS",
-            )
-        return Location(bucket, _checked_key(key, key))
+        if bucket in self._allowed or _ANY in self._allowed:
+            return Location(bucket, _checked_key(key, key))
+        if bucket != self._bucket or not self._prefix:
+            raise Rejected("names a bucket that is not among those files are read from", hint=_ALLOWED_BY)
+        checked = _checked_key(key, key)
+        if not checked.startswith(f"{self._prefix}/"):
+            raise Rejected("names an object outside of the folder that files are read from", hint=_ALLOWED_BY)
+        return Location(bucket, checked)
 
     def download(self, location: Location, sink: Sink, watch: Watch) -> None:
         """Fetches an object.
@@ -188,7 +199,7 @@ _SAID = {
     "NoSuchBucket": "names a bucket that does not exist",
     "AccessDenied": "names an object that could not be read: access to it was denied, or there is no such object",
     "InvalidAccessKeyId": "could not be read: the bucket's server refused the worker's credentials",
-    "SlowDown": "could not be read: the bucket's server is overloaded",
+    "SlowDown": "could not be read: the bucket's server is overloaded or out of order",
 }
 _SAME_AS = {
     "404": "NoSuchKey",
@@ -202,7 +213,13 @@ _SAME_AS = {
     "InvalidToken": "InvalidAccessKeyId",
     "RequestTimeTooSkewed": "InvalidAccessKeyId",
     "AuthorizationHeaderMalformed": "InvalidAccessKeyId",
+    "429": "SlowDown",
+    "500": "SlowDown",
+    "502": "SlowDown",
     "503": "SlowDown",
+    "504": "SlowDown",
+    "TooManyRequests": "SlowDown",
+    "RequestTimeout": "SlowDown",
     "ServiceUnavailable": "SlowDown",
     "InternalError": "SlowDown",
 }
@@ -241,7 +258,7 @@ def _translated(location: Location) -> Iterator[None]:
         ) from error
     except (exceptions.BotoCoreError, OSError) as error:
         # botocore has tried several times by then.
-        raise Unavailable(
+        raise Passing(
             "could not be read: no answer from the bucket's server", detail=f"{where}: {type(error).__name__}"
         ) from error
     except EngineError as error:
@@ -259,4 +276,6 @@ def _refused(response: Any, where: str) -> Unavailable:
         known = _SAME_AS.get(str(status), "")
     message = _SAID.get(known, f"could not be read: the bucket's server refused it with HTTP {status}")
     hint = "check the name, or ask the operator for the right to read it" if known in _OPERATORS else None
-    return Unavailable(message, hint=hint, detail=detail)
+    # botocore has tried several times by then: not once more at once, but perhaps later.
+    kind = Passing if known == "SlowDown" else Unavailable
+    return kind(message, hint=hint, detail=detail)

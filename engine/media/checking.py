@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from engine.media import sniff
-from engine.media.pictures import PictureProblem
+from engine.media.pictures import READ, PictureProblem
 from engine.media.preparing import PictureBounds, prepare
 from engine.media.problems import Rejected
 
@@ -28,6 +28,10 @@ _KINDS = {
 
 _ARTICLES = {"image": "an image", "mask": "a mask image", "video": "a video", "audio": "an audio file"}
 _PICTURES = frozenset({"image", "mask"})
+_OF_PICTURES = f"{', '.join(READ[:-1])} and {READ[-1]}"
+_OF_SOUND = "WAV, FLAC, MP3, Ogg, Opus, M4A, AAC, AIFF, CAF, AMR, WMA and the sound of videos"
+_OF_FILMS = "MP4, MOV, WebM, MKV, AVI, Ogg, FLV, WMV and MPEG"
+_READ = {"image": _OF_PICTURES, "mask": _OF_PICTURES, "video": _OF_FILMS, "audio": _OF_SOUND}
 _WEB_PAGE = re.compile(rb"<(!doctype html|html|head|body)[\s>]", re.IGNORECASE)
 
 
@@ -95,7 +99,7 @@ def preparation(received: Received, kind: str, bounds: PictureBounds | None) -> 
         head = file.read(sniff.HEAD_BYTES)
     found = sniff.content_type(head, received.filename)
     if not found.startswith(_KINDS[kind]):
-        raise Rejected(f"must be {_ARTICLES[kind]}, but the file is {_described(found, head)}")
+        raise Rejected(f"must be {_ARTICLES[kind]}, but the file is {_described(found, head)}; {_READ[kind]} are read")
     suffix = sniff.extension(found) or _clean_suffix(received.filename)
     is_picture = kind in _PICTURES
     return Preparation(found, suffix, is_picture, bounds if is_picture else None)

@@ -54,8 +54,11 @@ def data_uri_chunks(text: str) -> Iterator[bytes]:
     start = len(head) + 1
     if head.lower().rstrip().endswith(";base64"):
         yield from base64_chunks(text, start)
-    else:
+        return
+    try:
         yield unquote_to_bytes(text[start:])
+    except UnicodeEncodeError:  # half of a character beyond U+FFFF, which JSON can write and UTF-8 can't
+        raise Rejected("is a data URI that is not Unicode text (it has a lone surrogate)") from None
 
 
 def _decoded(text: str) -> bytes:

@@ -8,19 +8,20 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path, PurePath
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.cancellation import CancellationToken
 from engine.errors import InputRejected, InputUnavailable, Problem
 from engine.media.buckets import Buckets
-from engine.media.checking import Checked, Preparation, Received, check, preparation, unique_name
+from engine.media.checking import Checked, Preparation, Received, check, preparation
 from engine.media.opening import Opener
-from engine.media.preparing import PictureBounds
-from engine.media.problems import MediaProblem, Rejected, TooLarge
+from engine.media.placing import placed
+from engine.media.problems import MediaProblem, Passing, Rejected, TooLarge
 from engine.media.references import Context, Reference, interpret
 from engine.media.sink import Sink
+from engine.media.wanted import Wanted
 from engine.media.watch import Watch
 from engine.results import InputFile
 from engine.settings import Settings
@@ -29,25 +30,6 @@ _AT_ONCE = 4
 
 _Key = TypeVar("_Key")
 _Made = TypeVar("_Made")
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """One media value of a payload.
-
-    Attributes:
-        where: the parameter's place, for messages: `image`, `images[0].picture`.
-        kind: `image`, `mask`, `video`, `audio` or `file`.
-        value: as validated: a string, or an object with `url` and perhaps `filename` and `headers`.
-        max_bytes: the parameter map's own bound; the lesser of it and the operator's counts.
-        bounds: of a picture, as its parameter has them; None for no other than the operator's.
-    """
-
-    where: str
-    kind: str
-    value: Any
-    max_bytes: int | None = None
-    bounds: PictureBounds | None = None
 
 
 class MediaReader:
@@ -83,8 +65,8 @@ class MediaReader:
     ) -> dict[str, InputFile]:
         """Reads values into files and checks them, several at once.
 
-        Values that refer to the same file are fetched once; those with the same bytes share a file. No value is ever
-        echoed, since it may hold a secret.
+        Values that refer to the same file are fetched once; those with the same bytes share a file, under several
+        names where they give several. No value is ever echoed, since it may hold a secret.
 
         Args:
             wanted: the values.
@@ -100,7 +82,8 @@ class MediaReader:
         Raises:
             InputRejected: a file, or the way it is named, is not what its parameter takes. All that is wrong with all
                 parameters is said at once. No file is left then.
-            InputUnavailable: the same, where nothing is wrong but that files can't be had.
+            InputUnavailable: the same, where nothing is wrong but that files can't be had; `retryable` where each may
+                well be had later.
             Cancelled: the job was cancelled. No file is left then.
         """
         if not wanted:
@@ -120,7 +103,7 @@ class MediaReader:
             checked = reading.run(wanted, context)
             _raise_if_cancelled(tokens)
             reading.raise_problems(wanted)
-            return _moved(wanted, checked, folder, job_id)
+            return placed(wanted, checked, reading.names, folder, job_id)
 
     def fetch_document(
         self,
@@ -142,7 +125,7 @@ class MediaReader:
 
         Raises:
             InputRejected: the URL may not be fetched, or the document is too large.
-            InputUnavailable: it can't be had.
+            InputUnavailable: it can't be had; `retryable` where it may well be had later.
             Cancelled: the job was cancelled.
         """
         content = io.BytesIO()
@@ -171,19 +154,26 @@ class _Reading:
         self._tokens = tokens
         self._pool = pool
         self._problems: dict[str, MediaProblem] = {}
+        self.names: dict[str, str] = {}
+        """The files' own names, of those values that give one."""
 
     def run(self, wanted: Sequence[Wanted], context: Context) -> dict[str, tuple[Received, Checked]]:
         """The files by `Wanted.where`, of those that nothing is wrong with."""
         by_reference: dict[Reference, list[Wanted]] = {}
         for each in wanted:
             try:
-                by_reference.setdefault(interpret(each.value, context), []).append(each)
+                reference = interpret(each.value, context)
             except MediaProblem as problem:
                 self._problems[each.where] = problem
+                continue
+            by_reference.setdefault(reference, []).append(each)
+            if reference.filename:
+                self.names[each.where] = reference.filename
         received = self._all_at_once(by_reference, self._receive)
         by_content: dict[tuple[str, Preparation], list[tuple[Wanted, Received]]] = {}
-        for reference, file in received.items():
+        for reference, fetched in received.items():
             for each in by_reference[reference]:
+                file = replace(fetched, filename=self.names.get(each.where) or fetched.filename)
                 try:
                     if file.size_bytes > self._max_bytes(each):
                         raise TooLarge(self._max_bytes(each))
@@ -258,31 +248,6 @@ class _Reading:
         return operators if wanted.max_bytes is None else min(operators, wanted.max_bytes)
 
 
-def _moved(
-    wanted: Sequence[Wanted], checked: Mapping[str, tuple[Received, Checked]], folder: Path, job_id: str
-) -> dict[str, InputFile]:
-    files: dict[str, InputFile] = {}
-    paths: dict[Path, Path] = {}
-    for each in wanted:
-        received, file = checked[each.where]
-        path = paths.get(file.path)
-        if path is None:
-            stem = PurePath(received.filename).stem or each.where
-            path = file.path.rename(folder / unique_name(job_id, stem, file.suffix))
-            paths[file.path] = path
-        files[each.where] = InputFile(
-            parameter=each.where,
-            path=path,
-            filename=path.name,
-            content_type=file.content_type,
-            size_bytes=file.size_bytes,
-            sha256=file.sha256,
-            width=file.width,
-            height=file.height,
-        )
-    return files
-
-
 def _raise_if_cancelled(tokens: Iterable[CancellationToken]) -> None:
     for token in tokens:
         token.raise_if_cancelled()
@@ -293,8 +258,10 @@ def _as_error(found: Sequence[tuple[str, MediaProblem]]) -> InputRejected | Inpu
     hints = dict.fromkeys(problem.hint for _, problem in found if problem.hint)
     details = [f"{where}: {problem.detail}" for where, problem in found if problem.detail]
     kind = InputRejected if rejected else InputUnavailable
+    passing = all(isinstance(problem, Passing) for _, problem in found)
     return kind(
         problems=[Problem(where, problem.message) for where, problem in found],
         hint="; ".join(hints) or None,
         detail="\n".join(details) or None,
+        retryable=passing or None,
     )

@@ -12,9 +12,9 @@ _LONGEST_PATH = 1024
 
 
 def exists(text: str) -> bool:
-    """Whether a text is the path of something that is there."""
+    """Whether a text is the path of something that is there; `~/` is the home folder."""
     try:
-        return len(text) <= _LONGEST_PATH and Path(text).exists()
+        return len(text) <= _LONGEST_PATH and _path(text).exists()
     except (OSError, ValueError):  # base64 can be too long for a name; a path can't hold a null
         return False
 
@@ -28,8 +28,8 @@ def file_chunks(name: str) -> Iterator[bytes]:
     Raises:
         Unavailable: there is none, or it can't be read.
     """
-    path = Path(name).expanduser() if name.startswith("~/") else Path(name)
-    if not exists(str(path)):
+    path = _path(name)
+    if not exists(name):
         raise Unavailable(f"{name}: no such file (looked in {Path.cwd()})")
     if path.is_dir():
         raise Unavailable(f"{name}: is a folder, not a file")
@@ -41,3 +41,7 @@ def file_chunks(name: str) -> Iterator[bytes]:
                 yield chunk
     except OSError as error:
         raise Unavailable(f"{name}: can't be read: {error.strerror}", detail=str(error)) from error
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser() if text.startswith("~/") else Path(text)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 HEIC = "HEIC"
 """What `opened` gives as the format of one, which Pillow itself does not read."""
+READ = ("PNG", "JPEG", "WebP", "GIF", "BMP", "TIFF", "AVIF", "HEIC")
+"""The formats that are read, as people write them."""
 
 # What Pillow's readers let through for broken files, beside their own exceptions
 # (https://pillow.readthedocs.io/en/stable/reference/Image.html and the plugins themselves).
@@ -117,9 +119,7 @@ def opened(path: Path, *, max_pixels: int) -> Iterator[Image]:
         with _open_heic(path, max_pixels) if heic.is_heic(path) else _open(path) as picture:
             yield picture
     except UnidentifiedImageError as error:
-        raise PictureProblem(
-            "is not a picture that can be read; PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF and HEIC are"
-        ) from error
+        raise PictureProblem(f"is not a picture that can be read; {', '.join(READ[:-1])} and {READ[-1]} are") from error
     except Image.DecompressionBombError as error:
         # Pillow refuses twice its own bound (https://pillow.readthedocs.io/en/stable/reference/limits.html).
         most = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))

@@ -32,8 +32,12 @@ class Unavailable(MediaProblem):
     """The file can't be had."""
 
 
-class Broken(Unavailable):
-    """The file can't be had just now: a second try may well work."""
+class Passing(Unavailable):
+    """The file can't be had just now: the same job may go well later."""
+
+
+class Broken(Passing):
+    """It broke off: a second try, at once, may well work."""
 
 
 class TooLarge(Rejected):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, Literal
@@ -20,7 +20,7 @@ Form = Literal["data URI", "URL", "s3 URL", "bare name", "file", "base64"]
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 _KEYS = ("url", "filename", "headers")
 
-# Text that short is no picture, and a name that long is none.
+# Text that short is no file but a name, most often a mistyped one; and a name that long is none.
 _SHORTEST_BASE64 = 32
 _LONGEST_NAME = 1024
 
@@ -37,13 +37,13 @@ class Reference:
         form: how it is referred to.
         text: the URL, the name, or the data itself.
         headers: to be sent along with a URL.
-        filename: the file's own name, where the caller gave one.
+        filename: the file's own name, where the caller gave one; it says nothing about where the file is.
     """
 
     form: Form
     text: str
     headers: tuple[tuple[str, str], ...] = ()
-    filename: str = ""
+    filename: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ def interpret(value: Any, context: Context) -> Reference:
     """What a value refers to.
 
     In this order: an object with a `url`; a data URI; a URL; the name of a file sent along; `@path` and, where files
-    are allowed, a path; a bare name, where they are taken; base64. Text that could be base64 as well as a bare name is
-    a name if it is shorter than 32 characters.
+    are allowed, a path; a bare name, where they are taken; base64 of 32 characters or more. Where both files and bare
+    names may be meant, a text without an `@` is a path only if something is there.
 
     Raises:
         Rejected: it is nothing of these.
@@ -83,11 +83,11 @@ def interpret(value: Any, context: Context) -> Reference:
     for name in (value, text):
         if name in context.sent:
             return _sent_along(name, context)
-    if text.startswith("@") or (context.allow_files and _is_path(text)):
+    if text.startswith("@") or (context.allow_files and _is_path(text, context)):
         return _of_file(text, context)
     if context.takes_names and _is_name(text):
         return Reference("bare name", text)
-    if could_be_base64(text):
+    if len(text) >= _SHORTEST_BASE64 and could_be_base64(text):
         return Reference("base64", text)
     raise _no_form(text, context)
 
@@ -154,10 +154,8 @@ def _sent_along(name: str, context: Context) -> Reference:
     return found if found.filename else replace(found, filename=PurePosixPath(name.replace("\\", "/")).name[-255:])
 
 
-def _is_path(text: str) -> bool:
-    return local.exists(text) or (
-        len(text) <= _LONGEST_NAME and (len(text) < _SHORTEST_BASE64 or not could_be_base64(text))
-    )
+def _is_path(text: str, context: Context) -> bool:
+    return local.exists(text) or (not context.takes_names and _is_name(text))
 
 
 def _of_file(text: str, context: Context) -> Reference:
@@ -174,7 +172,7 @@ def _is_name(text: str) -> bool:
 def _no_form(text: str, context: Context) -> Rejected:
     if len(text) > _LONGEST_NAME:
         return Rejected("is neither a data URI nor base64", hint=FORMS_HINT)
-    forms = ["a URL", "a data URI", "base64"]
+    forms = ["a URL", "a data URI", f"base64 of {_SHORTEST_BASE64} characters or more"]
     if context.takes_names:
         forms.append("the name of an object in the bucket")
     forms.append("the name of a file sent along")

@@ -15,25 +15,53 @@ HEAD_BYTES = 4096
 
 UNKNOWN = "application/octet-stream"
 
-# offset, bytes, type. Formats that share a container are told apart below.
-_MAGIC: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
-    (0, b"\xff\xd8\xff", "image/jpeg"),
-    (0, b"GIF87a", "image/gif"),
-    (0, b"GIF89a", "image/gif"),
-    (0, b"II*\0", "image/tiff"),
-    (0, b"MM\0*", "image/tiff"),
-    (0, b"v/1\x01", "image/x-exr"),
-    (8, b"WEBP", "image/webp"),
-    (8, b"WAVE", "audio/wav"),
-    (8, b"AVI ", "video/x-msvideo"),
-    (0, b"fLaC", "audio/flac"),
-    (0, b"ID3", "audio/mpeg"),
-    (0, b"glTF", "model/gltf-binary"),
-    (0, b"%PDF-", "application/pdf"),
-    (0, b"PK\x03\x04", "application/zip"),
-    (0, b"\x1f\x8b\x08", "application/gzip"),
+# How a file begins, and its type. Formats that share a container are told apart below.
+_MAGIC: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
+    (b"v/1\x01", "image/x-exr"),
+    (b"fLaC", "audio/flac"),
+    (b"ID3", "audio/mpeg"),
+    (b"glTF", "model/gltf-binary"),
+    (b"%PDF-", "application/pdf"),
+    (b"PK\x03\x04", "application/zip"),
+    (b"\x1f\x8b\x08", "application/gzip"),
+    (b"caff\0\x01", "audio/x-caf"),
+    (b"#!AMR\n", "audio/amr"),
+    (b"#!AMR-WB\n", "audio/amr"),
+    (b"FLV\x01", "video/x-flv"),
+    (b"\0\0\x01\xba", "video/mpeg"),  # a pack, as program streams begin, or the sequence of a bare video
+    (b"\0\0\x01\xb3", "video/mpeg"),
 )
+
+# Containers of chunks put their length first; what they hold stands at 8. RF64 and BW64 are WAV beyond 4 GB
+# (EBU Tech 3306, ITU-R BS.2088).
+_CHUNKED = {
+    (b"RIFF", b"WEBP"): "image/webp",
+    (b"RIFF", b"WAVE"): "audio/wav",
+    (b"RF64", b"WAVE"): "audio/wav",
+    (b"BW64", b"WAVE"): "audio/wav",
+    (b"RIFF", b"AVI "): "video/x-msvideo",
+    (b"FORM", b"AIFF"): "audio/x-aiff",
+    (b"FORM", b"AIFC"): "audio/x-aiff",
+}
+
+# QuickTime before the standard had no `ftyp`: a file may begin with any of its atoms (QuickTime File Format, "Basic
+# atoms"). Old cameras write the data first.
+_QUICKTIME_ATOMS = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
+
+# Windows Media, by ids of the ASF specification (sections 10.1 and 10.4), as they lie in a file: its header, and a
+# stream of pictures within it.
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_VIDEO = bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b")
+
+# The packets of an MPEG transport stream (ISO 13818-1, 2.4.3.2); on discs each has a time stamp of four bytes before.
+_TRANSPORT_PACKETS = ((0, 188), (4, 192))
+_SYNC = 0x47
 
 # Major brands of ISO media files (https://mp4ra.org/registered-types/brands); all others are MP4.
 _BRANDS = {
@@ -72,12 +100,21 @@ _EXTENSIONS = {
     "audio/opus": ".opus",
     "audio/mp4": ".m4a",
     "audio/aac": ".aac",
+    "audio/x-aiff": ".aiff",
+    "audio/x-caf": ".caf",
+    "audio/amr": ".amr",
+    "audio/x-ms-wma": ".wma",
     "video/mp4": ".mp4",
     "video/quicktime": ".mov",
     "video/webm": ".webm",
     "video/matroska": ".mkv",
     "video/ogg": ".ogv",
     "video/x-msvideo": ".avi",
+    "video/x-flv": ".flv",
+    "video/x-ms-wmv": ".wmv",
+    "video/x-ms-asf": ".asf",
+    "video/mp2t": ".ts",
+    "video/mpeg": ".mpg",
     "model/gltf-binary": ".glb",
     "application/json": ".json",
     "application/pdf": ".pdf",
@@ -109,13 +146,17 @@ def extension(media_type: str) -> str:
 
 
 def _binary(head: bytes) -> str | None:
-    # RIFF and ISO media put the length first: what tells them apart stands at 8.
-    riff = head.startswith(b"RIFF")
-    for offset, magic, media_type in _MAGIC:
-        if head.startswith(magic, offset) and (offset == 0 or riff):
+    for magic, media_type in _MAGIC:
+        if head.startswith(magic):
             return media_type
+    if chunked := _CHUNKED.get((head[:4], head[8:12])):
+        return chunked
     if head[4:8] == b"ftyp":
         return _BRANDS.get(head[8:12], "video/mp4")
+    if head[4:8] in _QUICKTIME_ATOMS and _text(head, "") is None:
+        return "video/quicktime"
+    if head.startswith(_ASF):
+        return _windows_media(head)
     if head.startswith(b"\x1a\x45\xdf\xa3"):
         # The DocType stands within the EBML header, which is far shorter than this.
         return "video/webm" if b"webm" in head[:128] else "video/matroska"
@@ -123,7 +164,24 @@ def _binary(head: bytes) -> str | None:
         return _ogg(head)
     if head.startswith(b"BM") and head[6:10] == b"\0\0\0\0":
         return "image/bmp"
-    return _mpeg_audio(head)
+    return "video/mp2t" if _is_transport_stream(head) else _mpeg_audio(head)
+
+
+def _windows_media(head: bytes) -> str:
+    """Sound alone only where the whole header was seen, and with it all streams."""
+    if _ASF_VIDEO in head:
+        return "video/x-ms-wmv"
+    length = int.from_bytes(head[16:24], "little")
+    return "audio/x-ms-wma" if length <= len(head) else "video/x-ms-asf"
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    """Each packet begins with the same byte, and holds something: the two bits that say what are never both 0."""
+    for start, step in _TRANSPORT_PACKETS:
+        firsts, fourths = head[start::step], head[start + 3 :: step]
+        if len(firsts) > 2 and set(firsts) == {_SYNC} and all(byte & 0x30 for byte in fourths):
+            return True
+    return False
 
 
 def _ogg(head: bytes) -> str:

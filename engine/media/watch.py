@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from engine.cancellation import CancellationToken
-from engine.media.problems import Unavailable
+from engine.media.problems import Passing
 
 _LOOK_SECONDS = 0.1
 """Between two looks at the tokens."""
@@ -75,7 +75,7 @@ class Watch:
         for token in self._tokens:
             token.raise_if_cancelled()
         if time.monotonic() >= self._deadline:
-            raise Unavailable(
+            raise Passing(
                 f"could not be fetched within the {self._seconds:g} seconds that are allowed",
                 hint="send a smaller file, or one on a faster server",
             )

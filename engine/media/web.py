@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import SplitResult, urljoin
 
 from engine.media.encodings import decoded
-from engine.media.problems import Broken, MediaProblem, Rejected, Unavailable
+from engine.media.problems import Broken, MediaProblem, Passing, Rejected, Unavailable
 from engine.media.sink import Sink
 from engine.media.urls import checked_url, filename_of, origin
 from engine.media.watch import Watch
@@ -21,6 +21,7 @@ _CHUNK_BYTES = 64 * 1024
 _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _WORTH_A_RETRY = frozenset({502, 503, 504})
+_WORTH_A_LATER_TRY = frozenset({408, 429})  # not at once: such a server has had enough
 _RETRY_SECONDS = 0.25
 
 Headers = Sequence[tuple[str, str]]
@@ -147,7 +148,7 @@ def _refuse_status(status: int, host: str) -> NoReturn:
 
     # The server's own words are a stranger's; the names of the numbers are not.
     name = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
-    kind = Broken if status in _WORTH_A_RETRY else Unavailable
+    kind = Broken if status in _WORTH_A_RETRY else Passing if status in _WORTH_A_LATER_TRY else Unavailable
     hint = "the URL may have expired, or needs `headers`" if status in (401, 403) else None
     raise kind(f"could not be fetched: {shown_host(host)} answered {status} {name}".rstrip(), hint=hint)
 

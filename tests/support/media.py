@@ -56,6 +56,23 @@ def ogg(codec: bytes) -> bytes:
     return b"OggS\0\x02" + bytes(8) + b"\x01\x02\x03\x04" + bytes(8) + b"\x01\x13" + codec + bytes(64)
 
 
+def chunks(container: bytes, kind: bytes) -> bytes:
+    """The head of a file of chunks whose lengths stand with the highest byte first: AIFF."""
+    return container + struct.pack(">I", 100) + kind + bytes(64)
+
+
+def windows_media(*, pictures: bool, header_bytes: int = 90) -> bytes:
+    """The head of a WMA or a WMV."""
+    stream = "c0ef19bc4d5bcf11a8fd00805f5c442b" if pictures else "409e69f84d5bcf11a8fd00805f5c442b"
+    start = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c") + struct.pack("<Q", header_bytes) + bytes(30)
+    return start + bytes.fromhex(stream) + bytes(64)
+
+
+def transport_stream(packets: int = 5, stamp: bytes = b"") -> bytes:
+    """The first packets of an MPEG transport stream; on discs each has a stamp of four bytes."""
+    return (stamp + b"\x47\x40\0\x10" + bytes(184)) * packets
+
+
 def riff(kind: bytes) -> bytes:
     """The head of a RIFF file."""
     return b"RIFF" + struct.pack("<I", 36) + kind + bytes(64)
