@@ -186,6 +186,7 @@ class NamedPlan:
             else "tell the workflow's author: this ComfyUI does not take the graph",
             detail=error.detail,
             complaints=error.complaints,
+            retryable=error.retryable,
         )
 
     def _offline(self) -> dict[str, Any]:

@@ -22,11 +22,18 @@ def translated(options: S3Options) -> Iterator[None]:
     """
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
     except ClientError as error:
         raise _refused(error.response, options) from error
+    except ResponseParserError as error:
+        raise StorageError(
+            f"what answers at {options.host} does not speak S3",
+            hint="check the endpoint's URL",
+            detail=type(error).__name__,
+        ) from error
     except BotoCoreError as error:
         raise _unreached(error, options) from error
     except Boto3Error as error:
