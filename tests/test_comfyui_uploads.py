@@ -28,6 +28,7 @@ class Upload(http.server.BaseHTTPRequestHandler):
             start = start or piece
             end, left = piece[-1000:], left - len(piece)
         self.server.uploads.append((self.headers, start, end, length - left))
+        self.server.callers.add(self.client_address)
         answer = json.dumps({"name": "stored.png", "subfolder": "job"}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(answer)))
@@ -41,7 +42,7 @@ class Upload(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upload) as listening:
-        listening.uploads = []
+        listening.uploads, listening.callers = [], set()
         thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield listening
@@ -125,3 +126,4 @@ def test_a_connection_is_kept_for_the_next_upload(client, server, tmp_path):
     for _ in range(3):
         client.upload(path, filename="photo.png")
     assert len(server.uploads) == 3
+    assert len(server.callers) == 1

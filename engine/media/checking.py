@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from engine.cancellation import CancellationToken
 from engine.media import sniff
 from engine.media.pictures import READ, PictureProblem
 from engine.media.preparing import PictureBounds, prepare
@@ -105,21 +107,25 @@ def preparation(received: Received, kind: str, bounds: PictureBounds | None) -> 
     return Preparation(found, suffix, is_picture, bounds if is_picture else None)
 
 
-def check(received: Received, wanted: Preparation, max_pixels: int) -> Checked:
+def check(
+    received: Received, wanted: Preparation, max_pixels: int, tokens: Sequence[CancellationToken] = ()
+) -> Checked:
     """Checks a file completely. It may be replaced by another beside it.
 
     Args:
         received: the file.
         wanted: what `preparation` said of it.
         max_pixels: the most pixels of a picture that the operator allows.
+        tokens: any of them ends what takes long.
 
     Raises:
         Rejected: it is a picture that can't be used.
+        Cancelled: the job was cancelled.
     """
     if not wanted.is_picture:
         return Checked(received.path, wanted.content_type, wanted.suffix, received.size_bytes, received.sha256)
     try:
-        picture = prepare(received.path, wanted.bounds or PictureBounds(max_pixels))
+        picture = prepare(received.path, wanted.bounds or PictureBounds(max_pixels), tokens)
     except PictureProblem as problem:
         raise Rejected(str(problem), detail=repr(problem.__cause__)) from problem
     size_bytes, sha256 = _measured(picture.path) if picture.changed else (received.size_bytes, received.sha256)

@@ -241,7 +241,7 @@ class _Reading:
 
     def _check(self, file: Received, wanted: Preparation) -> Checked:
         _raise_if_cancelled(self._tokens)
-        return check(file, wanted, self._settings.max_input_pixels)
+        return check(file, wanted, self._settings.max_input_pixels, self._tokens)
 
     def _max_bytes(self, wanted: Wanted) -> int:
         operators = self._opener.max_bytes(wanted.kind)

@@ -7,11 +7,12 @@ import struct
 import tempfile
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.cancellation import CancellationToken
 from engine.media import heic
 
 if TYPE_CHECKING:
@@ -103,20 +104,22 @@ def size(path: Path) -> tuple[int, int] | None:
 
 
 @contextlib.contextmanager
-def opened(path: Path, *, max_pixels: int) -> Iterator[Image]:
+def opened(path: Path, *, max_pixels: int, tokens: Sequence[CancellationToken] = ()) -> Iterator[Image]:
     """A picture, nothing of it decoded yet. What goes wrong inside is taken for the picture's fault.
 
     Args:
         path: the file.
         max_pixels: the most it may have, for the message.
+        tokens: any of them ends the reading of a HEIC, which can take long.
 
     Raises:
         PictureProblem: it is broken, too large for Pillow, or no picture.
+        Cancelled: the job was cancelled.
     """
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with _open_heic(path, max_pixels) if heic.is_heic(path) else _open(path) as picture:
+        with _open_heic(path, max_pixels, tokens) if heic.is_heic(path) else _open(path) as picture:
             yield picture
     except UnidentifiedImageError as error:
         raise PictureProblem(f"is not a picture that can be read; {', '.join(READ[:-1])} and {READ[-1]} are") from error
@@ -175,10 +178,10 @@ def _open(path: Path) -> Iterator[Image]:
 
 
 @contextlib.contextmanager
-def _open_heic(path: Path, max_pixels: int) -> Iterator[Image]:
+def _open_heic(path: Path, max_pixels: int, tokens: Sequence[CancellationToken]) -> Iterator[Image]:
     with tempfile.TemporaryDirectory(prefix="heic-") as folder:
         target = Path(folder) / "picture.tiff"
-        _bounded(*heic.read(path, target, max_pixels=max_pixels), 0, max_pixels)
+        _bounded(*heic.read(path, target, max_pixels=max_pixels, tokens=tokens), 0, max_pixels)
         with _open(target) as picture:
             picture.format = HEIC
             yield picture

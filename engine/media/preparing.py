@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.cancellation import CancellationToken
 from engine.media.pictures import HEIC, Decoded, PictureProblem, decode, opened
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Picture:
     changed: bool = False
 
 
-def prepare(path: Path, bounds: PictureBounds) -> Picture:
+def prepare(path: Path, bounds: PictureBounds, tokens: Sequence[CancellationToken] = ()) -> Picture:
     """Decodes a picture completely, and rewrites the file where a graph needs it otherwise.
 
     A picture that lies on its side is turned, since not every node heeds EXIF; without loss, as PNG. AVIF and HEIC
@@ -82,12 +83,14 @@ def prepare(path: Path, bounds: PictureBounds) -> Picture:
     Args:
         path: the file; changed in place.
         bounds: what it must keep to. Pixels are counted before anything is decoded.
+        tokens: any of them ends the reading of a HEIC, which can take long.
 
     Raises:
         PictureProblem: it is broken, out of bounds, or no picture. The file is then as it was.
+        Cancelled: the job was cancelled.
         OSError: it can't be written.
     """
-    with opened(path, max_pixels=bounds.max_pixels) as picture:
+    with opened(path, max_pixels=bounds.max_pixels, tokens=tokens) as picture:
         decoded = decode(picture, max_pixels=bounds.max_pixels, animated=bounds.animated)
         _check_ratio(decoded, bounds.aspect_ratio)
         scaled = bounds.resize_to is not None and max(decoded.width, decoded.height) > bounds.resize_to
