@@ -6,9 +6,11 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from botocore.parsers import ResponseParserError
 from support.outputs import of_job, output_file
 
 from engine.errors import StorageError
+from engine.s3 import translated
 from engine.storage import S3Options, S3Storage
 
 # As Amazon does, which puts the key's id and the text that was signed into its messages.
@@ -165,3 +167,10 @@ def test_a_refusal_is_said_in_words_and_without_secrets(refusing, tmp_path, stat
     shown = f"{error.message} {error.hint} {error.detail}"
     assert not any(secret in shown for secret in ("AKIDSECRETID", "the-secret", "HMAC"))
     assert code in error.detail
+
+
+def test_an_answer_that_can_not_be_read_is_one_of_the_servers():
+    """Botocore raises this for a success whose body is not the XML that S3 answers with."""
+    options = S3Options("results", endpoint_url="https://example.org")
+    with pytest.raises(StorageError, match=r"example\.org does not speak S3"), translated(options):
+        raise ResponseParserError
