@@ -174,6 +174,15 @@ def test_the_simulator_has_the_templates_models_and_no_others(engine):
     assert 'did you mean "v1-5-pruned-emaonly-fp16.safetensors"?' in done.stderr
 
 
+@pytest.fixture
+def _keyboard():
+    """A suite in the background of a shell ignores the keyboard, and what it starts would as well."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_keyboard")
 def test_stopping_it_from_the_keyboard_lets_go_of_comfyui(tmp_path, comfy_url, comfy, checkpoint, wait_until):
     payload = ["prompt=x", "steps=150", "width=128", "height=128", f"ckpt_name={checkpoint}"]
     process = subprocess.Popen(
