@@ -131,6 +131,16 @@ def test_a_png_chunk_that_lies_about_its_length(length):
         png.plan(lying, keep=True, stamp=STAMP)
 
 
+@pytest.mark.parametrize("place", [26, 28])
+def test_a_plain_webp_without_a_width_or_a_height(place):
+    buffer = io.BytesIO()
+    Image.new("RGB", (24, 18)).save(buffer, "WEBP", quality=50)
+    content = bytearray(buffer.getvalue())
+    content[place : place + 2] = b"\0\0"
+    with pytest.raises(BrokenContainer, match="without a size"):
+        webp.plan(bytes(content), keep=True, stamp=STAMP)
+
+
 def test_a_webp_chunk_that_lies_about_its_length():
     content = comfy_webp()
     at = content.index(b"EXIF") + 4

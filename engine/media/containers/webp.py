@@ -167,6 +167,8 @@ def _new_header(data: Buffer, picture: Chunk) -> bytes:
         if len(start) < 10 or start[3:6] != b"\x9d\x01\x2a":
             raise BrokenContainer("has a header that breaks off")
         width, height = (size & 0x3FFF for size in struct.unpack("<HH", start[6:10]))
+        if not width or not height:
+            raise BrokenContainer("has a picture without a size")
         width, height, alpha = width - 1, height - 1, 0
     return struct.pack("<I", _ALPHA_FLAG * alpha) + width.to_bytes(3, "little") + height.to_bytes(3, "little")
 
