@@ -11,11 +11,18 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from engine.addresses import is_public
+
 Public = Callable[[str, int], bool]
 """Whether an address and port may be connected to."""
 
 Found = tuple[int, int, int, str, Any]
 """One address of a host, as `socket.getaddrinfo` gives it: family, kind, protocol, name, address."""
+
+
+def public_alone(address: str, port: int) -> bool:  # noqa: ARG001 - of the form of `Public`
+    """Takes addresses of the public internet alone, whatever the port."""
+    return is_public(address)
 
 
 class NotPublicError(Exception):

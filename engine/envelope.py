@@ -103,12 +103,9 @@ def fitting(reply: dict[str, Any], limit_bytes: int) -> dict[str, Any]:
     size = _json_bytes(reply)
     if size <= limit_bytes:
         return reply
-    for leave_out in (("values",), ("thumbnails",), ("values", "thumbnails")):
-        shorter: dict[str, Any] = _without(reply, [key.replace("thumbnails", "thumbnail") for key in leave_out])
-        shorter["warnings"] = [
-            *reply.get("warnings", ()),
-            f"the reply was too long: its {' and '.join(leave_out)} are left out",
-        ]
+    for keys, said in _LEFT_OUT:
+        shorter: dict[str, Any] = _without(reply, keys)
+        shorter["warnings"] = [*reply.get("warnings", ()), f"the reply was too long: its {said} are left out"]
         if _json_bytes(shorter) <= limit_bytes:
             return shorter
     inline = any("base64" in each for each in reply.get("outputs", ()))
@@ -118,6 +115,14 @@ def fitting(reply: dict[str, Any], limit_bytes: int) -> dict[str, Any]:
         if inline
         else "ask for fewer results at once",
     )
+
+
+_LEFT_OUT = (
+    (("values",), "values"),
+    (("thumbnail",), "thumbnails"),
+    (("values", "thumbnail"), "values and thumbnails"),
+)
+"""What a reply that is too long goes without, first the least missed: keys, and the word for them."""
 
 
 def _without(value: Any, keys: Sequence[str]) -> Any:

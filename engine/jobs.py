@@ -160,6 +160,14 @@ class Runner:
         self._comfy = comfy
         self._storages = storages
 
+    def warm(self) -> None:
+        """Build what the first result would wait for; sends nothing.
+
+        Raises:
+            StorageError: no client can be made of the settings.
+        """
+        self._storages.warm()
+
     def close(self) -> None:
         """Close what is open towards buckets and the network."""
         self.media.close()

@@ -220,8 +220,8 @@ class GraphPlan:
         self._graph = graph
         self._sent = sent
         self._nodes = _nodes_of(graph, live) if sent else load_catalogue()
-        self._places = sent_places(graph, sent, self._nodes)
-        _, self.warnings = with_files(graph, {name: name for name in sent}, self._nodes)
+        self._places = sent_places(graph, sent, self._nodes) if sent else {}
+        self.warnings: Sequence[str] = ()  # of the files, once they have their places in the graph
 
     def wanted(self, settings: Settings) -> list[Wanted]:
         """The files that came with the graph and that it uses."""
@@ -240,7 +240,10 @@ class GraphPlan:
 
     def graph(self, names: Mapping[str, str], *, job_id: str, previews: bool) -> Graph:  # noqa: ARG002 - it is run whole
         """The graph, with the names that ComfyUI knows the files by."""
-        graph, _ = with_files(self._graph, names, self._nodes)
+        if not self._sent:
+            return self._graph
+        # Those that nothing uses have no name in ComfyUI, and are warned of.
+        graph, self.warnings = with_files(self._graph, {name: name for name in self._sent} | dict(names), self._nodes)
         return graph
 
     def values(self, names: Mapping[str, str]) -> dict[str, Any]:  # noqa: ARG002 - a graph has no values

@@ -133,7 +133,6 @@ def build(settings: Settings, catalog: Catalog, backend: Backend) -> Runner:
     """What runs jobs, by the settings."""
     storages = Storages(settings, default="inline")
     storages.check()
-    storages.warm()
     return Runner(catalog, backend.comfy, storages, settings)
 
 
@@ -160,7 +159,10 @@ def _start() -> None:
     with Backend(settings, catalog, simulate=False) as backend:
         runner = build(settings, catalog, backend)
         backend.callback(runner.close)
-        backend.comfy()
+        with ThreadPoolExecutor(1, "warm") as beside:
+            warmed = beside.submit(runner.warm)  # while ComfyUI starts
+            backend.comfy()
+            warmed.result()
         worker = Worker(runner, _post_progress() if _has_queue() else None)
         runpod.serverless.start({"handler": worker.handle})
 

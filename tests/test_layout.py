@@ -39,7 +39,8 @@ LAYERS = [
     {"media_values", "media_forms"},
     {"schema", "nodes", "settings"},
     {"results", "delivery", "documents", "cancellation", "aspect_ratio"},
-    {"wording", "errors", "addresses", "dialing"},
+    {"wording", "errors", "dialing"},
+    {"addresses"},
 ]
 
 

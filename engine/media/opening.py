@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from engine.addresses import is_public
 from engine.cancellation import CancellationToken
+from engine.dialing import public_alone
 from engine.media.buckets import Buckets
 from engine.media.inline import base64_chunks, data_uri_chunks
 from engine.media.local import file_chunks
@@ -36,7 +36,7 @@ class Opener:
 
     def __init__(self, settings: Settings, buckets: Buckets, public: Callable[[str, int], bool] | None = None) -> None:
         if public is None:
-            public = _anywhere if settings.allow_private_urls else _public_alone
+            public = _anywhere if settings.allow_private_urls else public_alone
         self.web = Web(public, use_proxies=settings.allow_private_urls)
         self._buckets = buckets
         # An image's bounds are a mask's as well.
@@ -101,7 +101,3 @@ class Opener:
 
 def _anywhere(address: str, port: int) -> bool:  # noqa: ARG001 - of the form that the web asks for
     return True
-
-
-def _public_alone(address: str, port: int) -> bool:  # noqa: ARG001 - of the form that the web asks for
-    return is_public(address)

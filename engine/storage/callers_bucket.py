@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from engine.addresses import is_public
-from engine.dialing import NotPublicError, addresses_of, check_public
+from engine.dialing import NotPublicError, addresses_of, check_public, public_alone
 from engine.errors import InvalidRequest, Problem, SettingsError
 from engine.s3 import S3Options
 from engine.storage.s3 import S3Storage
@@ -95,15 +94,11 @@ def refuse_private(endpoint_url: str) -> None:
     parts = urlsplit(endpoint_url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        check_public(host, port, addresses_of(host, port), _public)
+        check_public(host, port, addresses_of(host, port), public_alone)
     except (OSError, UnicodeError):
         raise InvalidRequest(problems=[Problem(_ENDPOINT, "has a host whose address can't be found")]) from None
     except NotPublicError:
         raise _private_network() from None
-
-
-def _public(address: str, port: int) -> bool:  # noqa: ARG001 - of the form that connections ask for
-    return is_public(address)
 
 
 def _private_network() -> InvalidRequest:
@@ -123,7 +118,7 @@ class CallersBuckets:
 
     def __init__(self, *, uploads_at_once: int, allow_private: bool) -> None:
         self._uploads_at_once = uploads_at_once
-        self._public = None if allow_private else _public
+        self._public = None if allow_private else public_alone
         self._lock = threading.Lock()
         self._storages: OrderedDict[S3Options, S3Storage] = OrderedDict()
         self._users: dict[S3Options, int] = {}

@@ -88,9 +88,7 @@ def plan(data: Buffer, *, keep: bool, stamp: str | None) -> list[Piece]:
         raise BrokenContainer("has no picture in it")
     present = next((segment for segment in found if _is_exif(data, segment)), None)
     content = _exif_of(data, present) if present else b""
-    wanted = content if keep else exif.turned_alone(content)
-    if stamp is not None:
-        wanted = stamp_text.into_exif(wanted, stamp)
+    wanted = stamp_text.wanted_exif(content, keep=keep, stamp=stamp)
     if wanted == content:
         present_piece: Piece = present.whole if present else b""
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +13,22 @@ from engine.media.containers.view import READ_AT_ONCE, Buffer
 
 Piece = bytes | range
 """New bytes, or from where to where in the old file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One chunk of a PNG or a WebP.
+
+    Attributes:
+        name: its four letters.
+        content: where its content is.
+        whole: where it is with its name, its length and what follows the content (a checksum, padding).
+    """
+
+    name: bytes
+    content: range
+    whole: range
+
 
 _MOST_PARTS = 100_000  # they are held in memory, some hundred bytes for each
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from engine.media.containers import exif, stamp_text
-from engine.media.containers.pieces import Piece, joined
+from engine.media.containers.pieces import Chunk, Piece, joined
 from engine.media.containers.problems import BrokenContainer
 from engine.media.containers.view import Buffer
 
@@ -29,15 +28,6 @@ _LOOKS = frozenset(
         *(b"cICP", b"mDCV", b"cLLI", b"sBIT", b"bKGD", b"hIST", b"pHYs"),
     )
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """One chunk: its name, where its content is, and where it is with length, name and checksum."""
-
-    name: bytes
-    content: range
-    whole: range
 
 
 def chunks(data: Buffer) -> Iterator[Chunk]:

@@ -54,5 +54,20 @@ def into_exif(content: bytes, text: str) -> bytes:
     return exif.changed(content, {[*stamped, *free, _TAGS[-1]][0]: f"{KEYWORD}:{text}"})
 
 
+def wanted_exif(content: bytes, *, keep: bool, stamp: str | None) -> bytes:
+    """The EXIF block that a file is to have.
+
+    Args:
+        content: the one it has; empty for none.
+        keep: leave what it carries; without it only the orientation of a turned picture stays.
+        stamp: to put in; None for none.
+
+    Raises:
+        BrokenContainer: the block can't be read.
+    """
+    wanted = content if keep else exif.turned_alone(content)
+    return wanted if stamp is None else into_exif(wanted, stamp)
+
+
 def _is_stamp(text: str) -> bool:
     return text.startswith(f"{KEYWORD}:")

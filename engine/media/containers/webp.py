@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from engine.media.containers import exif, stamp_text
-from engine.media.containers.pieces import Piece, counted, joined
+from engine.media.containers.pieces import Chunk, Piece, counted, joined
 from engine.media.containers.problems import BrokenContainer, NoRoom
 from engine.media.containers.view import Buffer
 
@@ -21,15 +20,6 @@ _EXIF_FLAG, _XMP_FLAG, _ALPHA_FLAG = 0x08, 0x04, 0x10
 
 # What decides how the picture looks.
 _LOOKS = frozenset((b"VP8X", b"ICCP", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L"))
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """One chunk: its name, where its content is, and where it is with name, length and padding."""
-
-    name: bytes
-    content: range
-    whole: range
 
 
 def chunks(data: Buffer) -> Iterator[Chunk]:
@@ -73,9 +63,7 @@ def plan(data: Buffer, *, keep: bool, stamp: str | None) -> list[Piece]:
         raise BrokenContainer("has no picture in it")
     present = next((chunk for chunk in found if chunk.name == b"EXIF"), None)
     content = _exif_of(data, present) if present else b""
-    wanted = content if keep else exif.turned_alone(content)
-    if stamp is not None:
-        wanted = stamp_text.into_exif(wanted, stamp)
+    wanted = stamp_text.wanted_exif(content, keep=keep, stamp=stamp)
     kept = [chunk for chunk in found if chunk is not present and (keep or chunk.name in _LOOKS)]
     stop = 8 + int.from_bytes(data[4:8], "little")
     if wanted == content and len(kept) + bool(present) == len(found) and (keep or stop == len(data)):
