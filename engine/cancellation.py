@@ -12,9 +12,16 @@ class CancellationToken:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._why: Cancelled | None = None
 
-    def cancel(self) -> None:
-        """Ask the job to stop. Any thread may call it, any number of times."""
+    def cancel(self, why: Cancelled | None = None) -> None:
+        """Ask the job to stop. Any thread may call it, any number of times.
+
+        Args:
+            why: what the job is to end with, where it is not its caller who cancelled; the first call's counts.
+        """
+        if not self._event.is_set():
+            self._why = why
         self._event.set()
 
     @property
@@ -29,4 +36,8 @@ class CancellationToken:
     def raise_if_cancelled(self) -> None:
         """Raise `Cancelled` if the job was asked to stop."""
         if self._event.is_set():
-            raise Cancelled("the job was cancelled")
+            why = self._why
+            if why is None:
+                raise Cancelled("the job was cancelled")
+            # Raised in each thread that looks: one exception for all would gather the tracebacks of all.
+            raise Cancelled(why.message, hint=why.hint, retryable=why.retryable)

@@ -310,8 +310,13 @@ class QualityRejected(EngineError):
 
 
 class StorageError(EngineError):
-    """The result could not be stored."""
+    """The result could not be stored.
 
+    Attributes:
+        results_kept: the results are safe on this machine and will be delivered; nobody else need keep them.
+    """
+
+    results_kept: bool = False
     code = "storage_error"
     retryable = True
     meaning = "the result was made, but could not be stored"

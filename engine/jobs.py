@@ -55,6 +55,13 @@ class Space(Protocol):
 class Comfy(Protocol):
     """What a job needs of a ComfyUI; `engine.comfyui.ComfyUI` is one."""
 
+    @property
+    def worn_out(self) -> str | None:
+        """Why this machine had better be replaced by another; None while there is no reason."""
+
+    def system_stats(self) -> dict[str, Any]:
+        """ComfyUI's versions, memory and devices, in its own words (`/system_stats`)."""
+
     def node_catalogue(self) -> NodeCatalogue:
         """Read the node classes, with the files they can use, from the running ComfyUI."""
 
@@ -167,6 +174,11 @@ class Runner:
             StorageError: no client can be made of the settings.
         """
         self._storages.warm()
+
+    @property
+    def worn_out(self) -> str | None:
+        """Why this machine had better be replaced by another, such as a ComfyUI that crashed again and again."""
+        return self._comfy().worn_out
 
     def close(self) -> None:
         """Close what is open towards buckets and the network."""

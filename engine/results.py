@@ -152,6 +152,8 @@ class Progress:
         step: the step it is at.
         steps: how many it has.
         fraction: of the whole graph, 0 to 1; never goes down within an execution.
+        node_title: the node's title in the template, where it has one.
+        preview: a small JPEG of what the node is at, where previews were asked for and ComfyUI sends them.
     """
 
     node_id: str | None
@@ -159,6 +161,8 @@ class Progress:
     step: int
     steps: int
     fraction: float
+    node_title: str | None = None
+    preview: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

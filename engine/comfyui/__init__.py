@@ -167,6 +167,19 @@ class ComfyUI:
                 self._untried = False
             return self._folders
 
+    @property
+    def worn_out(self) -> str | None:
+        """Why this ComfyUI had better be given up; None while there is no reason."""
+        return None
+
+    def system_stats(self) -> dict[str, Any]:
+        """ComfyUI's versions, memory and devices, in its own words.
+
+        Raises:
+            ComfyUnavailable: it does not answer.
+        """
+        return self.client.system_stats()
+
     def node_catalogue(self) -> NodeCatalogue:
         """The node catalogue of this ComfyUI, true to its files."""
         return self.client.node_catalogue()

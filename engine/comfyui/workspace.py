@@ -75,7 +75,9 @@ class Workspace:
                 self._inputs,
                 self.folder,
             )
-        kept = isinstance(error, StorageError) or not isinstance(error, EngineError | KeyboardInterrupt | None)
+        kept = not isinstance(error, EngineError | KeyboardInterrupt | None)
+        if isinstance(error, StorageError):
+            kept = not error.results_kept
         if self._cleanup and not kept:
             self._forget(gone=isinstance(error, ComfyUnavailable))
 
