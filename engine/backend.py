@@ -18,7 +18,7 @@ from engine.nodes import load_catalogue
 from engine.settings import Settings
 
 if TYPE_CHECKING:
-    from engine.comfyui import ComfyUI, SharedFolders
+    from engine.comfyui import ComfyUI
 
 log = logging.getLogger(__name__)
 
@@ -61,29 +61,33 @@ class Backend:
         self._stack.callback(function)
 
     def comfy(self) -> ComfyUI:
-        """The ComfyUI; starts it if need be.
+        """The ComfyUI; one of our own is started when it is first waited for (`ComfyUI.ready`).
 
         Raises:
-            ComfyUnavailable: there is none, or it did not start.
+            ComfyUnavailable: there is none.
         """
         with self._lock:
             if self._comfy is None:
-                from engine.comfyui import ComfyUI
-
-                url, folders = self._url_and_folders()
-                self._comfy = ComfyUI(url, folders=folders, cleanup=self._settings.comfy_cleanup)
+                self._comfy = self._opened()
                 self._stack.callback(self._comfy.close)
             return self._comfy
 
-    def _url_and_folders(self) -> tuple[str, SharedFolders | None]:
-        from engine.comfyui import SharedFolders
+    def _opened(self) -> ComfyUI:
+        from engine.comfyui import Bounds, ComfyProcess, ComfyUI, Elsewhere, SharedFolders, Supervisor
 
         settings = self._settings
+        bounds = Bounds(
+            silent=settings.comfy_silent_seconds, stall=settings.stall_seconds, stop=settings.comfy_stop_seconds
+        )
         if settings.comfy_url:
-            return settings.comfy_url, SharedFolders.below(settings.comfy_folder) if settings.comfy_folder else None
+            # Somebody at a terminal is told at once; a worker may have been started before its ComfyUI.
+            wait_seconds = 0.0 if self._simulate else settings.comfy_wait_seconds
+            watch = Elsewhere(settings.comfy_url, wait_seconds=wait_seconds)
+            folders = SharedFolders.below(settings.comfy_folder) if settings.comfy_folder else None
+            return ComfyUI(
+                settings.comfy_url, watch=watch, folders=folders, cleanup=settings.comfy_cleanup, bounds=bounds
+            )
         if settings.comfy_home:
-            from engine.comfyui import ComfyProcess
-
             process = ComfyProcess(
                 settings.comfy_home,
                 python=settings.comfy_python,
@@ -91,8 +95,13 @@ class Backend:
                 log_file=settings.comfy_log,
                 start_timeout=settings.comfy_start_seconds,
             )
+            supervisor = Supervisor(
+                process, most_crashes=settings.comfy_most_crashes, silent_seconds=settings.comfy_silent_seconds
+            )
             folders = SharedFolders.of_process(settings.comfy_home, settings.comfy_args)
-            return self._stack.enter_context(process).url, folders
+            return ComfyUI(
+                process.url, watch=supervisor, folders=folders, cleanup=settings.comfy_cleanup, bounds=bounds
+            )
         if self._simulate or settings.comfy_simulate:
             from engine.simulator import Simulator, choices_from
 
@@ -100,7 +109,8 @@ class Backend:
             print(SIMULATED, file=sys.stderr)  # noqa: T201 - the contract: it says so on stderr
             choices = choices_from(_templates(self._catalog), load_catalogue())
             simulator = self._stack.enter_context(Simulator(choices=choices))
-            return simulator.url, SharedFolders.below(simulator.folders.base)
+            folders = SharedFolders.below(simulator.folders.base)
+            return ComfyUI(simulator.url, folders=folders, cleanup=settings.comfy_cleanup, bounds=bounds)
         raise ComfyUnavailable(
             "no ComfyUI is set", hint="set COMFY_URL to one that runs, or COMFY_HOME to the folder of one to start"
         )

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.cancellation import CancellationToken
+from engine.comfy_contract import OnProgress
 from engine.dialects import delivery_of, dialect_of, sent_files, shaped
 from engine.errors import Cancelled, ComfyUnavailable, EngineError, ResultTooLarge
 from engine.graph import Graph
-from engine.jobs import Job, OnProgress, Runner
+from engine.jobs import Job, Runner
 from engine.raw_graph import CUSTOM, brings_graph, graph_document, parse_raw
 from engine.request import Request, parse_request
 from engine.storage import DeliveryRequest

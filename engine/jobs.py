@@ -6,86 +6,36 @@ import contextlib
 import functools
 import importlib.metadata
 import json
+import logging
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, TypeVar
 
-from engine.cancellation import CancellationToken
+from engine.cancellation import CancellationToken, unless_cancelled
 from engine.catalog import Catalog
-from engine.comfyui import Declared
+from engine.comfy_contract import Comfy, OnProgress, Space
+from engine.comfyui import ResultGone
 from engine.delivery import Delivery, Naming
-from engine.errors import GraphRejected
+from engine.errors import ComfyUnavailable, GraphRejected
 from engine.graph import Graph
 from engine.live_nodes import LiveNodes
 from engine.media import MediaReader, describe, finish, text_as_file
-from engine.nodes import NodeCatalogue
 from engine.plans import GraphPlan, NamedPlan, Plan
-from engine.results import Execution, InputFile, JobResult, OutputFile, Progress, RawOutput
+from engine.results import Execution, InputFile, JobResult, OutputFile, RawOutput, StoredOutput
 from engine.settings import Settings
 from engine.storage import DeliveryRequest, Storages
+from engine.timings import Timings
+from engine.tries import Tries
 
-OnProgress = Callable[[Progress], None]
+log = logging.getLogger(__name__)
 
+_T = TypeVar("_T")
+
+_COLLECTIONS = 3
 _LONG_TEXTS = 4
 """A text that takes more than this part of a reply becomes a file, which a bucket takes whatever its size."""
-
-
-class Space(Protocol):
-    """A job's own place in ComfyUI's folders; `engine.comfyui.Workspace` is one."""
-
-    def __enter__(self) -> Self:
-        """Begin."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Remove what the job put there, and its results, unless they could not be stored."""
-
-    def add(self, path: Path, filename: str) -> str:
-        """Put a file where loader nodes find it; gives the name a graph calls it by."""
-
-    def isolated(self, graph: Graph) -> Graph:
-        """The graph with its results in the job's own folder."""
-
-
-class Comfy(Protocol):
-    """What a job needs of a ComfyUI; `engine.comfyui.ComfyUI` is one."""
-
-    @property
-    def worn_out(self) -> str | None:
-        """Why this machine had better be replaced by another; None while there is no reason."""
-
-    def system_stats(self) -> dict[str, Any]:
-        """ComfyUI's versions, memory and devices, in its own words (`/system_stats`)."""
-
-    def node_catalogue(self) -> NodeCatalogue:
-        """Read the node classes, with the files they can use, from the running ComfyUI."""
-
-    def workspace(self, job_id: str, prompt_id: str) -> Space:
-        """A job's own place in its folders."""
-
-    def execute(
-        self,
-        graph: Graph,
-        *,
-        prompt_id: str,
-        cancel: CancellationToken,
-        timeout_seconds: float,
-        queue_timeout_seconds: float,
-        on_progress: OnProgress | None,
-        extra_data: Mapping[str, Any] | None,
-        frames_folder: Path | None,
-    ) -> Execution:
-        """Queue the graph and wait for its end."""
-
-    def collect(
-        self, execution: Execution, declared: Sequence[Declared], folder: Path, *, previews: bool
-    ) -> list[tuple[RawOutput, Path | None]]:
-        """Fetch what the nodes made into the folder, in the order the outputs are declared; None for text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,33 +72,12 @@ class Job:
     comfy_org_api_key: str | None = field(default=None, repr=False)
 
 
-@dataclass(slots=True)
-class Timings:
-    """Seconds that the steps of a job took, by name."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    _start: float = field(default_factory=time.monotonic)
-
-    @contextlib.contextmanager
-    def measure(self, name: str) -> Iterator[None]:
-        """Measure what runs inside; a step that comes in two parts is their sum."""
-        start = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - start
-
-    def total(self) -> dict[str, float]:
-        """All of them, with the total since the beginning."""
-        return {**self.seconds, "total": time.monotonic() - self._start}
-
-
 class Runner:
     """Runs jobs; one per process, used from several threads.
 
     Args:
         catalog: the workflows.
-        comfy: the ComfyUI, started when first needed.
+        comfy: gives the ComfyUI, started or not.
         storages: where results go.
         settings: bounds of time and size.
 
@@ -178,7 +107,9 @@ class Runner:
     @property
     def worn_out(self) -> str | None:
         """Why this machine had better be replaced by another, such as a ComfyUI that crashed again and again."""
-        return self._comfy().worn_out
+        with contextlib.suppress(ComfyUnavailable):
+            return self._comfy().worn_out
+        return None
 
     def close(self) -> None:
         """Close what is open towards buckets and the network."""
@@ -195,41 +126,70 @@ class Runner:
         """
         cancel = cancel or CancellationToken()
         timings = Timings()
-        plan = self._plan(job)
+        plan = self._plan(job, cancel)
         delivery = self._delivery(job, plan)
         cancel.raise_if_cancelled()
         with tempfile.TemporaryDirectory(prefix="job-") as scratch:
-            folder = Path(scratch)
+            run = _Run(job, plan, delivery, Path(scratch), cancel, timings, on_progress)
             with timings.measure("fetch"):
-                files = self._fetch(job, plan, folder / "inputs", cancel)
-                plan.settle()
-            with self._comfy().workspace(job.id, job.prompt_id) as space:
-                with timings.measure("fetch"):
-                    names = _placed(files, space, cancel)
-                graph = space.isolated(plan.graph(names, job_id=job.id, previews=job.previews))
-                cancel.raise_if_cancelled()
-                execution = self._execute(job, plan, graph, folder, cancel, on_progress)
-                timings.seconds |= {"queue": execution.queue_seconds, "execute": execution.execute_seconds}
-                with timings.measure("store"):
-                    values = plan.values({where: file.filename for where, file in files.items()})
-                    naming = Naming(plan.name, plan.version, job.id, values)
-                    outputs, warnings = self._finished(
-                        job, plan, execution, delivery, naming, folder / "outputs", cancel
-                    )
-                    stored, more = self._storages.put(
-                        outputs, naming=naming, delivery=delivery, s3_config=job.s3_config, cancel=cancel
-                    )
+                run.files = self._fetch(job, plan, run.folder / "inputs", cancel)
+            tries = Tries(job.id, job.prompt_id)
+            self._wait_for_comfy(run)
+            with timings.measure("fetch"):
+                self._persistently(run, tries, lambda: unless_cancelled(plan.settle, cancel))
+            stored, warnings = self._persistently(run, tries, lambda: self._try(run, tries))
         return JobResult(
             workflow=plan.name,
             version=plan.version,
             outputs=tuple(stored),
-            values=values,
+            values=run.values,
             timings=timings.total(),
-            warnings=(*plan.warnings, *execution.warnings, *warnings, *more),
+            warnings=(*plan.warnings, *tries.warnings, *warnings),
         )
 
-    def _plan(self, job: Job) -> Plan:
+    def _persistently(self, run: _Run, tries: Tries, step: Callable[[], _T]) -> _T:
+        """Do what needs ComfyUI, again where it was gone meanwhile, as often as `tries` allows."""
+        while True:
+            try:
+                return step()
+            except (ComfyUnavailable, ResultGone) as error:
+                tries.count(error)
+            self._comfy().suspect()
+            self._wait_for_comfy(run)
+
+    def _wait_for_comfy(self, run: _Run) -> None:
+        comfy = self._comfy()
+        if comfy.started:
+            comfy.ready(run.cancel)  # a look at most
+            return
+        with run.timings.measure("start"):
+            comfy.ready(run.cancel)
+
+    def _try(self, run: _Run, tries: Tries) -> tuple[list[StoredOutput], list[str]]:
+        """Run the graph once, and store what it makes; with the warnings."""
+        job, plan, timings = run.job, run.plan, run.timings
+        prompt_id = tries.prompt_id()
+        folder = run.folder / prompt_id
+        folder.mkdir()
+        with self._comfy().workspace(job.id, prompt_id) as space:
+            with timings.measure("fetch"):
+                names = _placed(run.files, space, run.cancel)
+            graph = space.isolated(plan.graph(names, job_id=job.id, previews=job.previews), anew=tries.anew)
+            run.cancel.raise_if_cancelled()
+            execution = self._execute(run, graph, prompt_id, folder)
+            timings.seconds |= {"queue": execution.queue_seconds, "execute": execution.execute_seconds}
+            with timings.measure("store"):
+                naming = Naming(plan.name, plan.version, job.id, run.values)
+                outputs, warnings = self._finished(run, execution, naming, folder / "outputs")
+                stored, more = self._storages.put(
+                    outputs, naming=naming, delivery=run.delivery, s3_config=job.s3_config, cancel=run.cancel
+                )
+        return stored, [*execution.warnings, *warnings, *more]
+
+    def _plan(self, job: Job, cancel: CancellationToken) -> Plan:
         if job.graph is not None:
+            if job.sent:
+                self._comfy().ready(cancel)  # which of a graph's inputs take files, only its ComfyUI knows
             return GraphPlan(job.graph, job.sent, self.live)
         return NamedPlan(self.catalog[job.workflow], job.payload, job.sent, self.live)
 
@@ -247,15 +207,8 @@ class Runner:
             wanted, folder=folder, job_id=job.id, sent=sent, allow_files=job.allow_files, cancel=cancel
         )
 
-    def _execute(
-        self,
-        job: Job,
-        plan: Plan,
-        graph: Graph,
-        folder: Path,
-        cancel: CancellationToken,
-        on_progress: OnProgress | None,
-    ) -> Execution:
+    def _execute(self, run: _Run, graph: Graph, prompt_id: str, folder: Path) -> Execution:
+        job, plan = run.job, run.plan
         bounds = [self.settings.timeout_seconds, plan.timeout_seconds, job.timeout_seconds]
         key = job.comfy_org_api_key or self.settings.comfy_org_api_key
         frames = folder / "frames"
@@ -263,11 +216,11 @@ class Runner:
         try:
             return self._comfy().execute(
                 graph,
-                prompt_id=job.prompt_id,
-                cancel=cancel,
+                prompt_id=prompt_id,
+                cancel=run.cancel,
                 timeout_seconds=min(bound for bound in bounds if bound is not None),
                 queue_timeout_seconds=self.settings.queue_timeout_seconds,
-                on_progress=on_progress,
+                on_progress=run.on_progress,
                 extra_data={"api_key_comfy_org": key} if key else None,
                 frames_folder=frames,
             )
@@ -275,16 +228,10 @@ class Runner:
             raise plan.in_the_callers_words(error) from error
 
     def _finished(
-        self,
-        job: Job,
-        plan: Plan,
-        execution: Execution,
-        delivery: Delivery,
-        naming: Naming,
-        folder: Path,
-        cancel: CancellationToken,
+        self, run: _Run, execution: Execution, naming: Naming, folder: Path
     ) -> tuple[list[OutputFile], list[str]]:
         """The results, described and as the delivery wants them, and what went wrong with that."""
+        plan, cancel, delivery = run.plan, run.cancel, run.delivery
         folder.mkdir()
         stamp = {
             "workflow": naming.workflow,
@@ -292,7 +239,7 @@ class Runner:
             "values": naming.values,
             "engine": _engine_version(),
         }
-        found = self._comfy().collect(execution, plan.outputs, folder, previews=job.previews)
+        found = self._collected(run, execution, folder)
         names = {raw.name for raw, _ in found}
         warnings = [
             f"the output {name} is empty: its node {node_id} gave nothing"
@@ -310,6 +257,36 @@ class Runner:
             warnings += said
         cancel.raise_if_cancelled()
         return outputs, warnings
+
+    def _collected(self, run: _Run, execution: Execution, folder: Path) -> list[tuple[RawOutput, Path | None]]:
+        """What the nodes made. It is on ComfyUI's disk by now: one that stops only has to come back."""
+        for _ in range(_COLLECTIONS - 1):
+            try:
+                return self._comfy().collect(execution, run.plan.outputs, folder, previews=run.job.previews)
+            except ComfyUnavailable as error:
+                log.warning("job %s: its results could not be fetched yet: %s", run.job.id, error)
+            self._comfy().suspect()
+            self._wait_for_comfy(run)
+        return self._comfy().collect(execution, run.plan.outputs, folder, previews=run.job.previews)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One job under way: what its steps share."""
+
+    job: Job
+    plan: Plan
+    delivery: Delivery
+    folder: Path
+    cancel: CancellationToken
+    timings: Timings
+    on_progress: OnProgress | None
+    files: Mapping[str, InputFile] = field(default_factory=dict)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """As results report them: files by their names alone."""
+        return self.plan.values({where: file.filename for where, file in self.files.items()})
 
 
 def _placed(files: Mapping[str, InputFile], space: Space, cancel: CancellationToken) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from pathlib import PurePosixPath
 
@@ -41,6 +42,17 @@ def clean_segment(text: str, *, longest: int = LONGEST_SEGMENT) -> str:
     extension = suffix_of(kept)
     stem = kept[: len(kept) - len(extension)].encode()[: longest - len(extension.encode())]
     return stem.decode(errors="ignore") + extension
+
+
+def plain_name(text: str, *, otherwise: str, longest: int = 60) -> str:
+    """A name of ASCII letters, digits, `-` and `_` alone, which any program takes for a file or folder.
+
+    Args:
+        text: anything.
+        otherwise: the name where nothing of the text is left.
+        longest: characters to keep.
+    """
+    return re.sub(r"[^A-Za-z0-9-]+", "_", text)[:longest].strip("_") or otherwise
 
 
 def clean_prefix(prefix: str) -> str:

@@ -161,7 +161,7 @@ def _start() -> None:
         backend.callback(runner.close)
         with ThreadPoolExecutor(1, "warm") as beside:
             warmed = beside.submit(runner.warm)  # while ComfyUI starts
-            backend.comfy()
+            backend.comfy().ready()
             warmed.result()
         worker = Worker(runner, _post_progress() if _has_queue() else None)
         runpod.serverless.start({"handler": worker.handle})

@@ -8,7 +8,7 @@ from PIL import Image
 from support.graphs import fresh_number, picture, text_to_image
 
 from engine.cancellation import CancellationToken
-from engine.comfyui import ComfyUI, new_prompt_id
+from engine.comfyui import Bounds, ComfyUI, new_prompt_id
 from engine.errors import (
     Cancelled,
     ComfyUnavailable,
@@ -254,10 +254,10 @@ def test_a_lost_answer_to_the_queueing_does_not_lose_the_job(proxy, run):
 
 def test_comfyui_gone_in_the_middle_is_said(proxy, run, checkpoint, comfy):
     prompt_id = new_prompt_id()
-    with ComfyUI(proxy.url, patience_seconds=0.5) as cut_off:
+    with ComfyUI(proxy.url, bounds=Bounds(patience=0.5)) as cut_off:
         watcher = Watcher(proxy.close)
         with pytest.raises(
-            ComfyUnavailable, match=r"stopped answering while it had the job \(KSampler \(3\)"
+            ComfyUnavailable, match=r"stopped answering while running KSampler \(3\)"
         ) as caught:
             run(text_to_image(checkpoint, steps=ENDLESS), comfy=cut_off, on_progress=watcher, prompt_id=prompt_id)
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 from support.graphs import picture, text_to_image
 
-from engine.comfyui import ComfyClient, ComfyProcess, ComfyUI
+from engine.comfyui import Bounds, ComfyClient, ComfyProcess, ComfyUI
 from engine.errors import ComfyUnavailable
 
 STAND_IN = """
@@ -66,7 +66,7 @@ def test_it_is_started_with_its_arguments_and_ended(home):
     ]
     assert not process.alive
     assert not answers(process)
-    assert "Starting server" in process.log_file.read_text()
+    assert "Starting server" in process.log.path.read_text()
 
 
 def test_a_restart_keeps_the_address(home):
@@ -129,7 +129,7 @@ def test_a_python_of_its_own_is_preferred(home, tmp_path):
     (ours / "python").chmod(0o755)
 
     with home(STAND_IN) as process:
-        assert "its own python" in process.log_file.read_text()
+        assert "its own python" in process.log.path.read_text()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has ended")
@@ -140,7 +140,7 @@ def test_it_ends_with_us_even_if_we_are_killed(home, wait_until):
         "ComfyProcess(Path(sys.argv[1]), port=int(sys.argv[2]), log_file=Path(sys.argv[3])).start()\n"
         "print('up', flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
-    arguments = [str(process.home), str(process.port), str(process.log_file)]
+    arguments = [str(process.home), str(process.port), str(process.log.path)]
     ended = subprocess.run([sys.executable, "-c", starter, *arguments], stdout=subprocess.PIPE, text=True, check=False)
 
     assert ended.stdout == "up\n"
@@ -151,7 +151,7 @@ def test_it_ends_with_us_even_if_we_are_killed(home, wait_until):
 @pytest.mark.comfyui
 def test_a_real_one_runs_dies_and_runs_again(comfy_process, run, wait_until):
     comfy_process.start()
-    with ComfyUI(comfy_process.url, patience_seconds=0.5) as comfy:
+    with ComfyUI(comfy_process.url, bounds=Bounds(patience=0.5)) as comfy:
         assert "4" in run(picture(), comfy=comfy).outputs
 
         seen = []
@@ -161,7 +161,7 @@ def test_a_real_one_runs_dies_and_runs_again(comfy_process, run, wait_until):
                 seen.append(progress)
                 os.kill(comfy_process.pid, signal.SIGKILL)
 
-        with pytest.raises(ComfyUnavailable, match="stopped answering while it had the job"):
+        with pytest.raises(ComfyUnavailable, match="stopped answering while running"):
             run(text_to_image("random_sd15.safetensors", steps=10_000), comfy=comfy, on_progress=kill)
         wait_until(lambda: not comfy_process.alive)
 

@@ -23,7 +23,7 @@ LAYERS = [
     {"request"},
     {"dialects"},
     {"jobs", "backend"},
-    {"plans"},
+    {"plans", "tries", "comfy_contract"},
     {"live_nodes"},
     {"comfyui", "media", "storage", "quality", "models", "simulator", "authoring"},
     {"s3"},
@@ -38,7 +38,7 @@ LAYERS = [
     {"map_file", "value_schemas"},
     {"media_values", "media_forms"},
     {"schema", "nodes", "settings"},
-    {"results", "delivery", "documents", "cancellation", "aspect_ratio"},
+    {"results", "delivery", "timings", "documents", "cancellation", "aspect_ratio"},
     {"wording", "errors", "dialing"},
     {"addresses"},
 ]

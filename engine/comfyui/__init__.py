@@ -10,22 +10,28 @@ from types import TracebackType
 from typing import Any, Self
 
 from engine.cancellation import CancellationToken
-from engine.comfyui.client import ComfyClient, new_prompt_id
+from engine.comfyui.client import ComfyClient, ResultGone, new_prompt_id
 from engine.comfyui.collect import Declared, collect, raw_outputs
 from engine.comfyui.events import EventStream
-from engine.comfyui.execution import Executor
+from engine.comfyui.execution import Bounds, Executor
 from engine.comfyui.folders import SharedFolders
 from engine.comfyui.process import ComfyProcess
-from engine.comfyui.workspace import Workspace, really_shared
+from engine.comfyui.supervisor import ComfyStopped, Elsewhere, Supervisor, Watch
+from engine.comfyui.workspace import Workspace, really_shared, sweep
 from engine.nodes import NodeCatalogue
 from engine.results import Execution, Progress, RawOutput
 
 __all__ = [
+    "Bounds",
     "ComfyClient",
     "ComfyProcess",
+    "ComfyStopped",
     "ComfyUI",
     "Declared",
+    "Elsewhere",
+    "ResultGone",
     "SharedFolders",
+    "Supervisor",
     "Workspace",
     "new_prompt_id",
     "raw_outputs",
@@ -51,10 +57,10 @@ class ComfyUI:
         folders: its folders, where they are on this machine: files then do not go through HTTP, and are removed with
             their job. It is tried whether they are; if not, the log says so, and they are not used.
         cleanup: whether a job's results and its history entry are removed once they are stored.
+        watch: starts it, and knows whether it runs; left out, it is one that others started.
+        bounds: how long it may leave us without what we wait for.
         connect_timeout: seconds to wait for a connection.
         read_timeout: seconds to wait for an answer.
-        patience_seconds: how long it may be gone during an execution.
-        stop_seconds: how long to try to stop an execution.
     """
 
     def __init__(
@@ -63,16 +69,15 @@ class ComfyUI:
         *,
         folders: SharedFolders | None = None,
         cleanup: bool = True,
+        watch: Watch | None = None,
+        bounds: Bounds | None = None,
         connect_timeout: float = 5.0,
         read_timeout: float = 30.0,
-        patience_seconds: float = 15.0,
-        stop_seconds: float = 10.0,
     ) -> None:
         self.client = ComfyClient(url, connect_timeout=connect_timeout, read_timeout=read_timeout)
         self.events = EventStream(self.client.url, auth=self.client.auth, connect_timeout=connect_timeout)
-        self._executor = Executor(
-            self.client, self.events, patience_seconds=patience_seconds, stop_seconds=stop_seconds
-        )
+        self.watch = watch or Elsewhere(self.client.url, wait_seconds=0.0)
+        self._executor = Executor(self.client, self.events, self.watch, bounds or Bounds())
         self._folders = folders
         self._cleanup = cleanup
         self._folders_tried = threading.Lock()
@@ -90,9 +95,33 @@ class ComfyUI:
         self.close()
 
     def close(self) -> None:
-        """Close the connections and end the listener."""
+        """Close the connections, end the listener, and end what `watch` started."""
         self.events.close()
         self.client.close()
+        self.watch.close()
+
+    @property
+    def started(self) -> bool:
+        """Whether it runs, as far as we know; one that others started is taken to."""
+        return self.watch.started
+
+    @property
+    def worn_out(self) -> str | None:
+        """Why its machine had better be replaced: it stopped again and again. None while there is no reason."""
+        return self.watch.worn_out
+
+    def ready(self, cancel: CancellationToken | None = None) -> None:
+        """Wait until it answers; start it, if it is ours and was not started yet. Asks nothing while all goes well.
+
+        Raises:
+            Cancelled: the job was cancelled.
+            ComfyUnavailable: it does not come within its bound.
+        """
+        self.watch.wait_until_up(cancel or CancellationToken())
+
+    def suspect(self) -> None:
+        """It did not answer as it should: `ready` looks again."""
+        self.watch.suspect()
 
     def execute(
         self,
@@ -164,13 +193,10 @@ class ComfyUI:
                         self.client.url,
                     )
                     self._folders = None
+                elif abandoned := sweep(self._folders):
+                    log.info("removed what %d jobs left that were killed: %s", len(abandoned), ", ".join(abandoned))
                 self._untried = False
             return self._folders
-
-    @property
-    def worn_out(self) -> str | None:
-        """Why this ComfyUI had better be given up; None while there is no reason."""
-        return None
 
     def system_stats(self) -> dict[str, Any]:
         """ComfyUI's versions, memory and devices, in its own words.

@@ -35,6 +35,10 @@ class NoAnswer(ComfyUnavailable):
     busy: bool = False
 
 
+class ResultGone(NoOutputs):
+    """ComfyUI names a file as a result and does not have it: it took a run for cached whose files were deleted."""
+
+
 class ComfyClient:
     """Talks to one ComfyUI over kept-alive connections. Any number of threads may use it at once.
 
@@ -142,17 +146,17 @@ class ComfyClient:
         running, pending = (frozenset(item[1] for item in answer[key]) for key in ("queue_running", "queue_pending"))
         return running, pending
 
-    def interrupt(self, prompt_id: str) -> None:
+    def interrupt(self, prompt_id: str, *, read_timeout: float | None = None) -> None:
         """Ask the prompt to stop at its next step; nothing happens if it is not the one that runs."""
-        self._send("POST", "/interrupt", json={"prompt_id": prompt_id})
+        self._send("POST", "/interrupt", json={"prompt_id": prompt_id}, read_timeout=read_timeout)
 
-    def delete_pending(self, prompt_id: str) -> None:
+    def delete_pending(self, prompt_id: str, *, read_timeout: float | None = None) -> None:
         """Take the prompt out of the queue; nothing happens if it runs already. It leaves no history."""
-        self._send("POST", "/queue", json={"delete": [prompt_id]})
+        self._send("POST", "/queue", json={"delete": [prompt_id]}, read_timeout=read_timeout)
 
-    def delete_history(self, prompt_id: str) -> None:
+    def delete_history(self, prompt_id: str, *, read_timeout: float | None = None) -> None:
         """Forget what came of the prompt; nothing happens if it is not known."""
-        self._send("POST", "/history", json={"delete": [prompt_id]})
+        self._send("POST", "/history", json={"delete": [prompt_id]}, read_timeout=read_timeout)
 
     def upload(self, path: Path, *, filename: str, subfolder: str = "") -> str:
         """Put a file into ComfyUI's input folder; it is read from the disk as it is sent.
@@ -207,7 +211,7 @@ class ComfyClient:
                 "GET", "/view", params=query, headers=headers, stream=True, accept=range(200, 405)
             ) as response:
                 if response.status_code in {400, 403, 404}:
-                    raise NoOutputs(
+                    raise ResultGone(
                         f"ComfyUI names the file {filename} as a result, but does not give it",
                         hint="if it was deleted there, ComfyUI may still take the run for cached: "
                         "change an input, such as the seed, or restart ComfyUI",

@@ -10,7 +10,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from engine.comfyui.events import FRAME, RECONNECTED, Event, EventStream, Subscr
 from engine.comfyui.frames import Frames
 from engine.comfyui.outcome import outcome
 from engine.comfyui.progress import ProgressMeter
+from engine.comfyui.supervisor import ComfyStopped, Crash, Watch
 from engine.errors import ComfyUnavailable, ExecutionTimeout, GraphRejected
 from engine.results import Execution, Progress
 
@@ -31,6 +32,25 @@ _QUEUE_EVERY = 4  # of the asks, while the socket is up: /queue answers with who
 _ASK_READ_TIMEOUT = 5.0
 _CONFIRM_SECONDS = 0.25
 _REST_SECONDS = 2.0
+_UNSURE_SECONDS = 5.0
+_SEND_AGAIN = "see ComfyUI's log; the job can be sent again"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long a ComfyUI may leave us without what we wait for, in seconds.
+
+    Attributes:
+        patience: how long it may be gone during an execution, as for a restart of a proxy.
+        silent: how long it may keep connections and answer nothing, as while it loads a large model.
+        stall: how long an execution may make no progress; None for as long as it may run.
+        stop: how long to try to stop a prompt; a node that looks for no interrupt outlasts it.
+    """
+
+    patience: float = 15.0
+    silent: float = 60.0
+    stall: float | None = None
+    stop: float = 30.0
 
 
 class Executor:
@@ -39,22 +59,21 @@ class Executor:
     Args:
         client: to ask.
         events: to be told.
-        patience_seconds: how long ComfyUI may be gone during an execution, as for a restart of a proxy.
-        stop_seconds: how long to try to stop a prompt; a node that looks for no interrupt outlasts it.
+        watch: knows whether ComfyUI runs.
+        bounds: of time.
     """
 
     def __init__(
         self,
         client: ComfyClient,
         events: EventStream,
-        *,
-        patience_seconds: float = 15.0,
-        stop_seconds: float = 10.0,
+        watch: Watch,
+        bounds: Bounds,
     ) -> None:
         self.client = client
         self.events = events
-        self.patience_seconds = patience_seconds
-        self.stop_seconds = stop_seconds
+        self.watch = watch
+        self.bounds = bounds
 
     def execute(
         self,
@@ -88,9 +107,10 @@ class Executor:
             GraphRejected: ComfyUI took nothing of the graph.
             ExecutionFailed: a node raised.
             OutOfMemory: a node ran out of memory.
-            ExecutionTimeout: one of the two bounds passed; the prompt was stopped.
+            ExecutionTimeout: one of the two bounds passed, or it made no progress for too long; the prompt was stopped.
             Cancelled: `cancel` was set, or someone interrupted the prompt in ComfyUI.
-            ComfyUnavailable: it does not answer, or lost the prompt, as by a restart.
+            ComfyStopped: ComfyUI ended, hung, or lost the prompt, as by a restart.
+            ComfyUnavailable: it does not answer.
         """
         cancel.raise_if_cancelled()
         self.events.start()
@@ -102,9 +122,11 @@ class Executor:
                 entry = run.wait(cancel, timeout_seconds, queue_timeout_seconds)
             except (ComfyUnavailable, GraphRejected):
                 raise  # there is nothing to stop, or no way to
-            except BaseException:
-                run.stop()
+            except BaseException as error:
+                if not run.stop():
+                    self.watch.restart(f"it does not heed the interrupt of prompt {prompt_id} ({type(error).__name__})")
                 raise
+            self.watch.went_well()
             execution = outcome(
                 entry,
                 prompt_id=prompt_id,
@@ -138,7 +160,8 @@ class _Run:
         self._prompt_id = prompt_id
         self._subscription = subscription
         self._client_id: str | None = None
-        self._queued_at = self._answered_at = time.monotonic()
+        self._generation = executor.watch.generation
+        self._queued_at = self._answered_at = self._moved_at = time.monotonic()
         self._started_at: float | None = None
         self._unsure: NoAnswer | None = None
         self._gone = False
@@ -168,6 +191,8 @@ class _Run:
         ask_at = time.monotonic() + (0.0 if self._unsure else self._interval())
         while True:
             cancel.raise_if_cancelled()
+            if crash := self._executor.watch.crash_of(self._generation):
+                raise self._stopped(crash)
             late = self._late(timeout_seconds, queue_timeout_seconds)
             if late or time.monotonic() >= ask_at:
                 entry = self._ask(thoroughly=bool(late))
@@ -200,29 +225,32 @@ class _Run:
             "broke or was too slow; SaveImage loses none"
         ]
 
-    def stop(self) -> None:
-        """Take the prompt out of the queue or interrupt it, until it is gone.
+    def stop(self) -> bool:
+        """Take the prompt out of the queue or interrupt it, until it is gone; false if it still is there.
 
         An interrupt right after the start is missed once in ten times, so it is repeated. Only a running
         prompt of ours is interrupted: versions that know no `prompt_id` there would stop any other.
         """
-        end = time.monotonic() + self._executor.stop_seconds
+        end = time.monotonic() + self._executor.bounds.stop
         while time.monotonic() < end:
+            if self._executor.watch.crash_of(self._generation):
+                return True
             try:
                 if self._client.history(self._prompt_id, read_timeout=_ASK_READ_TIMEOUT) is not None:
-                    return
+                    return True
                 running, pending = self._client.queue(read_timeout=_ASK_READ_TIMEOUT)
                 if self._prompt_id in running:
-                    self._client.interrupt(self._prompt_id)
+                    self._client.interrupt(self._prompt_id, read_timeout=_ASK_READ_TIMEOUT)
                 elif self._prompt_id in pending:
-                    self._client.delete_pending(self._prompt_id)
+                    self._client.delete_pending(self._prompt_id, read_timeout=_ASK_READ_TIMEOUT)
                     continue
-                else:
-                    return
+                elif not self._may_still_come():
+                    return True
             except ComfyUnavailable as error:
                 log.warning("prompt %s could not be stopped yet: %s", self._prompt_id, error)
             self._wait_for_end(_CONFIRM_SECONDS)
         log.warning("prompt %s still runs in ComfyUI after being told to stop", self._prompt_id)
+        return False
 
     def _wait_for_end(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -232,16 +260,18 @@ class _Run:
                 return
 
     def _interval(self) -> float:
-        heard = self._client_id is not None and self._client_id == self._executor.events.client_id
-        return _ASK_SECONDS if heard else _ASK_UNHEARD_SECONDS
+        return _ASK_SECONDS if self._heard() else _ASK_UNHEARD_SECONDS
 
     def _hear(self, event: Event) -> bool:
         """Take in an event; true if it is a reason to ask `/history` now."""
         if event.type == "execution_start":
             self._started()
         if event.type == FRAME:
+            self._moved_at = time.monotonic()
             self._frames.take(event)
             return False
+        if event.type != RECONNECTED:
+            self._moved_at = time.monotonic()
         self._ended = self._ended or event.is_end
         self._cut_off = self._cut_off or event.type == RECONNECTED
         self.meter.hear(event)
@@ -249,7 +279,20 @@ class _Run:
 
     def _started(self) -> None:
         if self._started_at is None:
-            self._started_at = time.monotonic()
+            self._started_at = self._moved_at = time.monotonic()
+
+    def _heard(self) -> bool:
+        """Whether the socket tells of this prompt: ComfyUI tells the client that queued it, and no later one."""
+        return self._client_id is not None and self._client_id == self._executor.events.client_id
+
+    def _stopped(self, crash: Crash | None, cause: str = "ComfyUI stopped") -> ComfyStopped:
+        began = self._started_at is not None
+        if crash is not None and crash.out_of_memory:
+            cause = "ComfyUI was killed because the memory ran out"
+        where = f"while running {self.meter.where()}" if self.meter.latest.node_id else "while it had the job"
+        return ComfyStopped(
+            f"{cause} {where if began else 'before it began the job'}", began=began, crash=crash, hint=_SEND_AGAIN
+        )
 
     def _late(self, timeout_seconds: float, queue_timeout_seconds: float) -> ExecutionTimeout | None:
         now = time.monotonic()
@@ -260,12 +303,18 @@ class _Run:
                 f"the job waited {queue_timeout_seconds:g} s in ComfyUI's queue and was not begun",
                 hint="try again when there is less to do, or allow a longer wait in the queue",
             )
-        if now - self._started_at < timeout_seconds:
-            return None
-        return ExecutionTimeout(
-            f"the job did not finish within {timeout_seconds:g} s ({self.meter.where()})",
-            hint="allow it more time, or ask for less: fewer steps, a smaller size",
-        )
+        if now - self._started_at >= timeout_seconds:
+            return ExecutionTimeout(
+                f"the job did not finish within {timeout_seconds:g} s ({self.meter.where()})",
+                hint="allow it more time, or ask for less: fewer steps, a smaller size",
+            )
+        stall = self._executor.bounds.stall
+        if stall is not None and self._heard() and now - self._moved_at >= stall:
+            return ExecutionTimeout(
+                f"the job made no progress for {stall:g} s ({self.meter.where()})",
+                hint="send it again; if the node is only slow, the operator allows it more with STALL_SECONDS",
+            )
+        return None
 
     def _ask(self, *, thoroughly: bool) -> dict[str, Any] | None:
         """Look for the end of the prompt; None while it waits or runs, or ComfyUI is away for a moment."""
@@ -277,22 +326,35 @@ class _Run:
             elif entry is not None:
                 self._unsure = None
         except ComfyUnavailable as error:
-            if isinstance(error, NoAnswer) and error.busy:
-                return None  # it is there; the deadline bounds how long it may be silent
-            if time.monotonic() - self._answered_at < self._executor.patience_seconds:
-                return None
-            raise ComfyUnavailable(
-                f"ComfyUI stopped answering while it had the job ({self.meter.where()})",
-                hint="see ComfyUI's log; the job can be sent again",
-            ) from error
+            self._no_answer(error)
+            return None
         self._asks += 1
         self._answered_at = time.monotonic()
-        if entry is None and self._gone:
-            raise self._unsure or ComfyUnavailable(
-                "ComfyUI lost the job: it is neither in its queue nor in its history",
-                hint="ComfyUI was restarted or its queue was cleared; the job can be sent again",
-            )
+        if entry is None and self._gone and not self._may_still_come():
+            if self._unsure:
+                raise self._unsure
+            raise self._stopped(None, "ComfyUI lost the job (it was restarted, or its queue was cleared)")
         return entry
+
+    def _no_answer(self, error: ComfyUnavailable) -> None:
+        """Bear it for a while.
+
+        Raises:
+            ComfyStopped: it has been too long.
+        """
+        bounds, watch = self._executor.bounds, self._executor.watch
+        if isinstance(error, NoAnswer) and error.busy:
+            # It is there. Loading a large model can keep it from answering; then the socket may still tell.
+            if time.monotonic() - max(self._answered_at, self._moved_at) < bounds.silent:
+                return
+            watch.restart(f"it answered nothing for {bounds.silent:g} s")
+        elif time.monotonic() - self._answered_at < bounds.patience:
+            return
+        raise self._stopped(None, "ComfyUI stopped answering") from error
+
+    def _may_still_come(self) -> bool:
+        """Whether the prompt was sent to a ComfyUI that was too busy to answer, and may not have read it yet."""
+        return self._unsure is not None and time.monotonic() - self._queued_at < _UNSURE_SECONDS
 
     def _look_in_queue(self) -> dict[str, Any] | None:
         running, pending = self._client.queue(read_timeout=_ASK_READ_TIMEOUT)

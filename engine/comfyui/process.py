@@ -17,10 +17,11 @@ from types import TracebackType
 from typing import Self
 
 from engine.comfyui.client import ComfyClient
+from engine.comfyui.process_log import ProcessLog
 from engine.errors import ComfyUnavailable
 
 _LOOK_SECONDS = 0.05
-_TAIL_LINES, _TAIL_BYTES = 40, 16_384
+_SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 # Becomes ComfyUI under the same process id; before, it asks Linux to end it when its parent ends, however
 # that happens (prctl(2), PR_SET_PDEATHSIG = 1). execv keeps the request.
 _DIE_WITH_PARENT = """
@@ -41,7 +42,7 @@ class ComfyProcess:
         python: the interpreter to run it with; left out, that of `.venv` or `venv` in `home`, else ours.
         port: on 127.0.0.1; left out, a free one. It stays the same through a restart.
         args: further arguments of ComfyUI (`--cpu`).
-        log_file: takes what ComfyUI prints; appended to.
+        log_file: takes what ComfyUI prints; appended to, and begun anew when it is long.
         start_timeout: seconds it may take until it answers (node packs load, models do not).
         stop_timeout: seconds it may take to end before it is killed.
     """
@@ -59,13 +60,14 @@ class ComfyProcess:
     ) -> None:
         self.home = home
         self.port = port or _free_port()
-        self.log_file = log_file
+        self.log = ProcessLog(log_file)
         self.start_timeout = start_timeout
         self.stop_timeout = stop_timeout
         self._python = python or _python_of(home)
         self._args = tuple(args)
         self._process: subprocess.Popen[bytes] | None = None
-        self._log_start = 0
+        self._ended = threading.Event()
+        self._ended.set()
 
     @property
     def url(self) -> str:
@@ -81,6 +83,15 @@ class ComfyProcess:
     def pid(self) -> int | None:
         """Its process id; None before the start and after the stop."""
         return self._process.pid if self._process else None
+
+    @property
+    def status(self) -> int | None:
+        """What it ended with, below 0 the signal that killed it; None while it runs, and after `stop`."""
+        return self._process.poll() if self._process else None
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until it has ended, by itself or by `stop`; false if it has not within that time."""
+        return self._ended.wait(seconds)
 
     def __enter__(self) -> Self:
         self.start()
@@ -132,9 +143,16 @@ class ComfyProcess:
         try:
             process.wait(self.stop_timeout)
         except subprocess.TimeoutExpired:
-            _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+            self.kill()
             process.wait()
+        self._ended.wait()
         self._process = None
+
+    def kill(self) -> None:
+        """End it and what it started at once, as when it no longer answers; returns before it is gone."""
+        process = self._process
+        if process is not None:
+            _signal(process, _SIGKILL)
 
     def restart(self) -> None:
         """Stop it and start it on the same port."""
@@ -157,15 +175,15 @@ class ComfyProcess:
 
         def run() -> None:
             try:
-                self.log_file.parent.mkdir(parents=True, exist_ok=True)
-                with self.log_file.open("ab") as log:
-                    self._log_start = log.tell()
+                with self.log.begin() as log:
                     process = subprocess.Popen(  # noqa: S603 (the operator's own COMFY_HOME)
                         command,
                         cwd=self.home,
                         stdin=subprocess.DEVNULL,
                         stdout=log,
                         stderr=subprocess.STDOUT,
+                        # A segmentation fault then tells in the log where it happened.
+                        env={"PYTHONFAULTHANDLER": "1", **os.environ},
                         start_new_session=True,
                     )
             except OSError as error:
@@ -173,8 +191,12 @@ class ComfyProcess:
                 started.set()
                 return
             self._process = process
+            self._ended.clear()
             started.set()
             process.wait()
+            # What it started may outlive it, and hold its port or the GPU's memory.
+            _signal_group(process.pid, _SIGKILL)
+            self._ended.set()
 
         threading.Thread(target=run, name="comfyui-process", daemon=True).start()
         started.wait()
@@ -191,7 +213,7 @@ class ComfyProcess:
         with contextlib.closing(client):
             while True:
                 if not self.alive:
-                    raise self._failed(f"ended at once with status {self._status()}")
+                    raise self._failed(f"ended at once with status {self.status}")
                 try:
                     client.system_stats()
                 except ComfyUnavailable:
@@ -201,23 +223,12 @@ class ComfyProcess:
                 else:
                     return
 
-    def _status(self) -> int | None:
-        return self._process.returncode if self._process else None
-
     def _failed(self, what: str) -> ComfyUnavailable:
         return ComfyUnavailable(
             f"ComfyUI was started and {what}",
-            hint=f"its log, {self.log_file.name}, says why",
-            detail=f"{self.log_file}:\n{self._log_tail()}",
+            hint=f"its log, {self.log.path.name}, says why",
+            detail=f"{self.log.path}:\n{self.log.telling()}",
         )
-
-    def _log_tail(self) -> str:
-        with contextlib.suppress(OSError), self.log_file.open("rb") as log:
-            size = log.seek(0, os.SEEK_END)
-            log.seek(max(self._log_start, size - _TAIL_BYTES))
-            lines = log.read().decode(errors="replace").splitlines()
-            return "\n".join(lines[-_TAIL_LINES:])
-        return ""
 
 
 def _python_of(home: Path) -> Path:
@@ -232,11 +243,16 @@ def _signal(process: subprocess.Popen[bytes], number: int) -> None:
     # Its group, so that what it started ends too. The group has its id: it began a session of its own.
     if process.poll() is not None:
         return
-    with contextlib.suppress(ProcessLookupError):
+    if hasattr(os, "killpg"):
+        _signal_group(process.pid, number)
+    else:
+        process.terminate()
+
+
+def _signal_group(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
-            os.killpg(process.pid, number)
-        else:
-            process.terminate()
+            os.killpg(group, number)
 
 
 def _free_port() -> int:

@@ -19,11 +19,14 @@ from engine.comfyui.collect import raw_outputs
 from engine.comfyui.folders import SharedFolders
 from engine.errors import ComfyUnavailable, EngineError, NoOutputs, StorageError
 from engine.graph import Graph, links
+from engine.names import plain_name
 from engine.results import Execution
 
 log = logging.getLogger(__name__)
 
-_LONGEST_ID = 60
+_PREFIX = "engine-"
+_FOLDER = re.compile(re.escape(_PREFIX) + r"[A-Za-z0-9_-]+_[0-9a-f]{8}")
+_ABANDONED_SECONDS = 24 * 3600.0
 _MARK = "engine_job"
 _FORGET_SECONDS = 5.0
 _CLOCK_SECONDS = 2.0  # a file system may keep times in whole seconds
@@ -48,8 +51,7 @@ class Workspace:
         self, client: ComfyClient, folders: SharedFolders | None, job_id: str, prompt_id: str, *, cleanup: bool
     ) -> None:
         # A job that is run again gets another folder: what is left of the first run can't be taken for its own.
-        clean = re.sub(r"[^A-Za-z0-9-]+", "_", job_id)[:_LONGEST_ID].strip("_") or "job"
-        self.folder = f"{clean}_{secrets.token_hex(4)}"
+        self.folder = f"{_PREFIX}{plain_name(job_id, otherwise='job')}_{secrets.token_hex(4)}"
         self._client = client
         self._folders = folders
         self._cleanup = cleanup
@@ -104,8 +106,12 @@ class Workspace:
             ) from error
         return f"{self.folder}/{filename}"
 
-    def isolated(self, graph: Graph) -> Graph:
+    def isolated(self, graph: Graph, *, anew: bool = False) -> Graph:
         """The graph with its results in the job's own folder, where they are to be removed.
+
+        Args:
+            graph: the rendered one.
+            anew: let the output nodes run again in any case, where the file that ComfyUI named has gone.
 
         ComfyUI keeps what it ran last: an output node whose inputs are the same again writes no file, and names the
         one of before, which is gone by then. So each output node gets an input of this job alone: a `filename_prefix`
@@ -113,7 +119,7 @@ class Workspace:
         its cache by every input of a node and hands a node only those that it declares. What comes before the output
         nodes stays cached.
         """
-        if self._folders is None or not self._cleanup:
+        if (self._folders is None or not self._cleanup) and not anew:
             return graph
         linked = {link[0] for node in graph.values() for _, link in links(node)}
         isolated = {}
@@ -146,7 +152,7 @@ class Workspace:
             if folders is not None and self._marked:
                 entry = self._client.history(self._prompt_id, read_timeout=_FORGET_SECONDS) or {}
                 self._remove_marked(entry.get("outputs") or {}, folders)
-            self._client.delete_history(self._prompt_id)
+            self._client.delete_history(self._prompt_id, read_timeout=_FORGET_SECONDS)
         except ComfyUnavailable as error:
             log.warning("the history entry of prompt %s stays: %s", self._prompt_id, error)
 
@@ -166,6 +172,30 @@ class Workspace:
                         with _told("a result", output.filename):
                             if path.stat().st_mtime >= self._began_at - _CLOCK_SECONDS:
                                 path.unlink()
+
+
+def sweep(folders: SharedFolders, *, older_than_seconds: float = _ABANDONED_SECONDS) -> list[str]:
+    """Remove the input and temp folders of jobs whose worker was killed before it could.
+
+    Results stay: one that could not be stored is kept there on purpose.
+
+    Args:
+        folders: of the ComfyUI; other workers' jobs may use them as well, so that only old ones go.
+        older_than_seconds: since anything was put into them.
+
+    Returns:
+        The names of those that were removed.
+    """
+    before = time.time() - older_than_seconds
+    removed = []
+    for root in (folders.input, folders.temp):
+        with contextlib.suppress(OSError):
+            for folder in sorted(root.iterdir()):
+                if _FOLDER.fullmatch(folder.name) and folder.is_dir() and folder.stat().st_mtime < before:
+                    with _told("an abandoned job", folder.name):
+                        folders.remove(folder.name, root)
+                        removed.append(folder.name)
+    return removed
 
 
 def really_shared(client: ComfyClient, folders: SharedFolders) -> bool:

@@ -12,9 +12,10 @@ from typing import Any
 
 from engine.backend import Backend
 from engine.catalog import Catalog
+from engine.comfy_contract import OnProgress
 from engine.commands.output import print_json, print_line, print_note
 from engine.commands.payloads import delivery_from, payload_from
-from engine.jobs import Job, OnProgress, Runner
+from engine.jobs import Job, Runner
 from engine.results import JobResult, Progress
 from engine.settings import load_settings
 from engine.storage import Storages

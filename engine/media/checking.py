@@ -14,8 +14,8 @@ from engine.media import sniff
 from engine.media.pictures import READ, PictureProblem
 from engine.media.preparing import PictureBounds, prepare
 from engine.media.problems import Rejected
+from engine.names import plain_name
 
-_LONGEST_NAME = 60
 _CHUNK_BYTES = 1024 * 1024
 
 # What ComfyUI's loaders take: LoadAudio lists videos too, for their sound (ComfyUI 0.8,
@@ -141,7 +141,9 @@ def unique_name(job_id: str, stem: str, suffix: str) -> str:
         stem: the file's own name without its ending, or the parameter's place.
         suffix: how it is to end, with its dot.
     """
-    return f"{_clean(job_id)}_{secrets.token_hex(4)}_{_clean(stem)}{suffix}"
+    # Brackets go too: ComfyUI reads `name [output]` as another folder's file (folder_paths.annotated_filepath).
+    job, own = (plain_name(text, otherwise="file") for text in (job_id, stem))
+    return f"{job}_{secrets.token_hex(4)}_{own}{suffix}"
 
 
 def _measured(path: Path) -> tuple[int, str]:
@@ -158,14 +160,6 @@ def _described(found: str, head: bytes) -> str:
     if head.lstrip().startswith(b"<") and _WEB_PAGE.search(head):
         return "a web page (HTML)"
     return "of no known type" if found == sniff.UNKNOWN else found
-
-
-def _clean(text: str) -> str:
-    """ASCII that every file system and multipart form takes as it is.
-
-    Brackets go too: ComfyUI reads `name [output]` as another folder's file (folder_paths.annotated_filepath).
-    """
-    return re.sub(r"[^A-Za-z0-9-]+", "_", text)[:_LONGEST_NAME].strip("_") or "file"
 
 
 def _clean_suffix(filename: str) -> str:

@@ -43,6 +43,32 @@ class ComfySettings(BaseSettings):
     comfy_start_seconds: float = Field(
         300, gt=0, validation_alias=named("COMFY_START_SECONDS"), description="how long it may take to start"
     )
+    comfy_wait_seconds: float = Field(
+        60,
+        ge=0,
+        validation_alias=named("COMFY_WAIT_SECONDS"),
+        description="how long a worker waits for the ComfyUI at COMFY_URL where it does not answer",
+    )
+    comfy_silent_seconds: float = Field(
+        60,
+        gt=0,
+        validation_alias=named("COMFY_SILENT_SECONDS"),
+        description="how long ComfyUI may leave everything unanswered before it counts as hung; one of COMFY_HOME is "
+        "then restarted",
+    )
+    comfy_stop_seconds: float = Field(
+        30,
+        gt=0,
+        validation_alias=named("COMFY_STOP_SECONDS"),
+        description="how long a cancelled or late job may go on, until the end of its step; then the ComfyUI of "
+        "COMFY_HOME is restarted",
+    )
+    comfy_most_crashes: int = Field(
+        3,
+        ge=1,
+        validation_alias=named("COMFY_MOST_CRASHES"),
+        description="how often in a row ComfyUI may stop before the worker asks to be replaced (`refresh_worker`)",
+    )
     comfy_simulate: bool = Field(
         False,
         validation_alias=named("COMFY_SIMULATE"),
@@ -65,6 +91,13 @@ class ComfySettings(BaseSettings):
     )
     queue_timeout_seconds: float = Field(
         600, gt=0, validation_alias=named("QUEUE_TIMEOUT_SECONDS"), description="the longest it may wait in ComfyUI"
+    )
+
+    stall_seconds: float = Field(
+        300,
+        gt=0,
+        validation_alias=named("STALL_SECONDS"),
+        description="the longest a job may make no progress while it executes; nodes that never tell of any need more",
     )
 
     @field_validator("comfy_args", mode="before")

@@ -1,0 +1,80 @@
+"""What a job needs of a ComfyUI, whichever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from engine.cancellation import CancellationToken
+from engine.comfyui import Declared
+from engine.graph import Graph
+from engine.nodes import NodeCatalogue
+from engine.results import Execution, Progress, RawOutput
+
+OnProgress = Callable[[Progress], None]
+
+
+class Space(Protocol):
+    """A job's own place in ComfyUI's folders; `engine.comfyui.Workspace` is one."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Remove what the job put there, and its results, unless they could not be stored."""
+
+    def add(self, path: Path, filename: str) -> str:
+        """Put a file where loader nodes find it; gives the name a graph calls it by."""
+
+    def isolated(self, graph: Graph, *, anew: bool = False) -> Graph:
+        """The graph with its results in the job's own folder; `anew`, with output nodes that run in any case."""
+
+
+class Comfy(Protocol):
+    """What a job needs of a ComfyUI; `engine.comfyui.ComfyUI` is one."""
+
+    @property
+    def worn_out(self) -> str | None:
+        """Why this machine had better be replaced by another; None while there is no reason."""
+
+    @property
+    def started(self) -> bool:
+        """Whether it runs, as far as we know."""
+
+    def ready(self, cancel: CancellationToken | None = None) -> None:
+        """Wait until it answers; start it, if it is ours and was not started yet."""
+
+    def suspect(self) -> None:
+        """It did not answer as it should: `ready` looks again."""
+
+    def system_stats(self) -> dict[str, Any]:
+        """ComfyUI's versions, memory and devices, in its own words (`/system_stats`)."""
+
+    def node_catalogue(self) -> NodeCatalogue:
+        """Read the node classes, with the files they can use, from the running ComfyUI."""
+
+    def workspace(self, job_id: str, prompt_id: str) -> Space:
+        """A job's own place in its folders."""
+
+    def execute(
+        self,
+        graph: Graph,
+        *,
+        prompt_id: str,
+        cancel: CancellationToken,
+        timeout_seconds: float,
+        queue_timeout_seconds: float,
+        on_progress: OnProgress | None,
+        extra_data: Mapping[str, Any] | None,
+        frames_folder: Path | None,
+    ) -> Execution:
+        """Queue the graph and wait for its end."""
+
+    def collect(
+        self, execution: Execution, declared: Sequence[Declared], folder: Path, *, previews: bool
+    ) -> list[tuple[RawOutput, Path | None]]:
+        """Fetch what the nodes made into the folder, in the order the outputs are declared; None for text."""
