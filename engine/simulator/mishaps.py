@@ -28,6 +28,7 @@ _OF_NODE = _OF_PROCESS | {
 }
 _OF_FRAME = frozenset({"reorder", "duplicate", "truncate", "unknown", "lose_frame"})
 _SETTLE_SECONDS = 2.0
+_REACHED_SECONDS = 0.2
 SCRIPT_PATH = "/simulator/faults"
 
 
@@ -238,13 +239,18 @@ class Mishaps:
 
     def _of_process(self, fault: Fault) -> None:
         if fault.kind == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
+            self._signal_ourselves(signal.SIGKILL)
         elif fault.kind == "exit":
             os._exit(1)
         elif self.faults.own_process and fault.seconds is None:
-            os.kill(os.getpid(), signal.SIGSTOP)
+            self._signal_ourselves(signal.SIGSTOP)
         else:
             self._hub.block(lambda: self._stopped.wait(fault.seconds))
+
+    def _signal_ourselves(self, number: signal.Signals) -> None:
+        os.kill(os.getpid(), number)
+        # Another thread may take the signal, and this one go on until the system has reached it.
+        self._stopped.wait(_REACHED_SECONDS)
 
 
 def _names_file(entry: Any) -> bool:
