@@ -7,10 +7,12 @@ import json
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 from engine.nodes import NodeCatalogue, load_catalogue
 from engine.simulator import Simulator, choices_from
+from engine.simulator.faults import Faults, FaultScriptError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,7 +27,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--templates", type=Path, help="graphs (*.json) whose model files it pretends to have")
     parser.add_argument("--catalogue", type=Path, help="another node catalogue (.json or .json.gz)")
     parser.add_argument("--step-seconds", type=float, default=0.0, help="how long a sampling step takes")
+    parser.add_argument("--faults", type=Path, metavar="FILE", help="what is to go wrong (docs/simulator.md)")
     options = parser.parse_args(arguments)
+    try:
+        faults = Faults(file=options.faults, own_process=True)
+    except (FaultScriptError, OSError) as error:
+        parser.error(f"--faults: {error}")
+    if faults.take({"no_start"}):
+        return 1
+    if slow := faults.take({"slow_start"}):
+        time.sleep(slow.seconds or 0.0)
 
     catalogue = NodeCatalogue.load(options.catalogue) if options.catalogue else load_catalogue()
     graphs = (
@@ -35,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked_to_stop.set())
     choices = choices_from(graphs, catalogue)
-    with Simulator(catalogue, options.folder, options.port, choices, options.step_seconds) as comfy:
+    with Simulator(catalogue, options.folder, options.port, choices, options.step_seconds, faults=faults) as comfy:
         sys.stderr.write(f"simulated ComfyUI {catalogue.version} at {comfy.url}\n")
         sys.stderr.flush()
         asked_to_stop.wait()

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from engine.simulator import images, media, models, saving, scaling
 from engine.simulator.calls import Call, InterruptedPromptError, Operation
 from engine.simulator.classes import Classes, is_second_style
+from engine.simulator.faults import Faults
 from engine.simulator.folders import Folders, OutsideFolderError
 from engine.simulator.jobs import Job, Result
+from engine.simulator.mishaps import Mishaps
 from engine.simulator.reporting import Reporter
 from engine.simulator.schedule import Schedule, inputs_of, is_link, signatures
 from engine.simulator.sockets import Hub
@@ -46,11 +48,14 @@ class Executor:
         classes: the node classes there are.
         folders: where files are.
         hub: whom to tell.
+        faults: what is to go wrong.
         step_seconds: how long a sampling step takes.
         previews: whether samplers send previews, where the prompt's `preview_method` does not say.
     """
 
-    def __init__(self, classes: Classes, folders: Folders, hub: Hub, *, step_seconds: float, previews: bool) -> None:
+    def __init__(
+        self, classes: Classes, folders: Folders, hub: Hub, faults: Faults, *, step_seconds: float, previews: bool
+    ) -> None:
         self.classes, self.folders, self.hub = classes, folders, hub
         self.previews = previews
         self.kept: dict[str, _Kept] = {}
@@ -58,6 +63,7 @@ class Executor:
         self._step_seconds = step_seconds
         self._interrupted = threading.Event()
         self._stopped = threading.Event()
+        self.mishaps = Mishaps(faults, hub, self._stopped)
         self._forget = threading.Event()
 
     def run(self, job: Job) -> Result:
@@ -100,6 +106,10 @@ class Executor:
         if self._step_seconds > 0:
             self._stopped.wait(self._step_seconds)
 
+    def rest(self, seconds: float) -> None:
+        """Do nothing for so long, or until it is stopped."""
+        self._stopped.wait(seconds)
+
 
 @dataclass
 class _Run:
@@ -122,6 +132,8 @@ class _Run:
         used = set(self.keys.values())
         kept = self.executor.kept = {key: value for key, value in self.executor.kept.items() if key in used}
         cached = [node_id for node_id in self.prompt if self.keys[node_id] in kept]
+        shown = (value.shown and value.shown["output"] for value in kept.values())
+        self.executor.mishaps.cached(shown, self.executor.folders.of_type)
         self.reporter.tell("execution_cached", {"nodes": cached, "prompt_id": self.prompt_id})
         self.schedule = Schedule(self.prompt, self.classes, lambda node_id: self.keys[node_id] in kept)
         for output in self.job.outputs:
@@ -190,8 +202,14 @@ class _Run:
         def report(value: int, maximum: int, preview: Image | None = None, picture_format: str = "JPEG") -> None:
             self.executor.look_up()
             self.reporter.step(node_id, value, maximum, preview, picture_format)
+            mishap(value)
+
+        def mishap(step: int) -> None:
+            self.executor.mishaps.at_node(class_type, step, saves=saves, prompt_id=self.prompt_id, client=self.client)
 
         class_type = self.prompt[node_id]["class_type"]
+        saves = bool(description.get("output_node"))
+        mishap(0)
         method = self.job.extra_data.get("preview_method")
         letters = "abcdefghijklmnopqrstupvxyz"
         call = Call(

@@ -47,12 +47,13 @@ class Routes:
     def __init__(self, classes: Classes, folders: Folders, jobs: Jobs, hub: Hub, executor: Executor) -> None:
         self._classes, self._folders, self._jobs = classes, folders, jobs
         self._hub, self._executor = hub, executor
+        self._mishaps = executor.mishaps
         self._numbers = itertools.count()
         self._version = classes.catalogue.version
 
     def application(self) -> web.Application:
         """The application: every route, and again under `/api`."""
-        app = web.Application(client_max_size=LARGEST_UPLOAD, middlewares=[_own_origin_only])
+        app = web.Application(client_max_size=LARGEST_UPLOAD, middlewares=[_own_origin_only, self._mishaps.on_the_way])
         routes = [
             web.get("/", self._root),
             web.get("/ws", self._websocket),
@@ -73,6 +74,7 @@ class Routes:
             web.get("/models/{folder}", self._model_files),
             web.get("/embeddings", self._embeddings),
             *files.routes(self._folders),
+            *self._mishaps.routes(),
         ]
         app.add_routes(routes)
         app.add_routes([web.route(each.method, "/api" + each.path, each.handler) for each in routes])
@@ -116,7 +118,8 @@ class Routes:
         secrets = {key: extra_data.pop(key) for key in SECRETS if key in extra_data}
         if _numbers(self._version) >= (0, 8):
             extra_data["create_time"] = int(time.time() * 1000)
-        self._jobs.put(Job(number, prompt_id, body["prompt"], extra_data, verdict.outputs, secrets))
+        if not self._mishaps.loses_prompt():
+            self._jobs.put(Job(number, prompt_id, body["prompt"], extra_data, verdict.outputs, secrets))
         return web.json_response({"prompt_id": prompt_id, "number": number, "node_errors": verdict.node_errors})
 
     async def _queue(self, _: web.Request) -> web.Response:
@@ -136,6 +139,8 @@ class Routes:
         except json.JSONDecodeError:
             body = {}
         prompt_id = body.get("prompt_id")
+        if self._mishaps.ignores_interrupt():
+            return web.Response()
         if not prompt_id or self._jobs.is_running(prompt_id):
             self._executor.interrupt()
         return web.Response()

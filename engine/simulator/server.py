@@ -9,15 +9,16 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 
 from engine.nodes import NodeCatalogue, load_catalogue
 from engine.simulator.classes import Classes
 from engine.simulator.executor import Executor
+from engine.simulator.faults import Faults
 from engine.simulator.folders import Folders
-from engine.simulator.jobs import Jobs
+from engine.simulator.jobs import Job, Jobs
 from engine.simulator.routes import Routes, features, queue_status
 from engine.simulator.sockets import Hub
 
@@ -41,8 +42,10 @@ class Simulator:
             checkpoint is refused; `choices_from` makes the lists that some graphs need.
         step_seconds: how long a sampling step takes.
         previews: whether samplers send pictures of what they are at.
+        faults: what is to go wrong, a script (docs/simulator.md).
 
     Attributes:
+        faults: what is still to go wrong; more can be added at any time.
         url: `http://127.0.0.1:PORT`, once it runs.
         folders: its `input`, `output` and `temp`, once it runs.
     """
@@ -56,6 +59,7 @@ class Simulator:
         step_seconds: float = 0.0,
         *,
         previews: bool = True,
+        faults: Faults | Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self._catalogue = catalogue if catalogue is not None else load_catalogue()
         self._folder = folder
@@ -63,6 +67,7 @@ class Simulator:
         self._choices = choices or {}
         self._step_seconds = step_seconds
         self._previews = previews
+        self.faults = faults if isinstance(faults, Faults) else Faults(faults)
         self.url = ""
 
     def __enter__(self) -> Self:
@@ -83,11 +88,11 @@ class Simulator:
         self._temporary = None if self._folder else tempfile.mkdtemp(prefix="comfyui-simulator-")
         self.folders = Folders(self._folder or Path(self._temporary or ""))
         self._loop = asyncio.new_event_loop()
-        self._hub = Hub(self._loop, features(self._catalogue.version))
+        self._hub = Hub(self._loop, features(self._catalogue.version), self.faults)
         self._jobs = Jobs(lambda remaining: self._hub.send("status", {"status": queue_status(remaining)}))
         classes = Classes(self._catalogue, self.folders, self._choices)
         self._executor = Executor(
-            classes, self.folders, self._hub, step_seconds=self._step_seconds, previews=self._previews
+            classes, self.folders, self._hub, self.faults, step_seconds=self._step_seconds, previews=self._previews
         )
         self._routes = Routes(classes, self.folders, self._jobs, self._hub, self._executor)
         self._server_thread = threading.Thread(target=self._loop.run_forever, name="simulator-server", daemon=True)
@@ -141,7 +146,16 @@ class Simulator:
 
     def _work(self) -> None:
         while (job := self._jobs.take()) is not None:
-            self._jobs.finish(self._executor.run(job))
-            client = job.extra_data.get("client_id")
-            if client is not None:
-                self._hub.send("executing", {"node": None, "prompt_id": job.prompt_id}, client)
+            result = self._executor.run(job)
+            lag = self._executor.mishaps.history_lag()
+            if lag:
+                self._tell_end(job)
+                self._executor.rest(lag)
+            self._jobs.finish(result)
+            if not lag:
+                self._tell_end(job)
+
+    def _tell_end(self, job: Job) -> None:
+        client = job.extra_data.get("client_id")
+        if client is not None:
+            self._hub.send("executing", {"node": None, "prompt_id": job.prompt_id}, client)

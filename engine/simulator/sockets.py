@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
+import threading
 import uuid
+from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import WSMsgType, web
+
+from engine.simulator.faults import Faults
+from engine.simulator.mishaps import Mangler
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,22 +33,29 @@ class Hub:
     Args:
         loop: the event loop of the server.
         features: what the server says it can, in answer to a client's `feature_flags`.
+        faults: what is to go wrong.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, features: dict[str, Any]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, features: dict[str, Any], faults: Faults) -> None:
         self._loop = loop
         self._features = features
-        self._messages: asyncio.Queue[tuple[str | bytes, str | None]] = asyncio.Queue()
+        self._mangler = Mangler(faults)
+        self._silent: set[web.WebSocketResponse] = set()
+        self._late = 0.0
+        self._messages: asyncio.Queue[tuple[str | bytes | Callable[[], None], str | None, float]] = asyncio.Queue()
         self._sockets: dict[str, web.WebSocketResponse] = {}
         self._flags: dict[str, dict[str, Any]] = {}
-        self._open: set[web.WebSocketResponse] = set()
+        self._open: dict[web.WebSocketResponse, web.Request] = {}
         self.executing: tuple[str | None, str | None] = (None, None)
         """The client whose prompt runs, and the node that does."""
 
     def send(self, event: str, data: dict[str, Any], client: str | None = None) -> None:
         """Queue a message for a client, or for all; from any thread."""
         # Made to text here: the executor goes on to change what it has just reported.
-        self._queue(json.dumps({"type": event, "data": data}), client)
+        end = event == "executing" and data.get("node") is None
+        message = json.dumps({"type": event, "data": data})
+        for frame in self._mangler.frames(event, message, data.get("prompt_id"), end=end):
+            self._queue(frame, client)
 
     def send_preview(
         self, image: Image, picture_format: str, client: str | None, metadata: dict[str, Any] | None
@@ -59,22 +71,61 @@ class Hub:
         else:
             described = json.dumps({**metadata, "image_type": f"image/{picture_format.lower()}"}).encode()
             head = struct.pack(">II", _PREVIEW_WITH_METADATA, len(described)) + described
-        self._queue(head + buffer.getvalue(), client)
+        prompt_id = metadata and metadata.get("prompt_id")
+        for frame in self._mangler.frames("picture", head + buffer.getvalue(), prompt_id, end=False):
+            self._queue(frame, client)
 
     def wants_metadata(self, client: str | None) -> bool:
         """Whether that client said it takes previews with metadata."""
         return client is not None and self._flags.get(client, {}).get("supports_preview_metadata") is True
 
-    def _queue(self, message: str | bytes, client: str | None) -> None:
-        self._loop.call_soon_threadsafe(self._messages.put_nowait, (message, client))
+    def drop(self) -> None:
+        """Cut every connection, once what was queued before is sent."""
+        self._queue(self._cut, None)
+
+    def fall_silent(self, seconds: float | None) -> None:
+        """Send nothing more over the connections there are, for so long or for ever; they stay."""
+        self._queue(lambda: self._silence(seconds), None)
+
+    def be_late(self, seconds: float) -> None:
+        """Send every frame so much later, until somebody connects."""
+        self._queue(lambda: setattr(self, "_late", seconds), None)
+
+    def settle(self, seconds: float) -> None:
+        """Wait until what was queued is sent, at most so long; from another thread than the server's."""
+        sent = threading.Event()
+        self._queue(sent.set, None)
+        sent.wait(seconds)
+
+    def block(self, wait: Callable[[], object]) -> None:
+        """Have the server do nothing but that."""
+        self._loop.call_soon_threadsafe(wait)
+
+    def _cut(self) -> None:
+        for request in self._open.values():
+            if request.transport is not None:
+                request.transport.abort()
+
+    def _silence(self, seconds: float | None) -> None:
+        self._silent.update(self._open)
+        if seconds is not None:
+            self._loop.call_later(seconds, self._silent.clear)
+
+    def _queue(self, message: str | bytes | Callable[[], None], client: str | None) -> None:
+        self._loop.call_soon_threadsafe(self._messages.put_nowait, (message, client, self._loop.time()))
 
     async def publish(self) -> None:
         """Send what is queued, for ever."""
         while True:
-            message, client = await self._messages.get()
+            message, client, queued_at = await self._messages.get()
+            if callable(message):
+                message()
+                continue
+            if self._late:
+                await asyncio.sleep(queued_at + self._late - self._loop.time())
             sockets = list(self._sockets.values()) if client is None else [self._sockets.get(client)]
             for socket in sockets:
-                if socket is not None:
+                if socket is not None and socket not in self._silent:
                     await _send(socket, message)
 
     async def handle(self, request: web.Request, status: dict[str, Any]) -> web.WebSocketResponse:
@@ -89,7 +140,8 @@ class Hub:
         client = request.query.get("clientId", "") or uuid.uuid4().hex
         self._sockets[client] = socket
         self._flags[client] = {}
-        self._open.add(socket)
+        self._open[socket] = request
+        self._late = 0.0
         try:
             await _send(socket, json.dumps({"type": "status", "data": {"status": status, "sid": client}}))
             running_client, node = self.executing
@@ -102,7 +154,8 @@ class Hub:
                         await self._negotiate(client, message.data)
                     first = False
         finally:
-            self._open.discard(socket)
+            self._open.pop(socket, None)
+            self._silent.discard(socket)
             self._sockets.pop(client, None)
             self._flags.pop(client, None)
         return socket
