@@ -75,6 +75,12 @@ class Comfy(Protocol):
         """Queue the graph and wait for its end."""
 
     def collect(
-        self, execution: Execution, declared: Sequence[Declared], folder: Path, *, previews: bool
+        self,
+        execution: Execution,
+        declared: Sequence[Declared],
+        folder: Path,
+        *,
+        previews: bool,
+        cancel: CancellationToken,
     ) -> list[tuple[RawOutput, Path | None]]:
         """Fetch what the nodes made into the folder, in the order the outputs are declared; None for text."""

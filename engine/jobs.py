@@ -260,14 +260,18 @@ class Runner:
 
     def _collected(self, run: _Run, execution: Execution, folder: Path) -> list[tuple[RawOutput, Path | None]]:
         """What the nodes made. It is on ComfyUI's disk by now: one that stops only has to come back."""
-        for _ in range(_COLLECTIONS - 1):
+        job, comfy = run.job, self._comfy()
+        failures = 0
+        while True:
             try:
-                return self._comfy().collect(execution, run.plan.outputs, folder, previews=run.job.previews)
+                return comfy.collect(execution, run.plan.outputs, folder, previews=job.previews, cancel=run.cancel)
             except ComfyUnavailable as error:
-                log.warning("job %s: its results could not be fetched yet: %s", run.job.id, error)
-            self._comfy().suspect()
+                failures += 1
+                if failures == _COLLECTIONS:
+                    raise
+                log.warning("job %s: its results could not be fetched yet: %s", job.id, error)
+            comfy.suspect()
             self._wait_for_comfy(run)
-        return self._comfy().collect(execution, run.plan.outputs, folder, previews=run.job.previews)
 
 
 @dataclass(slots=True)
@@ -295,7 +299,7 @@ def _placed(files: Mapping[str, InputFile], space: Space, cancel: CancellationTo
     for file in files.values():
         cancel.raise_if_cancelled()
         if file.path not in known:
-            known[file.path] = space.add(file.path, file.filename)
+            known[file.path] = unless_cancelled(functools.partial(space.add, file.path, file.filename), cancel)
     return {where: known[file.path] for where, file in files.items()}
 
 

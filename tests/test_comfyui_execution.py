@@ -256,9 +256,7 @@ def test_comfyui_gone_in_the_middle_is_said(proxy, run, checkpoint, comfy):
     prompt_id = new_prompt_id()
     with ComfyUI(proxy.url, bounds=Bounds(patience=0.5)) as cut_off:
         watcher = Watcher(proxy.close)
-        with pytest.raises(
-            ComfyUnavailable, match=r"stopped answering while running KSampler \(3\)"
-        ) as caught:
+        with pytest.raises(ComfyUnavailable, match=r"stopped answering while running KSampler \(3\)") as caught:
             run(text_to_image(checkpoint, steps=ENDLESS), comfy=cut_off, on_progress=watcher, prompt_id=prompt_id)
 
     assert caught.value.retryable

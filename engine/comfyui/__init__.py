@@ -155,6 +155,7 @@ class ComfyUI:
         *,
         originals: Mapping[str, str] | None = None,
         previews: bool = False,
+        cancel: CancellationToken | None = None,
     ) -> list[tuple[RawOutput, Path | None]]:
         """Bring the declared outputs of an execution to this machine.
 
@@ -164,15 +165,18 @@ class ComfyUI:
             folder: where fetched files go.
             originals: the nodes of the rendered graph that are copies, to the node of the template.
             previews: whether files of ComfyUI's temp folder are outputs too, also where no output declares them.
+            cancel: looked at while files arrive.
 
         Returns:
             Each output with its file; None for text.
 
         Raises:
-            NoOutputs: none came, or ComfyUI no longer has a file.
+            Cancelled: the job was cancelled.
+            NoOutputs: none came.
+            ResultGone: ComfyUI no longer has a file that it names.
         """
         raw = raw_outputs(execution, declared, originals=originals, previews=previews)
-        return collect(self.client, raw, folder, folders=self.folders())
+        return collect(self.client, raw, folder, folders=self.folders(), cancel=cancel)
 
     def workspace(self, job_id: str, prompt_id: str) -> Workspace:
         """A job's own place in ComfyUI's folders, a context manager: see `Workspace`."""

@@ -15,9 +15,10 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import requests
 from requests.adapters import HTTPAdapter
 
+from engine.cancellation import CancellationToken
 from engine.comfyui.complaints import first_line, rejection
 from engine.comfyui.uploads import FormWithFile
-from engine.errors import ComfyUnavailable, InputRejected, NoOutputs
+from engine.errors import ComfyUnavailable, InputRejected, NoOutputs, StorageError
 from engine.nodes import NodeCatalogue
 
 _HINT = "start ComfyUI, or set COMFY_URL to one that runs or COMFY_HOME to where it is installed"
@@ -191,7 +192,15 @@ class ComfyClient:
         answer = self._parsed(response)
         return "/".join(part for part in (answer.get("subfolder"), answer["name"]) if part)
 
-    def download(self, filename: str, subfolder: str, type: str, target: Path) -> None:  # noqa: A002 (ComfyUI's word)
+    def download(
+        self,
+        filename: str,
+        subfolder: str,
+        type: str,  # noqa: A002 (ComfyUI's word)
+        target: Path,
+        *,
+        cancel: CancellationToken | None = None,
+    ) -> None:
         """Fetch a file of ComfyUI's; `target` holds all of it or does not change.
 
         Args:
@@ -199,9 +208,12 @@ class ComfyClient:
             subfolder: as history has it.
             type: ComfyUI's folder: `output`, `temp` or `input`.
             target: where to put it.
+            cancel: looked at between the parts that arrive.
 
         Raises:
-            NoOutputs: ComfyUI has no such file, as when it was deleted after its node was cached.
+            Cancelled: the job was cancelled.
+            ResultGone: ComfyUI has no such file, as when it was deleted after its node was cached.
+            StorageError: this machine's disk does not take it.
         """
         query = {"filename": filename, "subfolder": subfolder, "type": type}
         part = target.with_name(f".{uuid.uuid4().hex}.part")
@@ -218,19 +230,26 @@ class ComfyClient:
                     )
                 if response.status_code != requests.codes.ok:
                     raise self._unexpected(response)
-                self._save(response, part)
+                self._save(response, part, cancel or CancellationToken())
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
 
-    def _save(self, response: requests.Response, part: Path) -> None:
+    def _save(self, response: requests.Response, part: Path, cancel: CancellationToken) -> None:
         try:
             with part.open("wb") as file:
                 for chunk in response.iter_content(_CHUNK_BYTES):
+                    cancel.raise_if_cancelled()
                     file.write(chunk)
                 size = file.tell()
-        except requests.RequestException as error:
+        except requests.RequestException as error:  # which is an OSError as well
             raise self._broken("GET", "/view") from error
+        except OSError as error:
+            raise StorageError(
+                f"a result could not be written to the worker's disk: {error.strerror}",
+                hint="the operator makes room in the worker's temporary folder",
+                detail=str(error),
+            ) from error
         announced = response.headers.get("Content-Length")
         if announced is not None and int(announced) != size:
             raise self._broken("GET", "/view")

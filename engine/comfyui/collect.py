@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from engine.cancellation import CancellationToken
 from engine.comfyui.client import ComfyClient
 from engine.comfyui.folders import SharedFolders
 from engine.errors import NoOutputs
@@ -91,7 +92,12 @@ def raw_outputs(
 
 
 def collect(
-    client: ComfyClient, raw: Sequence[RawOutput], folder: Path, *, folders: SharedFolders | None = None
+    client: ComfyClient,
+    raw: Sequence[RawOutput],
+    folder: Path,
+    *,
+    folders: SharedFolders | None = None,
+    cancel: CancellationToken | None = None,
 ) -> list[tuple[RawOutput, Path | None]]:
     """Bring the files of outputs to this machine.
 
@@ -101,12 +107,14 @@ def collect(
         folder: where fetched files go.
         folders: ComfyUI's own, where they are on this machine: files in them are given where they are, and are
             ComfyUI's.
+        cancel: looked at while they arrive.
 
     Returns:
         Each output with its file; None for text.
 
     Raises:
-        NoOutputs: ComfyUI no longer has a file that it names.
+        Cancelled: the job was cancelled.
+        ResultGone: ComfyUI no longer has a file that it names.
         ComfyUnavailable: it does not answer.
     """
     collected: list[tuple[RawOutput, Path | None]] = []
@@ -117,7 +125,7 @@ def collect(
         path = output.path or (folders.file(output) if folders else None)
         if path is None:
             path = folder / f"{position:03d}-{_plain_name(output.filename)}"
-            client.download(output.filename, output.subfolder, output.type, path)
+            client.download(output.filename, output.subfolder, output.type, path, cancel=cancel)
         collected.append((output, path))
     return collected
 

@@ -94,6 +94,7 @@ class EventStream:
         self._client_id: str | None = None
         self._tried = threading.Event()
         self._closing = threading.Event()
+        self._hurry = threading.Event()
         self._socket: Any = None  # a websocket.WebSocket, which is typed in part only
         self._thread: threading.Thread | None = None
 
@@ -103,16 +104,20 @@ class EventStream:
         return self._client_id
 
     def start(self) -> None:
-        """Connect, if this is the first use, and wait until the first attempt has succeeded or failed."""
+        """Connect, if there is no connection, and wait until the next attempt has succeeded or failed."""
         with self._lock:
             if self._thread is None and not self._closing.is_set():
                 self._thread = threading.Thread(target=self._listen, name="comfyui-events", daemon=True)
                 self._thread.start()
+            elif self._client_id is None:
+                self._tried.clear()
+                self._hurry.set()
         self._tried.wait(self._connect_timeout)
 
     def close(self) -> None:
         """Disconnect and end the thread."""
         self._closing.set()
+        self._hurry.set()
         with self._lock:
             thread, socket = self._thread, self._socket
         if socket is not None:
@@ -143,7 +148,8 @@ class EventStream:
                 delay = _FIRST_DELAY
                 self._hear(socket)
             self._tried.set()
-            self._closing.wait(delay)
+            self._hurry.wait(delay)
+            self._hurry.clear()
             delay = min(delay * 2, _LONGEST_DELAY)
 
     def _connect(self) -> Any:

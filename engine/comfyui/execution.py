@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engine.cancellation import CancellationToken
+from engine.cancellation import CancellationToken, unless_cancelled
 from engine.comfyui.client import ComfyClient, NoAnswer
 from engine.comfyui.events import FRAME, RECONNECTED, Event, EventStream, Subscription
 from engine.comfyui.frames import Frames
 from engine.comfyui.outcome import outcome
 from engine.comfyui.progress import ProgressMeter
 from engine.comfyui.supervisor import ComfyStopped, Crash, Watch
-from engine.errors import ComfyUnavailable, ExecutionTimeout, GraphRejected
+from engine.errors import Cancelled, ComfyUnavailable, ExecutionTimeout, GraphRejected
 from engine.results import Execution, Progress
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class Executor:
             frames = Frames(graph, frames_folder)
             run = _Run(self, graph, prompt_id, subscription, ProgressMeter(graph, on_progress), frames)
             try:
-                run.queue(extra_data)
+                run.queue(extra_data, cancel)
                 entry = run.wait(cancel, timeout_seconds, queue_timeout_seconds)
             except (ComfyUnavailable, GraphRejected):
                 raise  # there is nothing to stop, or no way to
@@ -160,6 +160,7 @@ class _Run:
         self._prompt_id = prompt_id
         self._subscription = subscription
         self._client_id: str | None = None
+        self._heard_of = False
         self._generation = executor.watch.generation
         self._queued_at = self._answered_at = self._moved_at = time.monotonic()
         self._started_at: float | None = None
@@ -175,16 +176,22 @@ class _Run:
     def queue_seconds(self) -> float | None:
         return None if self._started_at is None else max(self._started_at - self._queued_at, 0.0)
 
-    def queue(self, extra_data: Mapping[str, Any] | None) -> None:
+    def queue(self, extra_data: Mapping[str, Any] | None, cancel: CancellationToken) -> None:
         self._client_id = self._executor.events.client_id
+        self._heard_of = self._client_id is not None
+        client_id = self._client_id or str(uuid.uuid4())
         try:
-            self.node_errors = self._client.queue_prompt(
-                self._graph, self._prompt_id, self._client_id or str(uuid.uuid4()), extra_data
+            self.node_errors = unless_cancelled(
+                lambda: self._client.queue_prompt(self._graph, self._prompt_id, client_id, extra_data), cancel
             )
         except NoAnswer as error:
             # It may have arrived. The id is ours, so that the queue and the history can tell.
             self._unsure = error
-        self._queued_at = self._answered_at = time.monotonic()
+        except Cancelled:
+            self._unsure = NoAnswer("the job was cancelled while it was being queued")
+            raise
+        finally:
+            self._queued_at = self._answered_at = self._moved_at = time.monotonic()
 
     def wait(self, cancel: CancellationToken, timeout_seconds: float, queue_timeout_seconds: float) -> dict[str, Any]:
         """The history entry of the prompt, once it has ended."""
@@ -286,13 +293,14 @@ class _Run:
         return self._client_id is not None and self._client_id == self._executor.events.client_id
 
     def _stopped(self, crash: Crash | None, cause: str = "ComfyUI stopped") -> ComfyStopped:
-        began = self._started_at is not None
+        # Of one that was not heard of nobody knows; it is taken for the culprit, lest it stops ComfyUI for ever.
+        began = self._started_at is not None or not self._heard_of
         if crash is not None and crash.out_of_memory:
             cause = "ComfyUI was killed because the memory ran out"
-        where = f"while running {self.meter.where()}" if self.meter.latest.node_id else "while it had the job"
-        return ComfyStopped(
-            f"{cause} {where if began else 'before it began the job'}", began=began, crash=crash, hint=_SEND_AGAIN
-        )
+        where = "while it had the job" if began else "before it began the job"
+        if self.meter.latest.node_id:
+            where = f"while running {self.meter.where()}"
+        return ComfyStopped(f"{cause} {where}", began=began, crash=crash, hint=_SEND_AGAIN)
 
     def _late(self, timeout_seconds: float, queue_timeout_seconds: float) -> ExecutionTimeout | None:
         now = time.monotonic()
