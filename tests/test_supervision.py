@@ -1,22 +1,31 @@
 """A ComfyUI of our own that crashes, hangs or does not come, as a caller notices it. The simulator stands in for it."""
 
+import json
 import logging
 import os
 import signal
+import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from support.runners import asked, runner_on
 from support.simulated_home import simulated_home
+from support.workflows import ROOT
 
 from engine.cancellation import CancellationToken
-from engine.comfyui import Bounds, ComfyProcess, ComfyUI, SharedFolders, Supervisor
+from engine.comfyui import Bounds, ComfyProcess, ComfyUI, Elsewhere, SharedFolders, Supervisor
 from engine.comfyui.memory_kills import memory_kills
 from engine.comfyui.process_log import telling_lines
+from engine.comfyui.workspace import sweep
 from engine.envelope import answer
 from engine.errors import Cancelled, ComfyUnavailable
+from engine.nodes import load_catalogue
+from engine.simulator import Simulator, choices_from
+
+TEMPLATES = [json.loads(path.read_text()) for path in sorted((ROOT / "templates").glob("*.json"))]
 
 PICTURE = {"workflow": "txt2img", "payload": {"prompt": "a lighthouse", "seed": 7, "steps": 6}}
 OTHER = {"workflow": "txt2img", "payload": {"prompt": "a lighthouse", "seed": 8, "steps": 2}}
@@ -46,6 +55,14 @@ class Supervised:
             for path in (self.home / name).rglob("*")
             if path.is_file()
         ]
+
+
+@pytest.fixture
+def unused_port_now():
+    """A port that was free a moment ago, and is not held."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 @pytest.fixture
@@ -271,6 +288,57 @@ def test_a_cached_result_whose_file_was_deleted_is_made_again(supervised):
     first, second = asked(comfy.runner, PICTURE), asked(comfy.runner, PICTURE)
 
     assert shown(second) == shown(first)
+
+
+def test_one_that_others_start_is_waited_for(tmp_path, unused_port_now):
+    port = unused_port_now
+    watch = Elsewhere(f"http://127.0.0.1:{port}", wait_seconds=30)
+    with ComfyUI(f"http://127.0.0.1:{port}", watch=watch) as comfy, ThreadPoolExecutor(1) as pool:
+        reply = pool.submit(asked, runner_on(comfy, tmp_path), PICTURE)
+        with Simulator(choices=choices_from(TEMPLATES, load_catalogue()), port=port):
+            assert reply.result(30)["outputs"]
+
+
+def test_one_that_never_comes_is_told_after_the_bound(tmp_path, unused_port):
+    url = f"http://127.0.0.1:{unused_port}"
+    with ComfyUI(url, watch=Elsewhere(url, wait_seconds=0.2)) as comfy:
+        reply = answer(PICTURE, runner_on(comfy, tmp_path), job_id="job-1")
+
+    assert reply["error"].startswith(f"comfy_unavailable: no ComfyUI answers at {url}")
+
+
+def test_one_of_others_that_is_restarted_gets_its_job_again(tmp_path, unused_port_now):
+    port = unused_port_now
+    url = f"http://127.0.0.1:{port}"
+    choices = choices_from(TEMPLATES, load_catalogue())
+    with (
+        ThreadPoolExecutor(1) as pool,
+        ComfyUI(url, watch=Elsewhere(url, wait_seconds=30), bounds=Bounds(patience=0.2)) as comfy,
+    ):
+        begun = threading.Event()
+        with Simulator(choices=choices, port=port, step_seconds=1.0):
+            runner = runner_on(comfy, tmp_path)
+            reply = pool.submit(asked, runner, PICTURE, on_progress=lambda _: begun.set())
+            assert begun.wait(30)
+        with Simulator(choices=choices, port=port):
+            assert reply.result(30)["warnings"] == ["ComfyUI stopped while it ran the job, and the job was run again"]
+
+
+def test_what_a_killed_worker_left_is_swept_once_it_is_old(tmp_path):
+    folders = SharedFolders.below(tmp_path)
+    mine = ["engine-job_1_0123abcd", "engine-x_00000000"]
+    others = ["engine-job", "photos_0123abcd", "engine-job_1_0123abcg"]
+    for root in (folders.input, folders.output, folders.temp):
+        for name in mine + others:
+            (root / name).mkdir(parents=True)
+            (root / name / "picture.png").write_bytes(b"x")
+
+    assert sweep(folders) == []
+    assert sorted(set(sweep(folders, older_than_seconds=-60))) == mine
+
+    assert sorted(path.name for path in folders.input.iterdir()) == sorted(others)
+    assert sorted(path.name for path in folders.temp.iterdir()) == sorted(others)
+    assert len(list(folders.output.iterdir())) == len(mine + others), "results may be what could not be stored"
 
 
 @pytest.mark.parametrize(
