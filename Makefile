@@ -8,7 +8,7 @@ UV := .tools/bin/uv
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --extra gcs --group test --group lint --group build \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet
 
-.PHONY: run setup test lint lock generated rendered bench verify
+.PHONY: run setup test lint lock generated rendered bench verify reliability soak
 
 run: setup
 	$(BIN)/engine run txt2img -p prompt="a lighthouse at dusk, oil painting" -p seed=7
@@ -58,3 +58,15 @@ verify: setup
 	@test -n "$(COMFY_URL)$(COMFY_HOME)" || { echo "say which: make verify COMFY_URL=… or COMFY_HOME=…"; exit 2; }
 	COMFY_URL="$(COMFY_URL)" COMFY_HOME="$(COMFY_HOME)" COMFY_PYTHON="$(COMFY_PYTHON)" COMFY_ARGS="$(COMFY_ARGS)" \
 		$(BIN)/python -m pytest --verified=docs/verified.md
+
+# The fault suite, on the simulator and, with COMFY_HOME, on a real ComfyUI. Leaves the outcome in docs/reliability.md.
+reliability: setup
+	COMFY_HOME="$(COMFY_HOME)" COMFY_PYTHON="$(COMFY_PYTHON)" COMFY_ARGS="$(COMFY_ARGS)" \
+		$(BIN)/python -m pytest --reliability=docs/reliability.md tests/test_faults.py tests/test_faults_supervised.py \
+		tests/test_faults_real.py
+
+# Hundreds of jobs through the RunPod SDK, with random faults and cancels: make soak [SEED=…] [JOBS=…].
+SEED ?= 1
+JOBS ?= 500
+soak: setup
+	$(BIN)/python benchmarks/soak.py --seed $(SEED) --jobs $(JOBS)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from support.proxy import CuttableProxy
+from support.reliability import ReliabilityReport
 from support.verified import STATS, VerifiedReport
 
 from engine.cancellation import CancellationToken
@@ -38,9 +39,14 @@ def pytest_addoption(parser):
         metavar="FILE",
         help="run the tests that touch ComfyUI against a real one, and write down in FILE how they went",
     )
+    parser.addoption("--reliability", metavar="FILE", help="write down in FILE how the cases of the fault suite went")
 
 
 def pytest_configure(config):
+    if (path := config.getoption("--reliability")) and not hasattr(
+        config, "workerinput"
+    ):  # once, not by each of xdist's
+        config.pluginmanager.register(ReliabilityReport(path), "reliability")
     if path := config.getoption("--verified"):
         if not (COMFY_URL or COMFY_HOME):
             raise pytest.UsageError(NEEDS_REAL)
@@ -104,6 +110,13 @@ def comfy_process(comfy_home):
     """A real ComfyUI of the test's own, not yet started."""
     with real_comfyui(comfy_home) as (process, _):
         yield process
+
+
+@pytest.fixture
+def comfy_process_and_base(comfy_home):
+    """A real ComfyUI of the test's own, not yet started, and the folder that holds its own."""
+    with real_comfyui(comfy_home) as process_and_base:
+        yield process_and_base
 
 
 @pytest.fixture(scope="session")

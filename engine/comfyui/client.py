@@ -24,6 +24,7 @@ from engine.nodes import NodeCatalogue
 _HINT = "start ComfyUI, or set COMFY_URL to one that runs or COMFY_HOME to where it is installed"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _CHUNK_BYTES = 1 << 20
+_KINDS = ("running", "pending")
 
 
 class NoAnswer(ComfyUnavailable):
@@ -138,13 +139,18 @@ class ComfyClient:
     def history(self, prompt_id: str, *, read_timeout: float | None = None) -> dict[str, Any] | None:
         """What came of a prompt: `{outputs, status: {status_str, messages}, …}`; None until it has ended."""
         entries = self._json("GET", f"/history/{quote(prompt_id, safe='')}", read_timeout=read_timeout)
-        entry: dict[str, Any] | None = entries.get(prompt_id)
-        return entry
+        entry = entries.get(prompt_id) if isinstance(entries, dict) else entries
+        if entries != {} and not _is_entry(entry):
+            raise self._odd("/history")
+        return dict(entry) if entry else None
 
     def queue(self, *, read_timeout: float | None = None) -> tuple[frozenset[str], frozenset[str]]:
         """The prompt ids that run, and those that wait."""
         answer = self._json("GET", "/queue", read_timeout=read_timeout)
-        running, pending = (frozenset(item[1] for item in answer[key]) for key in ("queue_running", "queue_pending"))
+        try:
+            running, pending = (frozenset(str(item[1]) for item in answer[f"queue_{kind}"]) for kind in _KINDS)
+        except (TypeError, LookupError):
+            raise self._odd("/queue") from None
         return running, pending
 
     def interrupt(self, prompt_id: str, *, read_timeout: float | None = None) -> None:
@@ -301,6 +307,9 @@ class ComfyClient:
     def _nobody(self) -> ComfyUnavailable:
         return ComfyUnavailable(f"no ComfyUI answers at {self.url}", hint=_HINT)
 
+    def _odd(self, path: str) -> ComfyUnavailable:
+        return ComfyUnavailable(f"ComfyUI at {self.url} answered GET {path} with something else than it should")
+
     def _broken(self, method: str, path: str) -> NoAnswer:
         return NoAnswer(
             f"ComfyUI at {self.url} broke the connection during {method} {path}",
@@ -315,6 +324,19 @@ class ComfyClient:
             hint="check that the address is ComfyUI's and that nothing between refuses the request",
             detail=None if response.request.method == "POST" else first_line(response.text[:2000]),
         )
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether it has the shape of an entry of `/history`: `{outputs: {ID: {…}}, status: {messages: [[TYPE, {…}]]}}`."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("outputs"), dict):
+        return False
+    status = entry.get("status") or {}
+    messages = (status.get("messages") or []) if isinstance(status, dict) else None
+    return (
+        isinstance(messages, list)
+        and all(isinstance(each, list) and len(each) == 2 and isinstance(each[1], dict) for each in messages)
+        and all(isinstance(made, dict | None) for made in entry["outputs"].values())
+    )
 
 
 def new_prompt_id() -> str:

@@ -10,64 +10,26 @@ import base64
 import contextlib
 import json
 import logging
-import queue
-import struct
 import threading
+import time
 import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 import websocket
 
+from engine.comfyui.messages import FRAME, RECONNECTED, Event, read_picture, read_text
+from engine.comfyui.subscriptions import Subscription
+
+__all__ = ["FRAME", "RECONNECTED", "Event", "EventStream", "Subscription"]
+
 log = logging.getLogger(__name__)
 
-RECONNECTED = "reconnected"
-"""The type of the event, ours, that tells a job to ask `/history`: the socket was away."""
-
-FRAME = "frame"
-"""The type of the event, ours, for a picture that came as a binary frame: `node`, `content_type` and `picture`, its
-bytes. Previews of samplers come so, and what SaveImageWebsocket saves."""
-
-_PICTURE_WITH_METADATA = 4  # ComfyUI, protocol.py, BinaryEventTypes
-
-_PING_AFTER_SECONDS = 10.0
 _SILENT_PINGS = 3
 _FIRST_DELAY, _LONGEST_DELAY = 0.05, 2.0
-_FRAME_HEAD = struct.Struct(">II")
+_STEADY_SECONDS, _AGAIN_SECONDS = 2.0, 1.0
 _FEATURE_FLAGS = json.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One message of ComfyUI's about one prompt, such as `progress` or `executing`."""
-
-    type: str
-    data: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def is_end(self) -> bool:
-        """The marker after which history has the prompt: `executing` with no node."""
-        return self.type == "executing" and self.data.get("node") is None
-
-
-class Subscription:
-    """The events of one prompt, in order."""
-
-    def __init__(self) -> None:
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-
-    def put(self, event: Event) -> None:
-        """Hand an event to whoever waits."""
-        self._events.put(event)
-
-    def next(self, seconds: float) -> Event | None:
-        """The next event; None if none comes within that time."""
-        try:
-            return self._events.get(timeout=max(seconds, 0.001))
-        except queue.Empty:
-            return None
 
 
 class EventStream:
@@ -77,24 +39,36 @@ class EventStream:
     notices that the first is gone, which can be long after we did. Prompts queued under the old id go on
     unheard, and the jobs that wait for them are told with `RECONNECTED`.
 
+    A connection over which nothing comes is pinged. One that answers no ping is given up after `ping_after` four times
+    over: a ComfyUI that loads a large model can be busy for long, and pictures sent over the socket would be lost.
+
     Args:
         url: ComfyUI's, `http://…`.
         auth: user and password for it.
         connect_timeout: seconds to wait for a connection.
+        ping_after: seconds of silence before a ping, and between pings.
     """
 
-    def __init__(self, url: str, *, auth: tuple[str, str] | None = None, connect_timeout: float = 5.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        auth: tuple[str, str] | None = None,
+        connect_timeout: float = 5.0,
+        ping_after: float = 10.0,
+    ) -> None:
         self._url = "ws" + url.removeprefix("http") + "/ws"
         self._headers = []
         if auth:
             self._headers = ["Authorization: Basic " + base64.b64encode(":".join(auth).encode()).decode()]
         self._connect_timeout = connect_timeout
+        self._ping_after = ping_after
         self._lock = threading.Lock()
         self._subscriptions: dict[str, Subscription] = {}
         self._client_id: str | None = None
         self._tried = threading.Event()
         self._closing = threading.Event()
-        self._hurry = threading.Event()
+        self._hurry = threading.Event()  # there is a reason to try again now
         self._socket: Any = None  # a websocket.WebSocket, which is typed in part only
         self._thread: threading.Thread | None = None
 
@@ -104,15 +78,20 @@ class EventStream:
         return self._client_id
 
     def start(self) -> None:
-        """Connect, if there is no connection, and wait until the next attempt has succeeded or failed."""
+        """Be connected, if that can be: wait until an attempt has succeeded or failed.
+
+        Where an earlier one failed, as before a restart of ComfyUI, another is made at once, and waited for less long.
+        """
         with self._lock:
-            if self._thread is None and not self._closing.is_set():
+            if self._client_id is not None or self._closing.is_set():
+                return
+            first = self._thread is None
+            self._tried.clear()
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._listen, name="comfyui-events", daemon=True)
                 self._thread.start()
-            elif self._client_id is None:
-                self._tried.clear()
-                self._hurry.set()
-        self._tried.wait(self._connect_timeout)
+        self._hurry.set()
+        self._tried.wait(self._connect_timeout if first else min(self._connect_timeout, _AGAIN_SECONDS))
 
     def close(self) -> None:
         """Disconnect and end the thread."""
@@ -127,30 +106,51 @@ class EventStream:
 
     @contextlib.contextmanager
     def subscribe(self, prompt_id: str) -> Iterator[Subscription]:
-        """The events of a prompt. Subscribe before it is queued, so that none is missed."""
+        """The events of a prompt. Subscribe before it is queued, so that none is missed.
+
+        Where the end of the prompt went unheard, the connection may be deaf, although it stands: unless others listen
+        too, it is given up for a new one.
+        """
         subscription = Subscription()
         with self._lock:
             self._subscriptions[prompt_id] = subscription
+            client_id = self._client_id
         try:
             yield subscription
         finally:
             with self._lock:
                 self._subscriptions.pop(prompt_id, None)
+                heard = subscription.ended or self._client_id != client_id
+                socket = None if heard or self._subscriptions else self._socket
+                if socket is not None:
+                    self._client_id = None  # nobody is to queue under it
+            if socket is not None:
+                socket.abort()
 
     def _listen(self) -> None:
         delay = _FIRST_DELAY
         while not self._closing.is_set():
+            began = time.monotonic()
             try:
-                socket = self._connect()
+                self._hear(self._attempt())
             except (OSError, websocket.WebSocketException) as error:
                 log.debug("no websocket to ComfyUI: %s", error)
-            else:
+            except Exception as error:
+                # The thread's edge: without it no job hears anything again. Such as ValueError, for an answer to the
+                # handshake that is no HTTP (websocket-client 1.8).
+                log.warning("the websocket to ComfyUI broke unexpectedly: %s", type(error).__name__)
+                log.debug("it broke with", exc_info=True)
+            if time.monotonic() - began > _STEADY_SECONDS:
                 delay = _FIRST_DELAY
-                self._hear(socket)
-            self._tried.set()
             self._hurry.wait(delay)
             self._hurry.clear()
-            delay = min(delay * 2, _LONGEST_DELAY)
+            delay = min(delay * 2, _LONGEST_DELAY)  # also for one that takes every connection and drops it at once
+
+    def _attempt(self) -> Any:
+        try:
+            return self._connect()
+        finally:
+            self._tried.set()
 
     def _connect(self) -> Any:
         client_id = str(uuid.uuid4())
@@ -162,14 +162,13 @@ class EventStream:
         )
         try:
             socket.send(_FEATURE_FLAGS)  # heeded only as the first message
-            socket.settimeout(_PING_AFTER_SECONDS)
+            socket.settimeout(self._ping_after)
         except (OSError, websocket.WebSocketException):
             socket.shutdown()
             raise
         with self._lock:
             self._socket, self._client_id = socket, client_id
             waiting = list(self._subscriptions.values())
-        self._tried.set()
         for subscription in waiting:
             subscription.put(Event(RECONNECTED))
         return socket
@@ -188,9 +187,9 @@ class EventStream:
                     continue
                 silent = 0
                 if opcode == websocket.ABNF.OPCODE_TEXT:
-                    self._dispatch(_message(data))
+                    self._dispatch(read_text(data))
                 elif opcode == websocket.ABNF.OPCODE_BINARY:
-                    self._dispatch(_frame(data))
+                    self._dispatch(read_picture(data))
                 elif opcode == websocket.ABNF.OPCODE_CLOSE:
                     break
         except (OSError, websocket.WebSocketException) as error:
@@ -201,40 +200,9 @@ class EventStream:
             socket.shutdown()
 
     def _dispatch(self, event: Event | None) -> None:
-        prompt_id = event.data.get("prompt_id") if event is not None else None
+        if event is None:
+            return
         with self._lock:
-            subscription = self._subscriptions.get(prompt_id) if isinstance(prompt_id, str) else None
-        if subscription is not None and event is not None:
+            subscription = self._subscriptions.get(event.data["prompt_id"])
+        if subscription is not None:
             subscription.put(event)
-
-
-def _message(data: bytes) -> Event | None:
-    try:
-        message = json.loads(data)
-        event = Event(message["type"], message.get("data") or {})
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None  # a custom node may send anything; none of it is for us
-    return event if isinstance(event.data, dict) else None
-
-
-def _frame(data: bytes) -> Event | None:
-    """A picture with its metadata: `4`, the length of a JSON text, the text, the picture; numbers are big-endian u32.
-
-    Pictures without metadata say neither whose nor which node's they are. ComfyUI sends those only to clients that
-    did not ask for metadata, as we do.
-    """
-    if len(data) < _FRAME_HEAD.size:
-        return None
-    kind, length = _FRAME_HEAD.unpack_from(data)
-    start = _FRAME_HEAD.size + length
-    if kind != _PICTURE_WITH_METADATA or len(data) <= start:
-        return None
-    try:
-        metadata = json.loads(data[_FRAME_HEAD.size : start])
-        # A node that another node made while it ran stands for that one.
-        node = metadata.get("display_node_id") or metadata["node_id"]
-        content_type = metadata.get("image_type", "")
-        prompt_id = metadata["prompt_id"]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return Event(FRAME, {"prompt_id": prompt_id, "node": node, "content_type": content_type, "picture": data[start:]})

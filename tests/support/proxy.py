@@ -1,8 +1,9 @@
-"""A TCP proxy whose connections a test can cut."""
+"""A TCP proxy whose connections a test can cut, silence and delay."""
 
 import contextlib
 import socket
 import threading
+import time
 from urllib.parse import urlsplit
 
 
@@ -10,6 +11,7 @@ class _Connection:
     def __init__(self, client, server):
         self.client, self.server = client, server
         self.is_websocket = False
+        self.swallows = False
         self.cut_at_answer = False
 
     def cut(self):
@@ -35,6 +37,9 @@ class CuttableProxy:
         self._threads = []
         self._refused_websockets = False
         self._lose_answer_to = None
+        self._left = None
+        self._then_swallow = False
+        self._delay = 0.0
         self._spawn(self._accept)
 
     def __enter__(self):
@@ -56,6 +61,26 @@ class CuttableProxy:
         """Cut the websockets there are; for good, those that come as well."""
         self._refused_websockets = for_good
         self._cut(lambda connection: connection.is_websocket)
+
+    def swallow_websockets(self):
+        """Let the websockets there are stand half-open: they stay, and nothing passes either way any more."""
+        with self._lock:
+            for connection in self._connections:
+                connection.swallows = connection.swallows or connection.is_websocket
+
+    def end_websockets_after(self, count, *, swallow=False):
+        """Pass so many more bytes of ComfyUI's over websockets; then cut the one that sends more, or swallow."""
+        with self._lock:
+            self._left, self._then_swallow = count, swallow
+
+    def delay_websockets(self, seconds):
+        """Pass everything of ComfyUI's over websockets so much later."""
+        self._delay = seconds
+
+    def websockets(self):
+        """How many websockets there are."""
+        with self._lock:
+            return sum(connection.is_websocket for connection in self._connections)
 
     def lose_answer_to(self, request_line):
         """Deliver the next request that begins so, and cut the connection when its answer comes."""
@@ -100,7 +125,8 @@ class CuttableProxy:
                 if self._lose_answer_to and data.startswith(self._lose_answer_to):
                     self._lose_answer_to = None
                     connection.cut_at_answer = True
-                connection.server.sendall(data)
+                if not connection.swallows:
+                    connection.server.sendall(data)
         connection.cut()
         back.join()
         connection.client.close()
@@ -113,5 +139,27 @@ class CuttableProxy:
             while data := connection.server.recv(65536):
                 if connection.cut_at_answer:
                     break
-                connection.client.sendall(data)
+                if connection.is_websocket:
+                    if self._delay:
+                        time.sleep(self._delay)
+                    data = self._allowed(connection, data)
+                    if data is None:
+                        break
+                if not connection.swallows:
+                    connection.client.sendall(data)
         connection.cut()
+
+    def _allowed(self, connection, data):
+        """What of the data may still pass; None once the connection is to be cut."""
+        with self._lock:
+            if self._left is None:
+                return data
+            passed, self._left = data[: self._left], self._left - len(data)
+            if self._left >= 0:
+                return passed
+            self._left = None  # the next connection is a new one
+        if not connection.swallows:
+            with contextlib.suppress(OSError):
+                connection.client.sendall(passed)
+        connection.swallows = True
+        return b"" if self._then_swallow else None

@@ -1,0 +1,40 @@
+"""Faults of a ComfyUI that goes on running: how the job ends, and that the next one works and nothing stays behind."""
+
+import pytest
+from support.fault_cases import DONE, IN_THIS_PROCESS, pixels, scratch_below, simulated_bench
+from support.reliability import record
+from support.workflows import ROOT
+
+
+@pytest.fixture(scope="module")
+def right(tmp_path_factory):
+    """The pixels of a seed where nothing goes wrong."""
+    with simulated_bench(tmp_path_factory.mktemp("right")) as bench:
+        return {seed: pixels(bench.run(seed).reply) for seed in (1, 2)}
+
+
+@pytest.mark.parametrize("case", IN_THIS_PROCESS, ids=str)
+def test_a_fault_ends_the_job_as_it_should_and_the_next_one_works(case, right, tmp_path, request):
+    with simulated_bench(tmp_path, case.script, case.settings) as bench, scratch_below(bench.scratch):
+        trial = bench.run(1, request=case.request, cancel_at=case.cancel_at)
+        record(request, case.name, "Simulator", trial.end, trial.seconds)
+        assert trial.end == case.end, trial.reply
+        if case.end == DONE:
+            assert pixels(trial.reply) == right[1]
+        else:
+            assert case.words in trial.reply["failure"].get("message", "")
+
+        bench.faults.clear()  # those that did not come to it
+        following = bench.run(2, job_id="job-2")
+        assert following.end == DONE, following.reply
+        assert pixels(following.reply) == right[2]
+        assert not any(bench.comfy.client.queue())
+        assert bench.leftovers() == []
+
+
+def test_every_case_is_in_the_table():
+    from support.fault_cases import REAL, SUPERVISED
+
+    table = (ROOT / "docs" / "reliability.md").read_text()
+    names = [*(case.name for case in (*IN_THIS_PROCESS, *SUPERVISED)), *REAL]
+    assert [name for name in names if f"| {name} |" not in table] == [], "make reliability"
