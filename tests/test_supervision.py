@@ -307,21 +307,18 @@ def test_one_that_never_comes_is_told_after_the_bound(tmp_path, unused_port):
     assert reply["error"].startswith(f"comfy_unavailable: no ComfyUI answers at {url}")
 
 
-def test_one_of_others_that_is_restarted_gets_its_job_again(tmp_path, unused_port_now):
-    port = unused_port_now
-    url = f"http://127.0.0.1:{port}"
-    choices = choices_from(TEMPLATES, load_catalogue())
+def test_one_of_others_that_is_restarted_gets_its_job_again(tmp_path, supervised):
+    theirs = supervised([at_step(2)]).process
+    theirs.start()
+    watch = Elsewhere(theirs.url, wait_seconds=30)
     with (
         ThreadPoolExecutor(1) as pool,
-        ComfyUI(url, watch=Elsewhere(url, wait_seconds=30), bounds=Bounds(patience=0.2)) as comfy,
+        ComfyUI(theirs.url, watch=watch, bounds=Bounds(patience=0.2)) as comfy,
     ):
-        begun = threading.Event()
-        with Simulator(choices=choices, port=port, step_seconds=1.0):
-            runner = runner_on(comfy, tmp_path)
-            reply = pool.submit(asked, runner, PICTURE, on_progress=lambda _: begun.set())
-            assert begun.wait(30)
-        with Simulator(choices=choices, port=port):
-            assert reply.result(30)["warnings"] == ["ComfyUI stopped while it ran the job, and the job was run again"]
+        reply = pool.submit(asked, runner_on(comfy, tmp_path), PICTURE)
+        assert theirs.wait(30)
+        theirs.start()
+        assert reply.result(30)["warnings"] == ["ComfyUI stopped while it ran the job, and the job was run again"]
 
 
 def test_what_a_killed_worker_left_is_swept_once_it_is_old(tmp_path):

@@ -292,9 +292,12 @@ class _Run:
         """Whether the socket tells of this prompt: ComfyUI tells the client that queued it, and no later one."""
         return self._client_id is not None and self._client_id == self._executor.events.client_id
 
+    def _may_have_begun(self) -> bool:
+        # Of one that was not heard of nobody knows; it is taken for a culprit, lest it stops ComfyUI again and again.
+        return self._started_at is not None or not self._heard_of
+
     def _stopped(self, crash: Crash | None, cause: str = "ComfyUI stopped") -> ComfyStopped:
-        # Of one that was not heard of nobody knows; it is taken for the culprit, lest it stops ComfyUI for ever.
-        began = self._started_at is not None or not self._heard_of
+        began = self._may_have_begun()
         if crash is not None and crash.out_of_memory:
             cause = "ComfyUI was killed because the memory ran out"
         where = "while it had the job" if began else "before it began the job"
@@ -341,7 +344,11 @@ class _Run:
         if entry is None and self._gone and not self._may_still_come():
             if self._unsure:
                 raise self._unsure
-            raise self._stopped(None, "ComfyUI lost the job (it was restarted, or its queue was cleared)")
+            raise ComfyStopped(
+                "ComfyUI lost the job: it is neither in its queue nor in its history",
+                began=self._may_have_begun(),
+                hint="ComfyUI was restarted or its queue was cleared; the job can be sent again",
+            )
         return entry
 
     def _no_answer(self, error: ComfyUnavailable) -> None:

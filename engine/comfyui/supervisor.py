@@ -165,9 +165,11 @@ class Supervisor:
             cancel.raise_if_cancelled()
             with self._changed:
                 up, suspected, failure = self._up, self._suspected, self._last_failure
+                # One that ran before gets more chances; one that never did is most likely installed wrong.
+                hopeless = self.generation == 0 or self.crashes_in_a_row >= self._most_crashes
                 if up and not suspected:
                     return
-                if not up and failure is not None:
+                if not up and failure is not None and hopeless:
                     # Thrown anew for each job: it tells where it was thrown.
                     raise ComfyUnavailable(failure.message, hint=failure.hint, detail=failure.detail)
                 if not up:
