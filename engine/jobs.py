@@ -8,7 +8,7 @@ import importlib.metadata
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,7 @@ from engine.cancellation import CancellationToken
 from engine.catalog import Catalog
 from engine.comfyui import Declared
 from engine.delivery import Delivery, Naming
-from engine.errors import GraphRejected
+from engine.errors import GraphRejected, OutOfMemory
 from engine.graph import Graph
 from engine.live_nodes import LiveNodes
 from engine.media import MediaReader, describe, finish, text_as_file
@@ -79,6 +79,8 @@ class Comfy(Protocol):
         on_progress: OnProgress | None,
         extra_data: Mapping[str, Any] | None,
         frames_folder: Path | None,
+        needed_outputs: Collection[str],
+        previews: bool,
     ) -> Execution:
         """Queue the graph and wait for its end."""
 
@@ -104,7 +106,7 @@ class Job:
         sent: the files that came with the request: name to a media value.
         delivery: how the caller wants the results.
         s3_config: the caller's own bucket, as RunPod's `s3Config` says it.
-        previews: whether what preview nodes made is a result too.
+        previews: whether what preview nodes made is a result too, and progress has pictures of samplers.
         comfy_org_api_key: the caller's own, for nodes that call comfy.org.
     """
 
@@ -270,8 +272,10 @@ class Runner:
                 on_progress=on_progress,
                 extra_data={"api_key_comfy_org": key} if key else None,
                 frames_folder=frames,
+                needed_outputs=plan.needed_outputs,
+                previews=job.previews,
             )
-        except GraphRejected as error:
+        except (GraphRejected, OutOfMemory) as error:
             raise plan.in_the_callers_words(error) from error
 
     def _finished(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -105,6 +105,8 @@ class ComfyUI:
         on_progress: Callable[[Progress], None] | None = None,
         extra_data: Mapping[str, Any] | None = None,
         frames_folder: Path | None = None,
+        needed_outputs: Collection[str] = (),
+        previews: bool = False,
     ) -> Execution:
         """Run a graph to its end: see `Executor.execute`."""
         return self._executor.execute(
@@ -116,6 +118,8 @@ class ComfyUI:
             on_progress=on_progress,
             extra_data=extra_data,
             frames_folder=frames_folder,
+            needed_outputs=needed_outputs,
+            previews=previews,
         )
 
     def collect(

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from engine.cancellation import CancellationToken
 from engine.comfyui.client import ComfyClient, NoAnswer
+from engine.comfyui.complaints import left_out
 from engine.comfyui.events import FRAME, RECONNECTED, Event, EventStream, Subscription
 from engine.comfyui.frames import Frames
 from engine.comfyui.outcome import outcome
@@ -67,6 +68,8 @@ class Executor:
         on_progress: Callable[[Progress], None] | None = None,
         extra_data: Mapping[str, Any] | None = None,
         frames_folder: Path | None = None,
+        needed_outputs: Collection[str] = (),
+        previews: bool = False,
     ) -> Execution:
         """Run a graph to its end.
 
@@ -80,12 +83,14 @@ class Executor:
             extra_data: goes with the prompt (`api_key_comfy_org`).
             frames_folder: where to put the pictures that nodes send over the websocket (SaveImageWebsocket); they are
                 not kept without it.
+            needed_outputs: ids of output nodes; if ComfyUI leaves one out, the prompt is stopped and refused.
+            previews: whether progress has pictures of what samplers are at, where ComfyUI sends them.
 
         Returns:
             What the nodes reported.
 
         Raises:
-            GraphRejected: ComfyUI took nothing of the graph.
+            GraphRejected: ComfyUI took nothing of the graph, or left out an output that is needed.
             ExecutionFailed: a node raised.
             OutOfMemory: a node ran out of memory.
             ExecutionTimeout: one of the two bounds passed; the prompt was stopped.
@@ -96,9 +101,14 @@ class Executor:
         self.events.start()
         with self.events.subscribe(prompt_id) as subscription:
             frames = Frames(graph, frames_folder)
-            run = _Run(self, graph, prompt_id, subscription, ProgressMeter(graph, on_progress), frames)
+            meter = ProgressMeter(graph, on_progress, previews=previews)
+            run = _Run(self, graph, prompt_id, subscription, meter, frames)
             try:
-                run.queue(extra_data)
+                # 0.8.0 heeds it; 0.3.64 sends previews only if it was started with --preview-method.
+                run.queue({"preview_method": "auto", **(extra_data or {})} if previews else extra_data)
+                if refused := left_out(run.node_errors, graph, needed_outputs):
+                    run.stop()
+                    raise refused
                 entry = run.wait(cancel, timeout_seconds, queue_timeout_seconds)
             except (ComfyUnavailable, GraphRejected):
                 raise  # there is nothing to stop, or no way to
@@ -107,6 +117,7 @@ class Executor:
                 raise
             execution = outcome(
                 entry,
+                graph=graph,
                 prompt_id=prompt_id,
                 node_errors=run.node_errors,
                 elapsed_seconds=run.elapsed_seconds,
@@ -241,6 +252,7 @@ class _Run:
             self._started()
         if event.type == FRAME:
             self._frames.take(event)
+            self.meter.hear(event)
             return False
         self._ended = self._ended or event.is_end
         self._cut_off = self._cut_off or event.type == RECONNECTED
