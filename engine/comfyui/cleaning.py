@@ -24,7 +24,7 @@ _BARE = r"""(?<![\w.\\/~])(?:~\w{0,32}/+|(?:[A-Za-z]:[/\\]|/|\\\\)[/\\]*(?:[^\s/
 _PLACES = re.compile(f"{_URL}|{_QUOTED}|{_BARE}")
 
 _DATA_URI = re.compile(r"\bdata:[\w/+.-]{0,80}(?:;[\w=.-]{1,80})*,\S*", re.IGNORECASE)
-_HEADER = re.compile(r"\b(bearer|basic)(\s+)(?=\S{0,200}\d)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+_HEADER = re.compile(r"\b(bearer|basic)(\s+)(?=\S{0,200}\d)[A-Za-z0-9._~+/=-]{12,}", re.IGNORECASE)
 _NAMED = re.compile(
     r"""(?P<name>\b[\w-]{0,40}(?:api[_-]?key|apikey|token|secret|passw(?:or)?d|signature|credential|access[_-]?key(?:[_-]?id)?|authorization|cookie))
         (?P<to>["']?\s{0,4}[:=]\s{0,4})(?:"[^"\n]*"|'[^'\n]*'|[^\s,;&"'(){}\[\]]+)""",
@@ -88,8 +88,7 @@ def _last_part(path: str) -> str:
 def _url(match: re.Match[str]) -> str:
     """Scheme, host and path: neither a user nor a query, which may be a signature."""
     address, mark, _ = _split_at_query(match["rest"])
-    host, slash, path = address.partition("/")
-    return f"{match['scheme']}{host.rpartition('@')[2]}{slash}{path}" + (f"{mark}…" if mark else "")
+    return match["scheme"] + re.sub(r"[^/@]*@", "", address) + (f"{mark}…" if mark else "")
 
 
 def _split_at_query(rest: str) -> tuple[str, str, str]:
@@ -97,10 +96,14 @@ def _split_at_query(rest: str) -> tuple[str, str, str]:
     return (rest[: found.start()], found.group(), rest[found.end() :]) if found else (rest, "", "")
 
 
+def _digits(text: str) -> int:
+    return sum(map(str.isdigit, text))
+
+
 def _is_opaque(run: str) -> bool:
     """Whether a long run of characters is no word or name: a hash, a token, a piece of base64."""
     parts = re.split(r"[-_/+=]", run)
-    if len(run) >= 200 or any(len(part) >= 32 and sum(map(str.isdigit, part)) >= 4 for part in parts):
+    if len(run) >= 200 or any(len(each) >= 60 or len(each) >= 32 <= 8 * _digits(each) for each in parts):
         return True
     mixed = all(any(map(test, run)) for test in (str.isdigit, str.isupper, str.islower))
     return mixed and max(map(len, parts)) >= 20
