@@ -11,13 +11,13 @@ _LISTED = 20
 _LISTED_CHOICES = 8
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like the given one; None where none is alike."""
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The known name most like the given one; None where none is alike: 0 takes any, 1 the same alone."""
     import difflib  # only mistakes need it
 
     candidates = list(known)
     folded = {candidate.lower(): candidate for candidate in reversed(candidates)}
-    found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=cutoff)
     return folded[found[0]] if found else None
 
 
@@ -37,9 +37,8 @@ def not_available(value: Any, choices: Iterable[Any], *, files: bool) -> str:
             are alike in all of them.
     """
     found = list(choices)
-    names = {_stem(each) if files else each: each for each in reversed(found) if isinstance(each, str)}
     asked = shorter(value if isinstance(value, str) else shown(value), 100)
-    near = names.get(nearest(_stem(asked) if files else asked, names) or "")
+    near = _nearest_choice(asked, [each for each in found if isinstance(each, str)], files=files)
     said = f"{shown(value)} is not {'on this worker' if files else 'available'}"
     if not found:
         return f"{said}; there is none"
@@ -47,6 +46,16 @@ def not_available(value: Any, choices: Iterable[Any], *, files: bool) -> str:
         return f"{said}; available: {listed(found, most=_LISTED_CHOICES)}"
     said += f'; did you mean "{shorter(near, 100)}"?'
     return f"{said} Available: {listed(found, most=_LISTED_CHOICES)}" if files and len(found) > 1 else said
+
+
+def _nearest_choice(asked: str, choices: list[str], *, files: bool) -> str | None:
+    if not files:
+        return nearest(asked, choices)
+    stem = _stem(asked)
+    whole = {_stem(each): each for each in reversed(choices)}
+    # Names of models are long, and people know how they begin: v1-5-pruned is v1-5-pruned-emaonly-fp16.
+    begun = {name[: len(stem)]: each for name, each in whole.items() if len(name) > len(stem) > 3}
+    return whole.get(nearest(stem, whole) or "") or begun.get(nearest(stem, begun, cutoff=0.8) or "")
 
 
 def _stem(name: str) -> str:

@@ -30,12 +30,13 @@ _OUT_OF_MEMORY = re.compile(
     r"|OUT_OF_MEMORY|STATUS_ALLOC_FAILED",
     re.IGNORECASE,
 )
-# The errors of CUDA after which "the process must be terminated and relaunched", as cudaError_t says of each in
-# CUDA's runtime API (700, 702, 709, 710, 714 to 719, 214), in the words of cudaGetErrorString; HIP's are the same.
+# The errors after which "the process must be terminated and relaunched", as CUDA's runtime API says of each of them
+# (cudaError_t 700, 702, 710, 714 to 719), and the uncorrectable memory error (214), in the words of cudaGetErrorString;
+# HIP has the same words for the same.
 _BREAKS_THE_PROCESS = re.compile(
     r"illegal memory access|device-side assert|misaligned address|an illegal instruction was encountered"
     r"|hardware stack error|invalid program counter|operation not supported on global/shared address space"
-    r"|unspecified launch failure|the launch timed out and was terminated|context is destroyed"
+    r"|unspecified launch failure|the launch timed out and was terminated"
     r"|uncorrectable ECC error",
     re.IGNORECASE,
 )
@@ -112,7 +113,7 @@ def execution_failure(
     kind, message = _text(error.get("exception_type")), _text(error.get("exception_message"))
     traceback = error.get("traceback")
     lines = "".join(map(str, traceback)) if isinstance(traceback, list | tuple) else _text(traceback)
-    detail = without_secrets(f"{lines.rstrip()}\n{kind}: {message.strip()}".strip()[-_LONGEST_DETAIL:])
+    detail = without_secrets(f"{lines.rstrip()}\n{kind}: {message.strip()}".lstrip("\n")[-_LONGEST_DETAIL:])
     if kind.endswith(("OutOfMemoryError", "MemoryError")) or _OUT_OF_MEMORY.search(message):
         return OutOfMemory(
             f"{node} ran out of memory",
