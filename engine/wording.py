@@ -63,6 +63,11 @@ def _stem(name: str) -> str:
     return stem if dot and "/" not in suffix and "\\" not in suffix else name
 
 
+def one_line(text: str, most: int) -> str:
+    """The text in one line, cut where it has more characters."""
+    return shorter(" ".join(text.split()), most)
+
+
 def shorter(text: str, most: int) -> str:
     """The text, cut where it has more characters; without halves of characters."""
     text = text.encode("utf-8", "replace").decode()

@@ -15,7 +15,7 @@ from engine.comfyui.cleaning import as_json_says, cleaned, first_line, without_s
 from engine.comfyui.node_complaints import complaint_about, name_in, node_complaints, title_of
 from engine.errors import ExecutionFailed, GraphRejected, NodeComplaint, OutOfMemory, Problem, node_name
 from engine.graph import find_cycle, needed_by
-from engine.wording import shorter
+from engine.wording import one_line, shorter
 
 UNKNOWN_CLASS = "unknown_class"
 """Our word for the complaint that ComfyUI lacks a node class; it has had two."""
@@ -107,9 +107,9 @@ def execution_failure(
         error: its data. `traceback` goes to the log; `current_inputs`, which can hold secrets, nowhere.
         graph: what was queued; it knows the nodes' titles.
     """
-    node_id, class_type = (_text(error.get(key)) or "?" for key in ("node_id", "node_type"))
+    node_id, class_type = (_text(error.get(key)) for key in ("node_id", "node_type"))
     title = title_of((graph or {}).get(node_id))
-    node = node_name(shorter(class_type if class_type != "?" else "node", 100), shorter(node_id, 60), title)
+    node = node_name(one_line(class_type, 100) or "node", one_line(node_id, 60) or "?", title)
     kind, message = _text(error.get("exception_type")), _text(error.get("exception_message"))
     traceback = error.get("traceback")
     lines = "".join(map(str, traceback)) if isinstance(traceback, list | tuple) else _text(traceback)

@@ -15,7 +15,7 @@ from typing import Any
 from engine.comfyui.cleaning import as_json_says, cleaned
 from engine.errors import NodeComplaint, node_name
 from engine.nodes import choices_of, is_list_of_files
-from engine.wording import not_available, shorter, shown
+from engine.wording import not_available, one_line, shorter, shown
 
 MOST_COMPLAINTS = 200
 
@@ -42,10 +42,10 @@ def complaint_about(
     node = _mapping(graph.get(node_id) if isinstance(node_id, str) else None)
     found = node.get("class_type", class_type)
     return NodeComplaint(
-        node_id=node_id if node else shorter(str(node_id), 60),
-        class_type=shorter(found, 100) if isinstance(found, str) else "",
+        node_id=node_id if node else one_line(str(node_id), 60),
+        class_type=one_line(found, 100) if isinstance(found, str) else "",
         input_name=input_name if isinstance(input_name, str) and input_name in _inputs(node) else _named(input_name),
-        type=shorter(kind, 60),
+        type=one_line(kind, 60),
         message=message,
         title=title_of(node),
         received=received,
@@ -74,7 +74,7 @@ def name_in(graph: Mapping[str, Any], node_id: str) -> str:
     node = _mapping(graph.get(node_id))
     class_type = node.get("class_type")
     return node_name(
-        shorter(class_type, 100) if isinstance(class_type, str) else "", shorter(node_id, 60), title_of(node)
+        one_line(class_type, 100) if isinstance(class_type, str) else "", one_line(node_id, 60), title_of(node)
     )
 
 
@@ -203,7 +203,7 @@ def _type_text(kind: Any) -> str:
 
 
 def _named(name: Any) -> str | None:
-    return shorter(name, 100) if isinstance(name, str) and name else None
+    return one_line(name, 100) if isinstance(name, str) and name else None
 
 
 def _inputs(node: Mapping[str, Any]) -> Mapping[str, Any]:
