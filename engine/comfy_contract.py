@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -71,6 +71,9 @@ class Comfy(Protocol):
         on_progress: OnProgress | None,
         extra_data: Mapping[str, Any] | None,
         frames_folder: Path | None,
+        needed_outputs: Collection[str],
+        previews: bool,
+        floor: float,
     ) -> Execution:
         """Queue the graph and wait for its end."""
 

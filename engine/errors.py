@@ -34,7 +34,7 @@ to do. `detail` is for the log alone and never reaches a caller.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 MOST_PROBLEMS = 100
@@ -210,16 +210,25 @@ class ComfyUnavailable(ComfyError):
     meaning = "ComfyUI does not answer, did not start, or stopped while it ran the job"
 
 
+def node_name(class_type: str, node_id: str, title: str | None = None) -> str:
+    """How messages call a node: `KSampler "Second pass" (12)`, without a title that says no more than the class."""
+    if not class_type:
+        return f'node "{title}" ({node_id})' if title else f"node {node_id}"
+    return f'{class_type} "{title}" ({node_id})' if title and title != class_type else f"{class_type} ({node_id})"
+
+
 @dataclass(frozen=True, slots=True)
 class NodeComplaint:
     """One thing ComfyUI has against one node of a graph, so that it can be traced back to a parameter.
 
     Attributes:
         node_id: of the rendered graph.
-        class_type: the node's class.
+        class_type: the node's class; empty where it has none.
         input_name: the input it is about; None for the node as a whole.
         type: ComfyUI's word for it (`value_bigger_than_max`).
         message: what is wrong, for people.
+        title: the node's title in the graph, where it has one.
+        received: the value that stood in the input.
     """
 
     node_id: str
@@ -227,11 +236,13 @@ class NodeComplaint:
     input_name: str | None
     type: str
     message: str
+    title: str | None = None
+    received: Any = field(default=None, repr=False)
 
     @property
     def where(self) -> str:
-        """`KSampler (3).steps`."""
-        return f"{self.class_type} ({self.node_id})" + (f".{self.input_name}" if self.input_name else "")
+        """`KSampler "Second pass" (12).steps`."""
+        return node_name(self.class_type, self.node_id, self.title) + (f".{self.input_name}" if self.input_name else "")
 
 
 class GraphRejected(ComfyError):

@@ -18,12 +18,12 @@ from engine.catalog import Catalog
 from engine.comfy_contract import Comfy, OnProgress, Space
 from engine.comfyui import ResultGone
 from engine.delivery import Delivery, Naming
-from engine.errors import ComfyUnavailable, GraphRejected
+from engine.errors import ComfyUnavailable, GraphRejected, OutOfMemory
 from engine.graph import Graph
 from engine.live_nodes import LiveNodes
 from engine.media import MediaReader, describe, finish, text_as_file
 from engine.plans import GraphPlan, NamedPlan, Plan
-from engine.results import Execution, InputFile, JobResult, OutputFile, RawOutput, StoredOutput
+from engine.results import Execution, InputFile, JobResult, OutputFile, Progress, RawOutput, StoredOutput
 from engine.settings import Settings
 from engine.storage import DeliveryRequest, Storages
 from engine.timings import Timings
@@ -54,7 +54,7 @@ class Job:
         sent: the files that came with the request: name to a media value.
         delivery: how the caller wants the results.
         s3_config: the caller's own bucket, as RunPod's `s3Config` says it.
-        previews: whether what preview nodes made is a result too.
+        previews: whether what preview nodes made is a result too, and progress has pictures of samplers.
         comfy_org_api_key: the caller's own, for nodes that call comfy.org.
     """
 
@@ -220,11 +220,14 @@ class Runner:
                 cancel=run.cancel,
                 timeout_seconds=min(bound for bound in bounds if bound is not None),
                 queue_timeout_seconds=self.settings.queue_timeout_seconds,
-                on_progress=run.on_progress,
+                on_progress=run.tell if run.on_progress else None,
                 extra_data={"api_key_comfy_org": key} if key else None,
                 frames_folder=frames,
+                needed_outputs=plan.needed_outputs,
+                previews=job.previews,
+                floor=run.furthest,
             )
-        except GraphRejected as error:
+        except (GraphRejected, OutOfMemory) as error:
             raise plan.in_the_callers_words(error) from error
 
     def _finished(
@@ -286,11 +289,18 @@ class _Run:
     timings: Timings
     on_progress: OnProgress | None
     files: Mapping[str, InputFile] = field(default_factory=dict)
+    furthest: float = 0.0
 
     @property
     def values(self) -> dict[str, Any]:
         """As results report them: files by their names alone."""
         return self.plan.values({where: file.filename for where, file in self.files.items()})
+
+    def tell(self, progress: Progress) -> None:
+        """Hand on how far it is; a further try begins where this one was left, so that it never goes back."""
+        self.furthest = progress.fraction
+        if self.on_progress is not None:
+            self.on_progress(progress)
 
 
 def _placed(files: Mapping[str, InputFile], space: Space, cancel: CancellationToken) -> dict[str, str]:

@@ -214,7 +214,7 @@ class NodeCatalogue(Mapping[str, NodeSpec]):
             for class_type, node in stripped.items()
             for section in ("required", "optional")
             for name, declared in node.get("input", {}).get(section, {}).items()
-            if _is_list_of_files(class_type, name, declared, files)
+            if is_list_of_files(class_type, name, declared, files)
         )
         return cls(stripped, version=version, from_files=marked, live=live)
 
@@ -290,7 +290,15 @@ def choices_of(declared: Any) -> tuple[Any, ...] | None:
     return None
 
 
-def _is_list_of_files(class_type: str, name: str, declared: Any, model_files: frozenset[str]) -> bool:
+def is_list_of_files(class_type: str, name: str, declared: Any, model_files: frozenset[str] = frozenset()) -> bool:
+    """Whether the choices of an input are files of the one ComfyUI that declares it so.
+
+    Args:
+        class_type: the node class.
+        name: the input.
+        declared: as `/object_info` has it.
+        model_files: all file names that `/models/FOLDER` lists.
+    """
     choices = choices_of(declared)
     if choices is None:
         return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import itertools
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from engine.media_forms import media_problem
 from engine.media_values import holds_media
 from engine.schema import ArrayParameter, MediaParameter, ObjectParameter, Parameter, SeedParameter
 from engine.value_schemas import RANDOM_SEED, fields_schema
-from engine.wording import did_you_mean, kind_of, listed, shown
+from engine.wording import did_you_mean, kind_of, listed, not_available, shown
 
 DRAWN_SEED_BITS = 53  # JavaScript callers read whole numbers exactly up to 2^53
 
@@ -68,12 +68,13 @@ class PayloadValidator:
             self._blank[name] = defaults.get(name, RANDOM_SEED)
         self._validator = SchemaValidator(fields_schema(parameters, with_defaults=False))
 
-    def validate(self, payload: Any, choices: Choices) -> dict[str, Any]:
+    def validate(self, payload: Any, choices: Choices, from_files: Collection[str] = ()) -> dict[str, Any]:
         """The values of a payload.
 
         Args:
             payload: what the caller sent.
             choices: `Class.input` to what it takes; a reference that is missing takes anything.
+            from_files: the references whose choices are files of the worker.
 
         Returns:
             Every parameter with its value, seeds drawn.
@@ -87,11 +88,13 @@ class PayloadValidator:
             problems = list(itertools.islice(self._problems(error, payload), MOST_PROBLEMS + 1))
             if isinstance(payload, dict):
                 refused = {problem.where for problem in problems}
-                more = (each for each in self._choice_problems(payload, choices) if each.where not in refused)
+                more = (
+                    each for each in self._choice_problems(payload, choices, from_files) if each.where not in refused
+                )
                 problems += itertools.islice(more, MOST_PROBLEMS + 1)
             raise InvalidPayload(problems=problems) from None
         if self._choice_lists and (
-            problems := list(itertools.islice(self._choice_problems(given, choices), MOST_PROBLEMS + 1))
+            problems := list(itertools.islice(self._choice_problems(given, choices, from_files), MOST_PROBLEMS + 1))
         ):
             raise InvalidPayload(problems=problems)
         values = {**self._blank, **given}
@@ -102,16 +105,17 @@ class PayloadValidator:
                 values[name] = secrets.randbelow(below)
         return values
 
-    def _choice_problems(self, payload: Mapping[str, Any], choices: Choices) -> Iterator[Problem]:
+    def _choice_problems(
+        self, payload: Mapping[str, Any], choices: Choices, from_files: Collection[str]
+    ) -> Iterator[Problem]:
         for choice_list in self._choice_lists:
             allowed = choices.get(choice_list.reference)
             if allowed is None:
                 continue
             for where, value in _values_at(payload, choice_list.path):
                 if value not in allowed and isinstance(value, str):
-                    guess = did_you_mean(_cut(value), [each for each in allowed if isinstance(each, str)])
-                    there = f"the choices are: {listed(allowed)}" if allowed else "there is none on this ComfyUI"
-                    yield Problem(join_path(where), f"{shown(value)} is not a choice{guess}; {there}")
+                    files = choice_list.reference in from_files
+                    yield Problem(join_path(where), not_available(value, allowed, files=files))
 
     def _problems(self, error: ValidationError, payload: Any) -> Iterator[Problem]:
         if not isinstance(payload, dict):

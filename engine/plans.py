@@ -6,8 +6,10 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from engine.callers_words import out_of_memory, rejected
 from engine.comfyui import Declared
-from engine.errors import ComfyUnavailable, GraphRejected, InvalidPayload, Problem
+from engine.comfyui.complaints import UNKNOWN_CLASS
+from engine.errors import ComfyUnavailable, GraphRejected, InvalidPayload, OutOfMemory
 from engine.graph import Graph
 from engine.live_nodes import LiveNodes
 from engine.media import PictureBounds, Wanted
@@ -48,6 +50,10 @@ class Plan(Protocol):
     def warnings(self) -> Sequence[str]:
         """What may be wrong, for the caller."""
 
+    @property
+    def needed_outputs(self) -> Sequence[str]:
+        """The output nodes without which the job has failed, as the rendered graph names them."""
+
     def wanted(self, settings: Settings) -> list[Wanted]:
         """The media values that are to be read, with their bounds."""
 
@@ -74,7 +80,7 @@ class Plan(Protocol):
     def values(self, names: Mapping[str, str]) -> dict[str, Any]:
         """The values as results report them: files by their names alone."""
 
-    def in_the_callers_words(self, error: GraphRejected) -> GraphRejected:
+    def in_the_callers_words(self, error: GraphRejected | OutOfMemory) -> GraphRejected | OutOfMemory:
         """ComfyUI's complaints, each under what the caller can change."""
 
 
@@ -96,6 +102,7 @@ class NamedPlan:
         self._payload = payload
         self._live = live
         self._values = self._offline()
+        self._rendered: Graph = {}
         used = {each.value.strip() for each in workflow.media_values(self._values) if isinstance(each.value, str)}
         self.warnings: Sequence[str] = [
             f"the sent file {shown(name)} was not used: no parameter of the payload names it"
@@ -124,6 +131,11 @@ class NamedPlan:
         if not self.workflow.declares_outputs:
             return []
         return [(output.name, output.node_id, output.kind) for output in self.workflow.outputs]
+
+    @property
+    def needed_outputs(self) -> Sequence[str]:
+        """All that the workflow returns: who asks for it by name knows of no part that could be left out."""
+        return [output.node_id for output in self.workflow.outputs]
 
     @property
     def parameters(self) -> Sequence[str]:
@@ -163,31 +175,18 @@ class NamedPlan:
 
     def graph(self, names: Mapping[str, str], *, job_id: str, previews: bool) -> Graph:
         """The rendered template."""
-        return self.workflow.render(self._values, names, job_id=job_id, previews=previews)
+        self._rendered = self.workflow.render(self._values, names, job_id=job_id, previews=previews)
+        return self._rendered
 
     def values(self, names: Mapping[str, str]) -> dict[str, Any]:
         """The values, with the seeds that were drawn."""
         return self.workflow.without_media(self._values, names)
 
-    def in_the_callers_words(self, error: GraphRejected) -> GraphRejected:
+    def in_the_callers_words(self, error: GraphRejected | OutOfMemory) -> GraphRejected | OutOfMemory:
         """ComfyUI's complaints, each under the parameters that decide what it complains of."""
-        workflow = self.workflow
-        problems = []
-        for complaint in error.complaints:
-            names = workflow.parameters_at(complaint.node_id, complaint.input_name or "")
-            problems.append(Problem(", ".join(names) or complaint.where, complaint.message))
-        if not problems:
-            return error
-        by_caller = any(workflow.parameters_at(each.node_id, each.input_name or "") for each in error.complaints)
-        return GraphRejected(
-            problems=problems,
-            hint="change these values"
-            if by_caller
-            else "tell the workflow's author: this ComfyUI does not take the graph",
-            detail=error.detail,
-            complaints=error.complaints,
-            retryable=error.retryable,
-        )
+        if isinstance(error, OutOfMemory):
+            return out_of_memory(error, self.workflow)
+        return rejected(error, self._rendered, workflow=self.workflow, nodes=self._live.known)
 
     def _offline(self) -> dict[str, Any]:
         """The values, choices unseen: what is wrong with the payload is told before a ComfyUI is started."""
@@ -215,10 +214,14 @@ class GraphPlan:
     timeout_seconds: float | None = None
     outputs: Sequence[Declared] = ()
     parameters: Sequence[str] = ()
+    needed_outputs: Sequence[
+        str
+    ] = ()  # whoever sends a graph gets what ComfyUI makes of it, and is told what is missing
 
     def __init__(self, graph: Graph, sent: Mapping[str, Any], live: LiveNodes) -> None:
         self._graph = graph
         self._sent = sent
+        self._live = live
         self._nodes = _nodes_of(graph, live) if sent else load_catalogue()
         self._places = sent_places(graph, sent, self._nodes) if sent else {}
         self.warnings: Sequence[str] = ()  # of the files, once they have their places in the graph
@@ -250,9 +253,15 @@ class GraphPlan:
         """None."""
         return {}
 
-    def in_the_callers_words(self, error: GraphRejected) -> GraphRejected:
-        """As ComfyUI says it: the nodes are the caller's own."""
-        return error
+    def in_the_callers_words(self, error: GraphRejected | OutOfMemory) -> GraphRejected | OutOfMemory:
+        """By its nodes, as ComfyUI says it: they are the caller's own."""
+        if isinstance(error, OutOfMemory):
+            return error
+        nodes = None
+        if any(each.type in {UNKNOWN_CLASS, "value_not_in_list"} for each in error.complaints):
+            with contextlib.suppress(ComfyUnavailable):
+                nodes = self._live.get()
+        return rejected(error, self._graph, nodes=nodes)
 
 
 def _nodes_of(graph: Graph, live: LiveNodes) -> NodeCatalogue:

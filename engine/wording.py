@@ -8,15 +8,16 @@ from typing import Any
 
 _SHOWN_CHARACTERS = 60
 _LISTED = 20
+_LISTED_CHOICES = 8
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like the given one; None where none is alike."""
+def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The known name most like the given one; None where none is alike: 0 takes any, 1 the same alone."""
     import difflib  # only mistakes need it
 
     candidates = list(known)
     folded = {candidate.lower(): candidate for candidate in reversed(candidates)}
-    found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=cutoff)
     return folded[found[0]] if found else None
 
 
@@ -24,6 +25,53 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` (did you mean "steps"?)`, or nothing where no known name is alike."""
     near = nearest(name, known)
     return f' (did you mean "{near}"?)' if near else ""
+
+
+def not_available(value: Any, choices: Iterable[Any], *, files: bool) -> str:
+    """What is said of a value that is none of the choices, in a payload and in a graph alike.
+
+    Args:
+        value: what was asked for.
+        choices: what there is.
+        files: the choices are files of this worker: they are listed then, and compared without their suffixes, which
+            are alike in all of them.
+    """
+    found = list(choices)
+    asked = shorter(value if isinstance(value, str) else shown(value), 100)
+    near = _nearest_choice(asked, [each for each in found if isinstance(each, str)], files=files)
+    said = f"{shown(value)} is not {'on this worker' if files else 'available'}"
+    if not found:
+        return f"{said}; there is none"
+    if near is None:
+        return f"{said}; available: {listed(found, most=_LISTED_CHOICES)}"
+    said += f'; did you mean "{shorter(near, 100)}"?'
+    return f"{said} Available: {listed(found, most=_LISTED_CHOICES)}" if files and len(found) > 1 else said
+
+
+def _nearest_choice(asked: str, choices: list[str], *, files: bool) -> str | None:
+    if not files:
+        return nearest(asked, choices)
+    stem = _stem(asked)
+    whole = {_stem(each): each for each in reversed(choices)}
+    # Names of models are long, and people know how they begin: v1-5-pruned is v1-5-pruned-emaonly-fp16.
+    begun = {name[: len(stem)]: each for name, each in whole.items() if len(name) > len(stem) > 3}
+    return whole.get(nearest(stem, whole) or "") or begun.get(nearest(stem, begun, cutoff=0.8) or "")
+
+
+def _stem(name: str) -> str:
+    stem, dot, suffix = name.rpartition(".")
+    return stem if dot and "/" not in suffix and "\\" not in suffix else name
+
+
+def one_line(text: str, most: int) -> str:
+    """The text in one line, cut where it has more characters."""
+    return shorter(" ".join(text.split()), most)
+
+
+def shorter(text: str, most: int) -> str:
+    """The text, cut where it has more characters; without halves of characters."""
+    text = text.encode("utf-8", "replace").decode()
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def shown(value: Any) -> str:
@@ -53,8 +101,8 @@ def kind_of(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-def listed(names: Iterable[Any]) -> str:
+def listed(names: Iterable[Any], *, most: int = _LISTED) -> str:
     """`a, b, c`, cut where there are many."""
-    texts = [name if isinstance(name, str) else shown(name) for name in names]
-    rest = len(texts) - _LISTED
-    return ", ".join(texts[:_LISTED]) + (f" and {rest} more" if rest > 0 else "") if texts else "(none)"
+    texts = [shorter(name, 100) if isinstance(name, str) else shown(name) for name in names]
+    rest = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {rest} more" if rest > 0 else "") if texts else "(none)"

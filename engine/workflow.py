@@ -128,7 +128,8 @@ class Workflow:
             InvalidPayload: with every problem.
             RenderFailed: a rule could not be computed from these values; the author's mistake.
         """
-        values = self._compiled.validator.validate(payload, self._choices(live))
+        from_files = (live or self._nodes).from_files
+        values = self._compiled.validator.validate(payload, self._choices(live), from_files)
         if self._compiled.rules:
             self._check_rules(values)
         return values
@@ -234,11 +235,20 @@ class Workflow:
 
     def parameters_at(self, node_id: str, input_name: str) -> tuple[str, ...]:
         """The parameters that decide what stands in an input: its own, or those its expression uses."""
-        for writer in self._compiled.writers:
-            if (writer.place.node_id, writer.place.input_name) == (node_id, input_name):
-                names = [writer.parameter] if writer.expression is None else sorted(writer.expression.names)
-                return tuple(name for name in names if name in self.parameters)
-        return ()
+        writer = self._writer_at(node_id, input_name)
+        if writer is None:
+            return ()
+        names = [writer.parameter] if writer.expression is None else sorted(writer.expression.names)
+        return tuple(name for name in names if name in self.parameters)
+
+    def is_computed(self, node_id: str, input_name: str) -> bool:
+        """Whether an expression gives what stands in an input, so that it need be no value of the payload."""
+        writer = self._writer_at(node_id, input_name)
+        return writer is not None and writer.expression is not None
+
+    def _writer_at(self, node_id: str, input_name: str) -> Writer | None:
+        at = (writer for writer in self._compiled.writers if writer.place.node_id == node_id)
+        return next((writer for writer in at if writer.place.input_name == input_name), None)
 
     def _try_examples(self, label: str) -> None:
         problems: list[Problem] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,9 +13,10 @@ from engine.cancellation import CancellationToken
 from engine.comfyui.client import ComfyClient, ResultGone, new_prompt_id
 from engine.comfyui.collect import Declared, collect, raw_outputs
 from engine.comfyui.events import EventStream
-from engine.comfyui.execution import Bounds, Executor
+from engine.comfyui.execution import Executor
 from engine.comfyui.folders import SharedFolders
 from engine.comfyui.process import ComfyProcess
+from engine.comfyui.prompt_run import Bounds, Contact
 from engine.comfyui.supervisor import ComfyStopped, Elsewhere, Supervisor, Watch
 from engine.comfyui.workspace import Workspace, really_shared, sweep
 from engine.nodes import NodeCatalogue
@@ -77,7 +78,7 @@ class ComfyUI:
         self.client = ComfyClient(url, connect_timeout=connect_timeout, read_timeout=read_timeout)
         self.events = EventStream(self.client.url, auth=self.client.auth, connect_timeout=connect_timeout)
         self.watch = watch or Elsewhere(self.client.url, wait_seconds=0.0)
-        self._executor = Executor(self.client, self.events, self.watch, bounds or Bounds())
+        self._executor = Executor(Contact(self.client, self.events, self.watch, bounds or Bounds()))
         self._folders = folders
         self._cleanup = cleanup
         self._folders_tried = threading.Lock()
@@ -134,6 +135,9 @@ class ComfyUI:
         on_progress: Callable[[Progress], None] | None = None,
         extra_data: Mapping[str, Any] | None = None,
         frames_folder: Path | None = None,
+        needed_outputs: Collection[str] = (),
+        previews: bool = False,
+        floor: float = 0.0,
     ) -> Execution:
         """Run a graph to its end: see `Executor.execute`."""
         return self._executor.execute(
@@ -145,6 +149,9 @@ class ComfyUI:
             on_progress=on_progress,
             extra_data=extra_data,
             frames_folder=frames_folder,
+            needed_outputs=needed_outputs,
+            previews=previews,
+            floor=floor,
         )
 
     def collect(

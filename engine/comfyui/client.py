@@ -16,7 +16,8 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from engine.cancellation import CancellationToken
-from engine.comfyui.complaints import first_line, rejection
+from engine.comfyui.cleaning import first_line
+from engine.comfyui.complaints import rejection
 from engine.comfyui.uploads import FormWithFile
 from engine.errors import ComfyUnavailable, InputRejected, NoOutputs, StorageError
 from engine.nodes import NodeCatalogue
@@ -127,7 +128,9 @@ class ComfyClient:
             body["extra_data"] = dict(extra_data)
         response = self._send("POST", "/prompt", json=body, accept=range(200, 501))
         if response.status_code == requests.codes.ok:
-            return dict(self._parsed(response).get("node_errors") or {})
+            taken = self._parsed(response)
+            node_errors = taken.get("node_errors") if isinstance(taken, dict) else None
+            return node_errors if isinstance(node_errors, dict) else {}
         try:
             answer = response.json()
         except ValueError:

@@ -1,61 +1,46 @@
-"""ComfyUI's complaints in words for people: refused graphs, and exceptions of nodes.
+"""ComfyUI's complaints in words for people: refused graphs, outputs it left out, and exceptions of nodes.
 
-What `/prompt` answers was measured on ComfyUI 0.3.64 and 0.8.0. A complaint of a node is
-`{type, message, details, extra_info: {input_name, input_config, received_value, …}}`; the answer's own
-`details` is often empty, and for a cycle there is nothing but the type.
+What `/prompt` answers was measured on ComfyUI 0.3.64 and 0.8.0, and read in the source of what came after for
+`missing_node_type`. The answer's own `details` is often empty, and for a cycle there is nothing but the type.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
-from engine.errors import ExecutionFailed, GraphRejected, NodeComplaint, OutOfMemory
-from engine.nodes import choices_of
+from engine.comfyui.cleaning import as_json_says, cleaned, first_line, without_secrets
+from engine.comfyui.node_complaints import complaint_about, name_in, node_complaints, title_of
+from engine.errors import ExecutionFailed, GraphRejected, NodeComplaint, OutOfMemory, Problem, node_name
+from engine.graph import find_cycle, needed_by
+from engine.wording import one_line, shorter
 
-_QUOTED_PATH = re.compile(r"""(['"])~?(?:[A-Za-z]:)?[/\\](?:[^'"/\\\n]+[/\\]+)+([^'"/\\\n]*)\1""")
-_BARE_PATH = re.compile(r"""(?<![\w:/.\\])~?(?:[A-Za-z]:[/\\]|/)(?:[^\s/\\'"<>:,;()]+[/\\]+)+([^\s/\\'"<>:,;()]*)""")
-_LONGEST_VALUE = 80
-_LONGEST_MESSAGE = 500
-_OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|allocation on device", re.IGNORECASE)
-_UNKNOWN_CLASS = re.compile(r"Cannot execute because node (?P<class>.+) does not exist")
-_NODE_ID = re.compile(r"#(?P<id>[^']+)")
+UNKNOWN_CLASS = "unknown_class"
+"""Our word for the complaint that ComfyUI lacks a node class; it has had two."""
 
+_UNKNOWN_CLASS = re.compile(r"Cannot execute because node (?P<class>.+) does not exist|Node '.*' not found")
+_NO_CLASS = re.compile(r"missing the class_type property|has no class_type")
+_NODE_ID = re.compile(r"#(?P<id>.+)'\s*$")
+_LONGEST_DETAIL = 20_000
 
-def without_paths(text: str) -> str:
-    """The text with every absolute path of a machine shortened to its last part; URLs stay."""
-    text = _QUOTED_PATH.sub(r"\1\2\1", text)
-    return _BARE_PATH.sub(lambda match: match.group(1) or "…", text)
-
-
-def first_line(text: str) -> str:
-    """The first line that says something, without paths of the machine, at most 500 characters."""
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    return _short(without_paths(line), _LONGEST_MESSAGE)
-
-
-def node_complaints(node_errors: Any) -> list[NodeComplaint]:
-    """What `/prompt` says of single nodes.
-
-    Args:
-        node_errors: `node_errors` of the answer: node id to `{errors, dependent_outputs, class_type}`; an
-            empty list where ComfyUI has none.
-    """
-    if not isinstance(node_errors, Mapping):
-        return []
-    return [
-        NodeComplaint(
-            node_id=str(node_id),
-            class_type=str(found.get("class_type", "node")),
-            input_name=(error.get("extra_info") or {}).get("input_name"),
-            type=str(error.get("type", "unknown")),
-            message=_message(error),
-        )
-        for node_id, found in node_errors.items()
-        for error in found.get("errors", [])
-    ]
+_OUT_OF_MEMORY = re.compile(
+    r"out of memory|can't allocate memory|not enough memory|unable to allocate|allocation on device|bad_alloc"
+    r"|OUT_OF_MEMORY|STATUS_ALLOC_FAILED",
+    re.IGNORECASE,
+)
+# The errors after which "the process must be terminated and relaunched", as CUDA's runtime API says of each of them
+# (cudaError_t 700, 702, 710, 714 to 719), and the uncorrectable memory error (214), in the words of cudaGetErrorString;
+# HIP has the same words for the same.
+_BREAKS_THE_PROCESS = re.compile(
+    r"illegal memory access|device-side assert|misaligned address|an illegal instruction was encountered"
+    r"|hardware stack error|invalid program counter|operation not supported on global/shared address space"
+    r"|unspecified launch failure|the launch timed out and was terminated"
+    r"|uncorrectable ECC error",
+    re.IGNORECASE,
+)
+_GPU_IS_UNFIT = re.compile(r"no kernel image is available|not compatible with the current PyTorch", re.IGNORECASE)
 
 
 def rejection(answer: Any, graph: Mapping[str, Any]) -> GraphRejected:
@@ -67,98 +52,138 @@ def rejection(answer: Any, graph: Mapping[str, Any]) -> GraphRejected:
     """
     answer = answer if isinstance(answer, Mapping) else {}
     error = answer.get("error")
-    error = error if isinstance(error, Mapping) else {"message": str(error or "")}
-    complaints = node_complaints(answer.get("node_errors"))
-    if complaints:
+    error = error if isinstance(error, Mapping) else {"message": error}
+    if complaints := node_complaints(answer.get("node_errors"), graph):
         return GraphRejected(complaints=complaints)
 
-    kind, message = str(error.get("type", "")), str(error.get("message") or "")
-    details = str(error.get("details") or "")
-    if unknown := _UNKNOWN_CLASS.search(message):
-        node = _NODE_ID.search(details)
-        return GraphRejected(
-            complaints=[
-                NodeComplaint(
-                    node_id=node["id"] if node else "?",
-                    class_type=unknown["class"],
-                    input_name=None,
-                    type="unknown_class",
-                    message="this ComfyUI has no such node class",
-                )
-            ],
-            hint="install the node pack it comes from, or a version of ComfyUI that has it",
-        )
+    kind, message, details = (_text(error.get(key)) for key in ("type", "message", "details"))
+    if kind == "missing_node_type" or _UNKNOWN_CLASS.search(message) or _NO_CLASS.search(message):
+        return _without_class(error, message, details, graph)
     if kind == "prompt_no_outputs":
         return GraphRejected(
             "the graph has no output node", hint="end it in a node that saves something, such as SaveImage"
         )
-    if kind == "prompt_outputs_failed_validation":
+    if kind in {"prompt_outputs_failed_validation", "dependency_cycle"} and (cycle := find_cycle(graph)):
         # A cycle leaves ComfyUI's details and node_errors both empty.
+        circle = " -> ".join(shorter(node_id, 60) for node_id in cycle[:20])
         return GraphRejected(
-            "ComfyUI refused the graph and did not say why"
-            + (f": {first_line(details)}" if details else f" ({len(graph)} nodes)"),
-            hint="the usual reason is a link that leads back to its own node",
+            f"the links go round in a circle: {circle}", hint="no node can wait for what it is itself needed for"
         )
-    said = ": ".join(dict.fromkeys(first_line(part) for part in (message, details) if part))
+    said = ": ".join(dict.fromkeys(as_json_says(first_line(part)) for part in (message, details) if part.strip()))
     return GraphRejected(f"ComfyUI refused the graph: {said}" if said else "ComfyUI refused the graph")
 
 
-def execution_failure(error: Mapping[str, Any]) -> ExecutionFailed | OutOfMemory:
+def left_out(node_errors: Any, graph: Mapping[str, Any], needed: Collection[str]) -> GraphRejected | None:
+    """The exception for a 200 of `/prompt` whose `node_errors` cost an output that has to come; None if all come.
+
+    Args:
+        node_errors: of the answer.
+        graph: what was sent.
+        needed: the ids of the output nodes that have to come.
+    """
+    lost = [node_id for node_id in needed if node_id in dropped_outputs(node_errors)]
+    if not lost:
+        return None
+    behind = needed_by(graph, lost)
+    complaints = node_complaints(node_errors, graph)
+    return GraphRejected(complaints=[each for each in complaints if each.node_id in behind] or complaints)
+
+
+def dropped_outputs(node_errors: Any) -> set[str]:
+    """The ids of the output nodes that ComfyUI left out."""
+    found: set[str] = set()
+    for about in node_errors.values() if isinstance(node_errors, Mapping) else ():
+        outputs = about.get("dependent_outputs") if isinstance(about, Mapping) else None
+        found.update(each for each in outputs if isinstance(each, str)) if isinstance(outputs, list) else None
+    return found
+
+
+def execution_failure(
+    error: Mapping[str, Any], graph: Mapping[str, Any] | None = None
+) -> ExecutionFailed | OutOfMemory:
     """The exception for an `execution_error` of `/history`.
 
     Args:
         error: its data. `traceback` goes to the log; `current_inputs`, which can hold secrets, nowhere.
+        graph: what was queued; it knows the nodes' titles.
     """
-    node = f"{error.get('node_type') or 'node'} ({error.get('node_id')})"
-    kind, message = str(error.get("exception_type") or ""), str(error.get("exception_message") or "")
-    detail = "".join(map(str, error.get("traceback") or ())) or None
+    node_id, class_type = (_text(error.get(key)) for key in ("node_id", "node_type"))
+    title = title_of((graph or {}).get(node_id))
+    node = node_name(one_line(class_type, 100) or "node", one_line(node_id, 60) or "?", title)
+    kind, message = _text(error.get("exception_type")), _text(error.get("exception_message"))
+    traceback = error.get("traceback")
+    lines = "".join(map(str, traceback)) if isinstance(traceback, list | tuple) else _text(traceback)
+    detail = without_secrets(f"{lines.rstrip()}\n{kind}: {message.strip()}".lstrip("\n")[-_LONGEST_DETAIL:])
     if kind.endswith(("OutOfMemoryError", "MemoryError")) or _OUT_OF_MEMORY.search(message):
         return OutOfMemory(
             f"{node} ran out of memory",
             hint="ask for a smaller size, fewer frames or a smaller batch, or use a larger GPU",
             detail=detail,
         )
-    said = first_line(message) or kind.rpartition(".")[2] or "it did not say why"
-    return ExecutionFailed(f"{node} failed: {said}", detail=detail)
+    said = first_line(message) or cleaned(kind.rpartition(".")[2], 100) or "it did not say why"
+    hint = "PyTorch on this worker does not support its GPU: use another kind of GPU, or another build of PyTorch"
+    failed = ExecutionFailed(f"{node} failed: {said}", detail=detail)
+    failed.hint = hint if gpu_is_unfit(failed) else None
+    return failed
 
 
-def _message(error: Mapping[str, Any]) -> str:
-    extra = error.get("extra_info") or {}
-    received = _short(repr(extra.get("received_value")), _LONGEST_VALUE)
-    declared = extra.get("input_config") or []
-    options = declared[1] if len(declared) > 1 and isinstance(declared[1], Mapping) else {}
-    details = str(error.get("details") or "")
-    match error.get("type"):
-        case "value_smaller_than_min" if "min" in options:
-            return f"must be at least {options['min']} (got {received})"
-        case "value_bigger_than_max" if "max" in options:
-            return f"must be at most {options['max']} (got {received})"
-        case "value_not_in_list":
-            return f"{received} is not one of its choices" + _nearest(extra.get("received_value"), declared)
-        case "invalid_input_type" if declared:
-            return f"must be of type {declared[0]} (got {received})"
-        case "required_input_missing":
-            return "a required input is missing"
-        case "return_type_mismatch":
-            return "the output linked to it is of another type: " + details.rpartition(", ")[2]
-        case "custom_validation_failed":
-            return first_line(details.partition(" - ")[2] or details)
-        case "bad_linked_input":
-            return f"must be a link, a node id and the number of an output (got {received})"
-        case "exception_during_validation" | "exception_during_inner_validation":
-            return f"ComfyUI could not check it: {extra.get('exception_type', 'error')} {first_line(details)}"
-    said = dict.fromkeys(first_line(str(part)) for part in (error.get("message"), details) if part)
-    return ": ".join(said) or "ComfyUI refused it"
+def process_is_broken(error: BaseException) -> bool:
+    """Whether every later job would fail in this process of ComfyUI too, so that it has to be started anew.
+
+    So it is after the errors of CUDA that its documentation calls fatal to the process: an illegal memory access, a
+    failed assertion on the device, a launch that failed or was timed out, an uncorrectable ECC error and their like.
+    Running out of memory is none of them, nor is a GPU that PyTorch does not support: a new process has the same one
+    (see `gpu_is_unfit`).
+
+    Args:
+        error: what an execution raised.
+    """
+    return isinstance(error, ExecutionFailed) and bool(_BREAKS_THE_PROCESS.search(_all_of(error)))
 
 
-def _nearest(received: Any, declared: Any) -> str:
-    known = choices_of(declared) if declared else None
-    choices = [choice for choice in known or () if isinstance(choice, str)]
-    near = difflib.get_close_matches(str(received), choices, n=1)
-    if near:
-        return f'; did you mean "{near[0]}"?'
-    return "" if choices else "; it has none"
+def gpu_is_unfit(error: BaseException) -> bool:
+    """Whether it failed because PyTorch has no code for this GPU: nothing but another machine helps."""
+    return isinstance(error, ExecutionFailed) and bool(_GPU_IS_UNFIT.search(_all_of(error)))
 
 
-def _short(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+def warnings_of(node_errors: Any, graph: Mapping[str, Any]) -> list[str]:
+    """What a job is to know of the outputs that ComfyUI left out of a run that went on without them."""
+    outputs = ", ".join(name_in(graph, node_id) for node_id in sorted(dropped_outputs(node_errors))[:20])
+    return [
+        f"{complaint.where}: {complaint.message}" + (f" (ComfyUI left out {outputs})" if outputs else "")
+        for complaint in node_complaints(node_errors, graph)[:20]
+    ]
+
+
+def unknown_class(graph: Mapping[str, Any], node_id: str, class_type: str) -> NodeComplaint:
+    """The complaint that this ComfyUI lacks the class of a node; its message says enough without the place."""
+    complaint = complaint_about(graph, node_id, kind=UNKNOWN_CLASS, message="", class_type=class_type)
+    called = node_name("", complaint.node_id, complaint.title)
+    return replace(complaint, message=f"{called} is of class {complaint.class_type}, which this ComfyUI lacks")
+
+
+def _without_class(error: Mapping[str, Any], message: str, details: str, graph: Mapping[str, Any]) -> GraphRejected:
+    extra = error.get("extra_info")
+    extra = extra if isinstance(extra, Mapping) else {}
+    found = _NODE_ID.search(details)
+    node_id = _text(extra.get("node_id")) or (found["id"] if found else "?")
+    if _NO_CLASS.search(message):
+        return GraphRejected(
+            complaints=[complaint_about(graph, node_id, kind="no_class", message="the node has no class_type")]
+        )
+    said = _UNKNOWN_CLASS.search(message)
+    class_type = _text(extra.get("class_type")) or (said["class"] if said else None) or ""
+    complaint = unknown_class(graph, node_id, class_type)
+    return GraphRejected(
+        complaints=[complaint],
+        problems=[Problem("", complaint.message)],
+        hint="install the node pack it comes from, or a version of ComfyUI that has it",
+    )
+
+
+def _all_of(error: ExecutionFailed) -> str:
+    return f"{error.message}\n{error.detail or ''}"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else str(value) if isinstance(value, int | float) else ""

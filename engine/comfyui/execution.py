@@ -6,74 +6,31 @@ look, and how far it is. The deadline is the law: nothing that ComfyUI does or f
 
 from __future__ import annotations
 
-import logging
-import time
-import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from engine.cancellation import CancellationToken, unless_cancelled
-from engine.comfyui.client import ComfyClient, NoAnswer
-from engine.comfyui.events import FRAME, RECONNECTED, Event, EventStream, Subscription
+from engine.cancellation import CancellationToken
+from engine.comfyui.complaints import gpu_is_unfit, left_out, process_is_broken
 from engine.comfyui.frames import Frames
 from engine.comfyui.outcome import outcome
 from engine.comfyui.progress import ProgressMeter
-from engine.comfyui.supervisor import ComfyStopped, Crash, Watch
-from engine.errors import Cancelled, ComfyUnavailable, ExecutionTimeout, GraphRejected
+from engine.comfyui.prompt_run import SEND_AGAIN, Contact, PromptRun
+from engine.comfyui.supervisor import ComfyStopped
+from engine.errors import ComfyError, ComfyUnavailable, GraphRejected
 from engine.results import Execution, Progress
-
-log = logging.getLogger(__name__)
-
-_CANCEL_LOOK_SECONDS = 0.1
-_ASK_SECONDS, _ASK_UNHEARD_SECONDS = 1.0, 0.25
-_QUEUE_EVERY = 4  # of the asks, while the socket is up: /queue answers with whole graphs
-_ASK_READ_TIMEOUT = 5.0
-_CONFIRM_SECONDS = 0.25
-_REST_SECONDS = 2.0
-_UNSURE_SECONDS = 5.0
-_SEND_AGAIN = "see ComfyUI's log; the job can be sent again"
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How long a ComfyUI may leave us without what we wait for, in seconds.
-
-    Attributes:
-        patience: how long it may be gone during an execution, as for a restart of a proxy.
-        silent: how long it may keep connections and answer nothing, as while it loads a large model.
-        stall: how long an execution may make no progress; None for as long as it may run.
-        stop: how long to try to stop a prompt; a node that looks for no interrupt outlasts it.
-    """
-
-    patience: float = 15.0
-    silent: float = 60.0
-    stall: float | None = None
-    stop: float = 30.0
 
 
 class Executor:
     """Runs graphs on one ComfyUI; any number of threads may use it at once.
 
     Args:
-        client: to ask.
-        events: to be told.
-        watch: knows whether ComfyUI runs.
-        bounds: of time.
+        contact: to it.
     """
 
-    def __init__(
-        self,
-        client: ComfyClient,
-        events: EventStream,
-        watch: Watch,
-        bounds: Bounds,
-    ) -> None:
-        self.client = client
-        self.events = events
-        self.watch = watch
-        self.bounds = bounds
+    def __init__(self, contact: Contact) -> None:
+        self._contact = contact
 
     def execute(
         self,
@@ -86,6 +43,9 @@ class Executor:
         on_progress: Callable[[Progress], None] | None = None,
         extra_data: Mapping[str, Any] | None = None,
         frames_folder: Path | None = None,
+        needed_outputs: Collection[str] = (),
+        previews: bool = False,
+        floor: float = 0.0,
     ) -> Execution:
         """Run a graph to its end.
 
@@ -99,12 +59,15 @@ class Executor:
             extra_data: goes with the prompt (`api_key_comfy_org`).
             frames_folder: where to put the pictures that nodes send over the websocket (SaveImageWebsocket); they are
                 not kept without it.
+            needed_outputs: ids of output nodes; if ComfyUI leaves one out, the prompt is stopped and refused.
+            previews: whether progress has pictures of what samplers are at, where ComfyUI sends them.
+            floor: the fraction that progress begins with, where this is not the first try.
 
         Returns:
             What the nodes reported.
 
         Raises:
-            GraphRejected: ComfyUI took nothing of the graph.
+            GraphRejected: ComfyUI took nothing of the graph, or left out an output that is needed.
             ExecutionFailed: a node raised.
             OutOfMemory: a node ran out of memory.
             ExecutionTimeout: one of the two bounds passed, or it made no progress for too long; the prompt was stopped.
@@ -113,272 +76,54 @@ class Executor:
             ComfyUnavailable: it does not answer.
         """
         cancel.raise_if_cancelled()
-        self.events.start()
-        with self.events.subscribe(prompt_id) as subscription:
+        self._contact.events.start()
+        with self._contact.events.subscribe(prompt_id) as subscription:
             frames = Frames(graph, frames_folder)
-            run = _Run(self, graph, prompt_id, subscription, ProgressMeter(graph, on_progress), frames)
+            meter = ProgressMeter(graph, on_progress, floor=floor, previews=previews)
+            run = PromptRun(self._contact, graph, prompt_id, subscription, meter, frames)
             try:
-                run.queue(extra_data, cancel)
+                # 0.8.0 heeds it; 0.3.64 sends previews only if it was started with --preview-method.
+                run.queue({"preview_method": "auto", **(extra_data or {})} if previews else extra_data, cancel)
+                if refused := left_out(run.node_errors, graph, needed_outputs):
+                    run.stop()
+                    raise refused
                 entry = run.wait(cancel, timeout_seconds, queue_timeout_seconds)
             except (ComfyUnavailable, GraphRejected):
                 raise  # there is nothing to stop, or no way to
             except BaseException as error:
                 if not run.stop():
-                    self.watch.restart(f"it does not heed the interrupt of prompt {prompt_id} ({type(error).__name__})")
+                    self._contact.watch.restart(
+                        f"it does not heed the interrupt of prompt {prompt_id} ({type(error).__name__})"
+                    )
                 raise
-            self.watch.went_well()
-            execution = outcome(
-                entry,
-                prompt_id=prompt_id,
-                node_errors=run.node_errors,
-                elapsed_seconds=run.elapsed_seconds,
-                queue_seconds=run.queue_seconds,
-            )
+            try:
+                execution = outcome(
+                    entry,
+                    graph=graph,
+                    prompt_id=prompt_id,
+                    node_errors=run.node_errors,
+                    elapsed_seconds=run.elapsed_seconds,
+                    queue_seconds=run.queue_seconds,
+                )
+            except ComfyError as error:
+                self._restart_if_broken(error)
+                raise
+            self._contact.watch.went_well()
             run.meter.finish()
             return replace(execution, frames=frames.found(), warnings=(*execution.warnings, *run.lost_frames()))
 
-
-class _Run:
-    """One prompt, from queueing to its end."""
-
-    def __init__(
-        self,
-        executor: Executor,
-        graph: Mapping[str, Any],
-        prompt_id: str,
-        subscription: Subscription,
-        meter: ProgressMeter,
-        frames: Frames,
-    ) -> None:
-        self.node_errors: dict[str, Any] = {}
-        self.meter = meter
-        self._frames = frames
-        self._ended = self._cut_off = False
-        self._executor = executor
-        self._client = executor.client
-        self._graph = graph
-        self._prompt_id = prompt_id
-        self._subscription = subscription
-        self._client_id: str | None = None
-        self._heard_of = False
-        self._generation = executor.watch.generation
-        self._queued_at = self._answered_at = self._moved_at = time.monotonic()
-        self._started_at: float | None = None
-        self._unsure: NoAnswer | None = None
-        self._gone = False
-        self._asks = 0
-
-    @property
-    def elapsed_seconds(self) -> float:
-        return time.monotonic() - self._queued_at
-
-    @property
-    def queue_seconds(self) -> float | None:
-        return None if self._started_at is None else max(self._started_at - self._queued_at, 0.0)
-
-    def queue(self, extra_data: Mapping[str, Any] | None, cancel: CancellationToken) -> None:
-        self._client_id = self._executor.events.client_id
-        self._heard_of = self._client_id is not None
-        client_id = self._client_id or str(uuid.uuid4())
-        try:
-            self.node_errors = unless_cancelled(
-                lambda: self._client.queue_prompt(self._graph, self._prompt_id, client_id, extra_data), cancel
-            )
-        except NoAnswer as error:
-            # It may have arrived. The id is ours, so that the queue and the history can tell.
-            self._unsure = error
-        except Cancelled:
-            self._unsure = NoAnswer("the job was cancelled while it was being queued")
-            raise
-        finally:
-            self._queued_at = self._answered_at = self._moved_at = time.monotonic()
-
-    def wait(self, cancel: CancellationToken, timeout_seconds: float, queue_timeout_seconds: float) -> dict[str, Any]:
-        """The history entry of the prompt, once it has ended."""
-        ask_at = time.monotonic() + (0.0 if self._unsure else self._interval())
-        while True:
-            cancel.raise_if_cancelled()
-            if crash := self._executor.watch.crash_of(self._generation):
-                raise self._stopped(crash)
-            late = self._late(timeout_seconds, queue_timeout_seconds)
-            if late or time.monotonic() >= ask_at:
-                entry = self._ask(thoroughly=bool(late))
-                if entry is not None:
-                    self._hear_the_rest()
-                    return entry
-                if late := self._late(timeout_seconds, queue_timeout_seconds):
-                    raise late
-                ask_at = time.monotonic() + self._interval()
-            event = self._subscription.next(min(_CANCEL_LOOK_SECONDS, ask_at - time.monotonic()))
-            if event is not None and self._hear(event):
-                ask_at = time.monotonic()
-
-    def _hear_the_rest(self) -> None:
-        """Take the pictures that came before the end and were not looked at yet: history was faster than the socket."""
-        if not self._frames.awaited:
-            return
-        while not self._ended and self._executor.events.client_id == self._client_id is not None:
-            event = self._subscription.next(_REST_SECONDS)  # after each picture anew: a long way takes its time
-            if event is None:
-                break
-            self._hear(event)
-
-    def lost_frames(self) -> list[str]:
-        """What may be missing of the pictures that nodes sent over the websocket."""
-        if not self._frames.awaited or (self._ended and not self._cut_off and not self._frames.missing()):
-            return []
-        return [
-            "pictures that were sent over the websocket (SaveImageWebsocket) may be missing: the connection to ComfyUI "
-            "broke or was too slow; SaveImage loses none"
-        ]
-
-    def stop(self) -> bool:
-        """Take the prompt out of the queue or interrupt it, until it is gone; false if it still is there.
-
-        An interrupt right after the start is missed once in ten times, so it is repeated. Only a running
-        prompt of ours is interrupted: versions that know no `prompt_id` there would stop any other.
-        """
-        end = time.monotonic() + self._executor.bounds.stop
-        while time.monotonic() < end:
-            if self._executor.watch.crash_of(self._generation):
-                return True
-            try:
-                if self._client.history(self._prompt_id, read_timeout=_ASK_READ_TIMEOUT) is not None:
-                    return True
-                running, pending = self._client.queue(read_timeout=_ASK_READ_TIMEOUT)
-                if self._prompt_id in running:
-                    self._client.interrupt(self._prompt_id, read_timeout=_ASK_READ_TIMEOUT)
-                elif self._prompt_id in pending:
-                    self._client.delete_pending(self._prompt_id, read_timeout=_ASK_READ_TIMEOUT)
-                    continue
-                elif not self._may_still_come():
-                    return True
-            except ComfyUnavailable as error:
-                log.warning("prompt %s could not be stopped yet: %s", self._prompt_id, error)
-            self._wait_for_end(_CONFIRM_SECONDS)
-        log.warning("prompt %s still runs in ComfyUI after being told to stop", self._prompt_id)
-        return False
-
-    def _wait_for_end(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            event = self._subscription.next(left)
-            if event is not None and event.is_end:
-                return
-
-    def _interval(self) -> float:
-        return _ASK_SECONDS if self._heard() else _ASK_UNHEARD_SECONDS
-
-    def _hear(self, event: Event) -> bool:
-        """Take in an event; true if it is a reason to ask `/history` now."""
-        if event.type == "execution_start":
-            self._started()
-        if event.type == FRAME:
-            self._moved_at = time.monotonic()
-            self._frames.take(event)
-            return False
-        if event.type != RECONNECTED:
-            self._moved_at = time.monotonic()
-        self._ended = self._ended or event.is_end
-        self._cut_off = self._cut_off or event.type == RECONNECTED
-        self.meter.hear(event)
-        return event.is_end or event.type == RECONNECTED
-
-    def _started(self) -> None:
-        if self._started_at is None:
-            self._started_at = self._moved_at = time.monotonic()
-
-    def _heard(self) -> bool:
-        """Whether the socket tells of this prompt: ComfyUI tells the client that queued it, and no later one."""
-        return self._client_id is not None and self._client_id == self._executor.events.client_id
-
-    def _may_have_begun(self) -> bool:
-        # Of one that was not heard of nobody knows; it is taken for a culprit, lest it stops ComfyUI again and again.
-        return self._started_at is not None or not self._heard_of
-
-    def _stopped(self, crash: Crash | None, cause: str = "ComfyUI stopped") -> ComfyStopped:
-        began = self._may_have_begun()
-        if crash is not None and crash.out_of_memory:
-            cause = "ComfyUI was killed because the memory ran out"
-        where = "while it had the job" if began else "before it began the job"
-        if self.meter.latest.node_id:
-            where = f"while running {self.meter.where()}"
-        return ComfyStopped(f"{cause} {where}", began=began, crash=crash, hint=_SEND_AGAIN)
-
-    def _late(self, timeout_seconds: float, queue_timeout_seconds: float) -> ExecutionTimeout | None:
-        now = time.monotonic()
-        if self._started_at is None:
-            if now - self._queued_at < queue_timeout_seconds:
-                return None
-            return ExecutionTimeout(
-                f"the job waited {queue_timeout_seconds:g} s in ComfyUI's queue and was not begun",
-                hint="try again when there is less to do, or allow a longer wait in the queue",
-            )
-        if now - self._started_at >= timeout_seconds:
-            return ExecutionTimeout(
-                f"the job did not finish within {timeout_seconds:g} s ({self.meter.where()})",
-                hint="allow it more time, or ask for less: fewer steps, a smaller size",
-            )
-        stall = self._executor.bounds.stall
-        if stall is not None and self._heard() and now - self._moved_at >= stall:
-            return ExecutionTimeout(
-                f"the job made no progress for {stall:g} s ({self.meter.where()})",
-                hint="send it again; if the node is only slow, the operator allows it more with STALL_SECONDS",
-            )
-        return None
-
-    def _ask(self, *, thoroughly: bool) -> dict[str, Any] | None:
-        """Look for the end of the prompt; None while it waits or runs, or ComfyUI is away for a moment."""
-        try:
-            entry = self._client.history(self._prompt_id, read_timeout=_ASK_READ_TIMEOUT)
-            unheard = self._interval() != _ASK_SECONDS
-            if entry is None and (thoroughly or unheard or self._unsure or self._asks % _QUEUE_EVERY == 0):
-                entry = self._look_in_queue()
-            elif entry is not None:
-                self._unsure = None
-        except ComfyUnavailable as error:
-            self._no_answer(error)
-            return None
-        self._asks += 1
-        self._answered_at = time.monotonic()
-        if entry is None and self._gone and not self._may_still_come():
-            if self._unsure:
-                raise self._unsure
-            raise ComfyStopped(
-                "ComfyUI lost the job: it is neither in its queue nor in its history",
-                began=self._may_have_begun(),
-                hint="ComfyUI was restarted or its queue was cleared; the job can be sent again",
-            )
-        return entry
-
-    def _no_answer(self, error: ComfyUnavailable) -> None:
-        """Bear it for a while.
+    def _restart_if_broken(self, error: ComfyError) -> None:
+        """See whether an error of a node's is one of ComfyUI's process, in which every later job would fail as well.
 
         Raises:
-            ComfyStopped: it has been too long.
+            ComfyStopped: it was, and the process is being started anew.
         """
-        bounds, watch = self._executor.bounds, self._executor.watch
-        if isinstance(error, NoAnswer) and error.busy:
-            # It is there. Loading a large model can keep it from answering; then the socket may still tell.
-            if time.monotonic() - max(self._answered_at, self._moved_at) < bounds.silent:
-                return
-            watch.restart(f"it answered nothing for {bounds.silent:g} s")
-        elif time.monotonic() - self._answered_at < bounds.patience:
-            return
-        raise self._stopped(None, "ComfyUI stopped answering") from error
-
-    def _may_still_come(self) -> bool:
-        """Whether the prompt was sent to a ComfyUI that was too busy to answer, and may not have read it yet."""
-        return self._unsure is not None and time.monotonic() - self._queued_at < _UNSURE_SECONDS
-
-    def _look_in_queue(self) -> dict[str, Any] | None:
-        running, pending = self._client.queue(read_timeout=_ASK_READ_TIMEOUT)
-        if self._prompt_id in running:
-            self._started()
-        if self._prompt_id in running or self._prompt_id in pending:
-            self._unsure = None
-            return None
-        # It may have ended between the two questions; ComfyUI moves it from one to the other in one step.
-        entry = self._client.history(self._prompt_id, read_timeout=_ASK_READ_TIMEOUT)
-        self._gone = entry is None
-        return entry
+        if gpu_is_unfit(error):
+            self._contact.watch.give_up(error.message)
+        elif process_is_broken(error):
+            if self._contact.watch.restart(error.message):
+                stopped = ComfyStopped(error.message, hint=SEND_AGAIN)
+                stopped.detail = error.detail
+                raise stopped from error
+        else:
+            self._contact.watch.went_well()

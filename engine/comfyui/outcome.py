@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.comfyui.complaints import execution_failure, node_complaints
+from engine.comfyui.complaints import execution_failure, warnings_of
 from engine.errors import Cancelled, ComfyError, ExecutionFailed
 from engine.results import Execution
 
@@ -18,6 +18,7 @@ from engine.results import Execution
 def outcome(
     entry: Mapping[str, Any],
     *,
+    graph: Mapping[str, Any],
     prompt_id: str,
     node_errors: Mapping[str, Any],
     elapsed_seconds: float,
@@ -27,6 +28,7 @@ def outcome(
 
     Args:
         entry: of that prompt.
+        graph: what was queued; it knows the nodes' titles.
         prompt_id: its id.
         node_errors: what `/prompt` answered when it took the graph.
         elapsed_seconds: from queueing to the end, by our clock.
@@ -41,7 +43,7 @@ def outcome(
     messages = [(str(kind), data or {}) for kind, data in status.get("messages") or ()]
     errors = [data for kind, data in messages if kind == "execution_error"]
     if status.get("status_str") == "error":
-        raise _failure(messages, errors)
+        raise _failure(messages, errors, graph)
 
     execute_seconds = min(_execute_seconds(messages, elapsed_seconds), elapsed_seconds)
     return Execution(
@@ -49,13 +51,16 @@ def outcome(
         outputs={node: dict(made) for node, made in (entry.get("outputs") or {}).items() if made},
         queue_seconds=elapsed_seconds - execute_seconds if queue_seconds is None else queue_seconds,
         execute_seconds=execute_seconds,
-        warnings=(*_left_out(node_errors), *(execution_failure(error).message for error in errors)),
+        warnings=(
+            *warnings_of(node_errors, graph),
+            *(execution_failure(error, graph).message for error in errors),
+        ),
     )
 
 
-def _failure(messages: list[tuple[str, Any]], errors: list[Any]) -> ComfyError:
+def _failure(messages: list[tuple[str, Any]], errors: list[Any], graph: Mapping[str, Any]) -> ComfyError:
     if errors:
-        return execution_failure(errors[-1])
+        return execution_failure(errors[-1], graph)
     if any(kind == "execution_interrupted" for kind, _ in messages):
         return Cancelled("the job was interrupted in ComfyUI")
     return ExecutionFailed("ComfyUI reports a failure and does not say of which node", hint="see its log")
@@ -67,14 +72,3 @@ def _execute_seconds(messages: list[tuple[str, Any]], otherwise: float) -> float
     if not isinstance(start, int | float) or not isinstance(end, int | float):
         return otherwise
     return max((end - start) / 1000, 0.0)
-
-
-def _left_out(node_errors: Mapping[str, Any]) -> list[str]:
-    warnings = []
-    for complaint in node_complaints(node_errors):
-        outputs = ", ".join(map(str, node_errors[complaint.node_id].get("dependent_outputs") or ()))
-        warnings.append(
-            f"{complaint.where}: {complaint.message}"
-            + (f" (ComfyUI left out the output nodes {outputs})" if outputs else "")
-        )
-    return warnings

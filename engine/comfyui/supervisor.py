@@ -90,6 +90,9 @@ class Watch(Protocol):
     def restart(self, why: str) -> bool:
         """End it and start it again, beside; false where it is not ours to restart."""
 
+    def give_up(self, why: str) -> None:
+        """No restart helps: the machine had better be replaced."""
+
     def went_well(self) -> None:
         """A job ran to its end: what was before is forgiven."""
 
@@ -128,6 +131,7 @@ class Supervisor:
         self._suspected = False
         self._last_failure: ComfyUnavailable | None = None
         self._restart_for: str | None = None
+        self._given_up: str | None = None
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -141,7 +145,7 @@ class Supervisor:
         """That it stopped too often in a row, and how the last time."""
         with self._changed:
             if self.crashes_in_a_row < self._most_crashes:
-                return None
+                return self._given_up
             last = self._crashes.get(max(self._crashes, default=0))
             how = last.reason if last else self._last_failure.message if self._last_failure else "it does not start"
             return f"ComfyUI stopped {self.crashes_in_a_row} times in a row: {how}"
@@ -195,10 +199,16 @@ class Supervisor:
         self.process.kill()
         return True
 
+    def give_up(self, why: str) -> None:
+        """Count the machine as worn out, until a job goes well."""
+        with self._changed:
+            self._given_up = why
+
     def went_well(self) -> None:
         """Begin to count anew."""
         with self._changed:
             self.crashes_in_a_row = 0
+            self._given_up = None
             self._suspected = False
 
     def close(self) -> None:
@@ -282,13 +292,13 @@ class Elsewhere:
     """
 
     generation = 0
-    worn_out: str | None = None
 
     def __init__(self, url: str, *, wait_seconds: float = 60.0) -> None:
         self._url = url
         self._wait_seconds = wait_seconds
         self._suspected = True
         self.started = True
+        self.worn_out: str | None = None
 
     def crash_of(self, generation: int) -> Crash | None:  # noqa: ARG002 (the protocol's)
         """Nobody can know."""
@@ -317,8 +327,13 @@ class Elsewhere:
         self._suspected = True
         return False
 
+    def give_up(self, why: str) -> None:
+        """Say so, until a job goes well."""
+        self.worn_out = why
+
     def went_well(self) -> None:
-        """Nothing is counted."""
+        """What was before is forgiven."""
+        self.worn_out = None
 
     def close(self) -> None:
         """Nothing was started."""

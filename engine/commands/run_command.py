@@ -89,6 +89,8 @@ def _progress_bar(title: str, *, shown: bool) -> Iterator[OnProgress | None]:
 
         def on_progress(progress: Progress) -> None:
             steps = f" {progress.step}/{progress.steps}" if progress.steps > 1 else ""
-            bars.update(task, completed=progress.fraction, node=f"{progress.node_class or ''}{steps}")
+            bars.update(
+                task, completed=progress.fraction, node=f"{progress.node_title or progress.node_class or ''}{steps}"
+            )
 
         yield on_progress
