@@ -38,6 +38,7 @@ LAYERS = [
     {"map_file", "value_schemas"},
     {"media_values", "media_forms"},
     {"schema", "nodes", "settings"},
+    {"transfers"},
     {"results", "delivery", "documents", "cancellation", "aspect_ratio"},
     {"wording", "errors", "dialing"},
     {"addresses"},
