@@ -35,6 +35,10 @@ class Transfer:
     Args:
         cancel: of the job.
         silence_seconds: without any piece of the body taken, after which the connection is cut.
+
+    Attributes:
+        was_cut: its connection was shut down. What looks like an answer then may be the beginning of one: http.client
+            takes the end of the connection for that of the headers.
     """
 
     def __init__(self, cancel: CancellationToken, silence_seconds: float = SILENCE_SECONDS) -> None:
@@ -43,6 +47,7 @@ class Transfer:
         self._began = self._moved = time.monotonic()
         self._bytes = 0
         self._connection: Any = None
+        self.was_cut = False
 
     @property
     def silent_seconds(self) -> float:
@@ -87,6 +92,7 @@ class Transfer:
             with contextlib.suppress(OSError):
                 # Not the method of a TLS socket, which would let its other thread go on unencrypted.
                 socket.socket.shutdown(found, socket.SHUT_RDWR)
+                self.was_cut = True
 
 
 class Body:

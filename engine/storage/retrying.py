@@ -74,7 +74,10 @@ class Patience:
                 transfer = Transfer(self._cancel, self._silence() if in_trouble else self._silence_seconds)
                 try:
                     with watched(transfer):
-                        return attempt(transfer)
+                        answer = attempt(transfer)
+                    if transfer.was_cut:
+                        raise StorageError("the bucket's server did not finish its answer")
+                    return answer
                 except StorageError as error:
                     self._cancel.raise_if_cancelled()  # which is why it was cut
                     if not in_trouble:

@@ -155,6 +155,8 @@ class S3Storage:
                 raise
             return None
         headers = answer["ResponseMetadata"]["HTTPHeaders"]
+        if "ContentLength" not in answer or "LastModified" not in answer:
+            return None  # an answer that broke off tells nothing
         return Found(
             size_bytes=answer["ContentLength"],
             md5=answer.get("ETag", "").strip('"'),

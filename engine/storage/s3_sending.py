@@ -34,7 +34,7 @@ _JOINING_SECONDS = 180.0
 """For the answer to CompleteMultipartUpload, which may take minutes
 (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html)."""
 
-_TIDYING_SECONDS = 5.0
+_TIDYING_SECONDS = 3.0
 """For each object, and each upload in parts, that is to be removed: the job is over, and its caller may wait."""
 
 _MOST_REMEMBERED = 100
@@ -121,7 +121,7 @@ class S3Sender:
             with translated(self._options):
                 if not parcel.path.is_file():
                     raise FileNotFoundError(parcel.path)
-                return str(client.create_multipart_upload(**where, **headers)["UploadId"])
+                return self._told(client.create_multipart_upload(**where, **headers), "UploadId")
 
         where["UploadId"] = patience.run(begin)
         joining = False
@@ -146,7 +146,7 @@ class S3Sender:
                 with translated(self._options), parcel.path.open("rb") as file:
                     body: Any = Body(file, transfer, start=start, length=min(size, parcel.size_bytes - start))
                     answer = client.upload_part(**where, PartNumber=number, Body=body)
-                    return {"PartNumber": number, "ETag": answer["ETag"]}
+                    return {"PartNumber": number, "ETag": self._told(answer, "ETag")}
 
             cancel.raise_if_cancelled()
             return patience.run(attempt)
@@ -161,6 +161,16 @@ class S3Sender:
         if failed is not None:
             failed.result()
         return [each.result() for each in sent]
+
+    def _told(self, answer: Mapping[str, Any], name: str) -> str:
+        """What an answer must hold, and does not where the connection ended before it did.
+
+        Raises:
+            StorageError: it does not.
+        """
+        if not answer.get(name):
+            raise StorageError(f"{self._options.host} did not finish its answer")
+        return str(answer[name])
 
     def _join(
         self, client: S3Client, patience: Patience, where: dict[str, Any], parts: list[dict[str, Any]], parcel: Parcel
@@ -186,7 +196,7 @@ class S3Sender:
             answer = self._once(lambda: client.head_object(Bucket=self._bucket, Key=parcel.key))
         except StorageError:
             return False
-        return bool(answer["ContentLength"] == parcel.size_bytes)
+        return bool(answer.get("ContentLength") == parcel.size_bytes)
 
     def _abort(self, client: S3Client, key: str, upload_id: str) -> None:
         try:
