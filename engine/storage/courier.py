@@ -7,7 +7,6 @@ import random
 import threading
 import time
 from collections.abc import Collection, Iterable
-from pathlib import Path
 
 from engine.cancellation import CancellationToken
 from engine.errors import Cancelled, StorageError
@@ -20,7 +19,7 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 _SAID_SECONDS = 3600.0
-"""An entry that can't be delivered is said so often, not with each try."""
+"""The same complaint is made so often, not with each try."""
 
 _CLOSING_SECONDS = 2.0
 
@@ -43,7 +42,7 @@ class Courier:
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
         self._closing = CancellationToken()
-        self._said: dict[Path, float] = {}
+        self._said: dict[tuple[str, str], float] = {}
 
     def start(self) -> None:
         """Begins, if anything waits; does nothing if it has begun."""
@@ -105,7 +104,7 @@ class Courier:
         for entry in self._spool.entries():
             bucket = self._buckets.get(entry.document.place)
             if bucket is None:
-                self._say(entry, f"it is for {entry.document.place}, which is not set up here")
+                self._say(f"what waits for {entry.document.place}", "that bucket is not set up here")
                 continue
             if entry.document.place in away:
                 waits = True
@@ -119,9 +118,11 @@ class Courier:
             except (StorageError, OSError) as error:
                 waits = True
                 closing.raise_if_cancelled()
-                self._say(entry, str(error))
                 if isinstance(error, StorageError) and error.retryable:
                     away.add(entry.document.place)
+                    self._say(f"what waits in {self._spool.folder}", str(error))
+                else:
+                    self._say(f"what waits in {entry.folder}", str(error))
         return not away, waits
 
     def _deliver(self, entry: Entry, bucket: Bucket, closing: CancellationToken) -> None:
@@ -151,11 +152,12 @@ class Courier:
         if refused is not None:
             raise refused
 
-    def _say(self, entry: Entry, why: str) -> None:
+    def _say(self, about: str, why: str) -> None:
         now = time.monotonic()
-        if now >= self._said.get(entry.folder, 0.0):
-            self._said[entry.folder] = now + _SAID_SECONDS
-            log.warning("what waits in %s is not delivered yet: %s", entry.folder, why)
+        self._said = {said: until for said, until in self._said.items() if until > now}
+        if (about, why) not in self._said:
+            self._said[about, why] = now + _SAID_SECONDS
+            log.warning("%s is not delivered yet: %s", about, why)
 
 
 def _check(parcel: Parcel) -> None:
