@@ -21,6 +21,7 @@ from engine.delivery import Delivery
 from engine.errors import Cancelled, StorageError
 from engine.settings import load_settings
 from engine.storage import DirectoryStorage, Storages
+from engine.storage.courier import Courier
 from engine.storage.found import Found
 from engine.storage.parcels import Parcel
 from engine.storage.spool import NotKeptError, Spool
@@ -204,6 +205,35 @@ def test_the_same_object_is_not_sent_again(tmp_path):
 
     digest = hashlib.md5(b"picture").hexdigest()
     assert Found(7, digest, 5000.0, None).makes_needless(parcel(tmp_path), time.time())
+
+
+class ChoosyBucket:
+    """Refuses one key for good, and notes what it was asked for."""
+
+    place = "results"
+
+    def __init__(self):
+        self.asked = []
+
+    def deliver(self, parcel, *, made_at, cancel):  # noqa: ARG002 - as every bucket is asked
+        self.asked.append(parcel.key)
+        if parcel.key == "refused.png":
+            raise StorageError("no right", retryable=False)
+        return True
+
+
+def test_what_is_refused_for_good_is_not_tried_with_every_job(tmp_path, wait_until):
+    spool, bucket = Spool(tmp_path / "spool", 10_000), ChoosyBucket()
+    courier = Courier(spool, [bucket])
+    spool.keep("results", [parcel(tmp_path, key="refused.png")])
+    courier.start()
+    for number in range(4):
+        spool.keep("results", [parcel(tmp_path, key=f"{number}.png")])
+        courier.uploaded("results", [])
+        wait_until(lambda: len(spool.entries()) == 1)
+    courier.close()
+    assert bucket.asked.count("refused.png") == 1
+    assert sorted(set(bucket.asked)) == ["0.png", "1.png", "2.png", "3.png", "refused.png"]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Collection, Iterable
+from pathlib import Path
 
 from engine.cancellation import CancellationToken
 from engine.errors import Cancelled, StorageError
@@ -20,6 +21,9 @@ _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 _SAID_SECONDS = 3600.0
 """The same complaint is made so often, not with each try."""
+
+_REFUSED_SECONDS = 60.0
+"""What a bucket refuses for good rests for so long, twice as long each time, up to an hour."""
 
 _CLOSING_SECONDS = 2.0
 
@@ -42,6 +46,7 @@ class Courier:
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
         self._closing = CancellationToken()
+        self._refused: dict[Path, tuple[float, float]] = {}  # until when it rests, and for how long
         self._said: dict[tuple[str, str], float] = {}
 
     def start(self) -> None:
@@ -99,14 +104,18 @@ class Courier:
         Returns:
             Whether all that was tried went well, and whether anything still waits.
         """
-        waits = False
+        waits = failed = False
         away: set[str] = set()
-        for entry in self._spool.entries():
+        entries = self._spool.entries()
+        self._refused = {
+            entry.folder: self._refused[entry.folder] for entry in entries if entry.folder in self._refused
+        }
+        for entry in entries:
             bucket = self._buckets.get(entry.document.place)
             if bucket is None:
                 self._say(f"what waits for {entry.document.place}", "that bucket is not set up here")
                 continue
-            if entry.document.place in away:
+            if entry.document.place in away or self._is_to_rest(entry):
                 waits = True
                 continue
             try:
@@ -116,14 +125,22 @@ class Courier:
                     else:
                         waits = waits or entry.folder.exists()
             except (StorageError, OSError) as error:
-                waits = True
+                waits = failed = True
                 closing.raise_if_cancelled()
                 if isinstance(error, StorageError) and error.retryable:
                     away.add(entry.document.place)
                     self._say(f"what waits in {self._spool.folder}", str(error))
                 else:
+                    _, pause = self._refused.get(entry.folder, (0.0, _REFUSED_SECONDS / 2))
+                    pause = min(pause * 2, _SAID_SECONDS)
+                    self._refused[entry.folder] = (time.monotonic() + pause, pause)
                     self._say(f"what waits in {entry.folder}", str(error))
-        return not away, waits
+        return not failed, waits
+
+    def _is_to_rest(self, entry: Entry) -> bool:
+        """Whether it was refused for good not long ago: reading it again with every job would be of no use."""
+        until, _ = self._refused.get(entry.folder, (0.0, 0.0))
+        return time.monotonic() < until
 
     def _deliver(self, entry: Entry, bucket: Bucket, closing: CancellationToken) -> None:
         """Delivers one entry.
