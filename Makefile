@@ -8,7 +8,7 @@ UV := .tools/bin/uv
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --extra gcs --group test --group lint --group build \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet
 
-.PHONY: run setup test lint lock generated rendered bench verify reliability soak
+.PHONY: run setup test lint lock generated rendered bench outage verify reliability soak
 
 run: setup
 	$(BIN)/engine run txt2img -p prompt="a lighthouse at dusk, oil painting" -p seed=7
@@ -50,6 +50,10 @@ bench: setup
 	$(BIN)/python benchmarks/render.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/memory.py
+
+# Fifty jobs whose bucket is away for a minute: what their callers see, and what is in the bucket afterwards.
+outage: setup
+	$(BIN)/python benchmarks/outage.py
 
 # Every test that touches ComfyUI, against a real one: make verify COMFY_URL=… or COMFY_HOME=…, with
 # COMFY_PYTHON and COMFY_ARGS=--cpu where it needs them. Leaves the outcome in docs/verified.md. (With the `=`:

@@ -30,7 +30,7 @@ COMFY_ARGS = shlex.split(os.environ.get("COMFY_ARGS", ""))
 
 CHECKPOINT = "random_sd15.safetensors"
 NEEDS_REAL = "needs a real ComfyUI: set COMFY_URL or COMFY_HOME"
-WIPED = ("COMFY", "S3_", "BUCKET_", "AWS_", "RUNPOD_", "GCS_", "GOOGLE_")
+WIPED = ("COMFY", "S3_", "BUCKET_", "AWS_", "RUNPOD_", "GCS_", "GOOGLE_", "SPOOL_", "UPLOAD")
 
 
 def pytest_addoption(parser):
@@ -61,10 +61,11 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch):
+def _clean_environment(monkeypatch, tmp_path):
     for name in list(os.environ):
         if name.startswith(WIPED):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("SPOOL_PATH", str(tmp_path / "spool"))  # not the user's own
 
 
 @contextlib.contextmanager

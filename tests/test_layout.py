@@ -39,6 +39,7 @@ LAYERS = [
     {"media_values", "media_forms"},
     {"node_packs"},
     {"schema", "nodes", "settings"},
+    {"transfers"},
     {"results", "delivery", "timings", "documents", "cancellation", "aspect_ratio"},
     {"wording", "errors", "dialing"},
     {"addresses"},

@@ -86,7 +86,11 @@ def storage_at():
 
     def make(url, public, **options):
         made.append(
-            S3Storage(S3Options(**{"bucket": BUCKET, "endpoint_url": url, **CREDENTIALS, **options}), public=public)
+            S3Storage(
+                S3Options(**{"bucket": BUCKET, "endpoint_url": url, **CREDENTIALS, **options}),
+                public=public,
+                retry_seconds=0.5,
+            )
         )
         return made[-1]
 

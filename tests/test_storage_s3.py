@@ -27,7 +27,7 @@ def storage_with(server):
     made = []
 
     def make(**changes):
-        made.append(S3Storage(S3Options(**{**server.options(), **changes})))
+        made.append(S3Storage(S3Options(**{**server.options(), **changes}), retry_seconds=0.5))
         return made[-1]
 
     yield make

@@ -62,7 +62,8 @@ def answering():
                     access_key_id="AKIDSECRETID",
                     secret_access_key="the-secret",
                     **options,
-                )
+                ),
+                retry_seconds=0.5,
             )
         )
         return made[-1]

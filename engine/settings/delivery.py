@@ -64,3 +64,23 @@ class DeliverySettings(BaseSettings):
         validation_alias=named("URL_KIND"),
         description="of results in a bucket; by default `public` where a public base is set, else `presigned`",
     )
+    upload_retry_seconds: float = Field(
+        20,
+        ge=0,
+        le=600,
+        validation_alias=named("UPLOAD_RETRY_SECONDS"),
+        description="how long a job's uploads are tried again while the bucket fails; the GPU waits, and is paid for, "
+        "meanwhile",
+    )
+    spool_path: Path | None = Field(
+        None,
+        validation_alias=named("SPOOL_PATH"),
+        description="where results wait for a bucket that is away, to be delivered later; by default on RunPod's "
+        "volume, where there is one, else in the user's cache; `off`: nowhere",
+    )
+    spool_max_bytes: int = Field(
+        10_000_000_000,
+        gt=0,
+        validation_alias=named("SPOOL_MAX_BYTES"),
+        description="the most that may wait there",
+    )

@@ -34,7 +34,8 @@ class Storage(Protocol):
             outputs: what the job made. The files stay where they are; who made them removes them.
             naming: what names can be made of.
             delivery: how they are to be delivered.
-            cancel: looked at between the results, and in waits; what has not begun then does not begin.
+            cancel: looked at all the time: what has not begun then does not begin, what is under way ends, and what was
+                stored is removed where it may be.
 
         Returns:
             One stored output for each output, in the same order.

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from engine.dialing import NotPublicError, addresses_of, check_public, public_alone
 from engine.errors import InvalidRequest, Problem, SettingsError
 from engine.s3 import S3Options
+from engine.storage.retrying import RETRY_SECONDS
 from engine.storage.s3 import S3Storage
 from engine.wording import did_you_mean, kind_of, listed
 
@@ -114,9 +115,11 @@ class CallersBuckets:
     Args:
         uploads_at_once: of one job's results.
         allow_private: their endpoints may be in this machine's own network.
+        retry_seconds: that a job may lose to a bucket that fails.
     """
 
-    def __init__(self, *, uploads_at_once: int, allow_private: bool) -> None:
+    def __init__(self, *, uploads_at_once: int, allow_private: bool, retry_seconds: float = RETRY_SECONDS) -> None:
+        self._retry_seconds = retry_seconds
         self._uploads_at_once = uploads_at_once
         self._public = None if allow_private else public_alone
         self._lock = threading.Lock()
@@ -130,7 +133,12 @@ class CallersBuckets:
         Raises:
             InvalidRequest: from the block: the endpoint's host, public when it was looked at, has become private.
         """
-        fresh = S3Storage(options, uploads_at_once=self._uploads_at_once, public=self._public)
+        fresh = S3Storage(
+            options,
+            uploads_at_once=self._uploads_at_once,
+            public=self._public,
+            retry_seconds=self._retry_seconds,
+        )
         with self._lock:
             storage = self._storages.setdefault(options, fresh)
             self._storages.move_to_end(options)

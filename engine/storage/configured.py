@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from engine.errors import Problem, SettingsError
 from engine.name_templates import template_problem
 from engine.s3 import S3Options
 from engine.settings import Settings, variables
 from engine.storage.gcs_options import GCSOptions
+from engine.storage.spool import Spool, default_folder
 
 _S3 = {  # of S3Options, to the setting
     "bucket": "s3_bucket",
@@ -65,6 +67,14 @@ def buckets(settings: Settings) -> tuple[S3Options | None, GCSOptions | None]:
     if problems:
         raise SettingsError(problems=problems, hint="see docs/delivery.md and docs/settings.md")
     return s3, gcs
+
+
+def spool_of(settings: Settings) -> Spool | None:
+    """The folder in which results wait for a bucket; None if there is to be none."""
+    folder = settings.spool_path
+    if folder == Path("off"):
+        return None
+    return Spool(folder or default_folder(), settings.spool_max_bytes)
 
 
 def _values(settings: Settings, fields: Mapping[str, str]) -> dict[str, object]:

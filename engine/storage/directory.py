@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -23,6 +24,10 @@ _SAYS_NOTHING = re.compile(r"^ComfyUI_(temp_[a-z]{5}_)?")
 
 # ComfyUI numbers what it saves as `prefix_00001_.png` (folder_paths.get_save_image_path).
 _COUNTER = re.compile(r"^(?P<before>.*_)(?P<count>\d{5})_$")
+
+
+# A disk that is full may have room later; a folder that is not ours stays so.
+_PASSES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
 
 
 class DirectoryStorage:
@@ -74,6 +79,7 @@ class DirectoryStorage:
                 f"the results could not be written to {self._folder}: {error.strerror or error}",
                 hint="choose a folder that can be written to and has room",
                 detail=str(error),
+                retryable=error.errno in _PASSES,
             ) from error
         return stored
 

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import logging
+import math
+import os
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from engine.cancellation import CancellationToken
 from engine.delivery import Delivery, Naming, UrlKind
-from engine.errors import StorageError
+from engine.errors import Cancelled, StorageError
 from engine.results import OutputFile, StoredOutput
+from engine.storage.found import MADE_AT, Found, age
 from engine.storage.gcs_errors import translated
 from engine.storage.gcs_options import GCSOptions, build_client
 from engine.storage.object_wishes import predefined_acl
-from engine.storage.uploads import upload_all
+from engine.storage.parcels import Parcel, Waiting
+from engine.storage.retrying import RETRY_SECONDS, Patience
+from engine.storage.uploads import upload_all, waiting_outputs
+from engine.transfers import Body, Transfer, watched
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob, Client
+
+log = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 4 * 1024 * 1024
 """Above this a file goes up in chunks of this size, one after the other, each held in memory as it is sent; it must
@@ -31,7 +41,7 @@ _UPLOADS_AT_ONCE = 6
 
 _TIMEOUT_SECONDS = (10, 60)  # to connect, and for an answer
 
-_LONGEST_SLEEP_SECONDS = 60
+_TIDYING_SECONDS = 10.0  # for all objects of a cancelled job together
 
 
 class GCSStorage:
@@ -42,11 +52,13 @@ class GCSStorage:
     Args:
         options: the bucket and how to reach it.
         uploads_at_once: of one job's results.
+        retry_seconds: that a job may lose to a bucket that fails.
     """
 
     name = "gcs"
 
-    def __init__(self, options: GCSOptions, *, uploads_at_once: int = 4) -> None:
+    def __init__(self, options: GCSOptions, *, uploads_at_once: int = 4, retry_seconds: float = RETRY_SECONDS) -> None:
+        self._retry_seconds = retry_seconds
         self._options = options
         self._uploads_at_once = uploads_at_once
         self._room = threading.BoundedSemaphore(_UPLOADS_AT_ONCE)
@@ -89,6 +101,11 @@ class GCSStorage:
                 retryable=False,
             )
 
+    @property
+    def place(self) -> str:
+        """Which bucket of which server this is."""
+        return f"{self._options.bucket} at {os.environ.get('STORAGE_EMULATOR_HOST') or 'Google Cloud Storage'}"
+
     def put(
         self,
         outputs: Sequence[OutputFile],
@@ -100,7 +117,9 @@ class GCSStorage:
         """Uploads the results, several at once; see `Storage.put`.
 
         Raises:
-            Cancelled: the job was cancelled. Objects that were uploaded by then stay.
+            Cancelled: the job was cancelled. An upload under way ends at once, and what was uploaded by then is
+                removed, where the account may.
+            Undelivered: the bucket could not be reached, for as long as it was tried.
             StorageError: the bucket or the credentials did not let it happen, or can't make the links asked for. The
                 message never holds a token or a signature.
         """
@@ -108,18 +127,76 @@ class GCSStorage:
         if all(output.path is None for output in outputs):
             return [StoredOutput(output) for output in outputs]
         client = self._ready_client()
+        patience = self._patience(self._retry_seconds, cancel)
         if self._url_kind(delivery) == "presigned":
             with translated(self._options.bucket):
                 _signing_arguments(client)  # before the upload, which without links would be of no use
-        return upload_all(
+        planned = waiting_outputs(
             outputs,
-            functools.partial(self._upload, client, delivery, cancel),
             naming=naming,
             delivery=delivery,
             root=self._options.prefix,
-            at_once=self._uploads_at_once,
-            cancel=cancel,
+            uri=lambda key: f"gs://{self._options.bucket}/{key}",
+            headers=functools.partial(_headers, delivery),
         )
+
+        def upload(waiting: Waiting) -> StoredOutput:
+            self._send(client, waiting.parcel, patience, cancel)
+            with translated(self._options.bucket):
+                return self._stored(client, delivery, waiting)
+
+        def remove(keys: Collection[str]) -> None:
+            until = time.monotonic() + _TIDYING_SECONDS
+            for key in keys:
+                if time.monotonic() < until:
+                    self._remove(client, key)
+
+        return upload_all(planned, upload, remove, at_once=self._uploads_at_once, cancel=cancel)
+
+    def deliver(self, parcel: Parcel, *, made_at: float, cancel: CancellationToken) -> bool:
+        """Sends what has waited; see `Bucket.deliver`."""
+        client = self._ready_client()
+        patience = self._patience(0, cancel)
+        found = patience.run(lambda _: self._found(client, parcel.key))
+        if found is not None and found.makes_needless(parcel, made_at):
+            return False
+        self._send(client, parcel, patience, cancel, {MADE_AT: f"{made_at:.3f}"})
+        return True
+
+    def _patience(self, seconds: float, cancel: CancellationToken) -> Patience:
+        return Patience(
+            seconds,
+            cancel,
+            most_retries=self._options.retries,
+            first_pause=self._options.retry_base_sleep,
+            silence_seconds=_TIMEOUT_SECONDS[1],  # a chunk is read at once, and then sent
+        )
+
+    def _found(self, client: Client, key: str) -> Found | None:
+        """The object of that key; None where there is none, or the account may not look."""
+        try:
+            with translated(self._options.bucket):
+                blob = client.bucket(self._options.bucket).get_blob(key, timeout=_TIMEOUT_SECONDS, retry=None)
+        except StorageError as error:
+            if error.retryable:
+                raise
+            return None
+        if blob is None:
+            return None
+        return Found(
+            size_bytes=int(blob.size or 0),
+            md5=base64.b64decode(blob.md5_hash or "").hex(),
+            age_seconds=age(blob.updated, None) if blob.updated else math.inf,
+            made_at=(blob.metadata or {}).get(MADE_AT),
+        )
+
+    def _remove(self, client: Client, key: str) -> None:
+        """Removes an object of a cancelled job, if the account may; never raises."""
+        try:
+            with watched(Transfer(CancellationToken(), _TIDYING_SECONDS)), translated(self._options.bucket):
+                client.bucket(self._options.bucket).blob(key).delete(timeout=_TIMEOUT_SECONDS, retry=None)
+        except StorageError as error:
+            log.warning("%s of a cancelled job stays in the bucket %s: %s", key, self._options.bucket, error)
 
     def _ready_client(self) -> Client:
         with self._building:
@@ -127,47 +204,59 @@ class GCSStorage:
                 self._client = build_client(self._options)
             return self._client
 
-    def _upload(
-        self, client: Client, delivery: Delivery, cancel: CancellationToken, output: OutputFile, path: Path, key: str
-    ) -> StoredOutput:
-        blob = client.bucket(self._options.bucket).blob(key, chunk_size=_CHUNK_BYTES)
-        blob.cache_control = delivery.cache_control
-        if delivery.storage_class:
-            blob.storage_class = delivery.storage_class
-        with translated(self._options.bucket):
-            with path.open("rb") as body:
-                self._send(blob, output, body, predefined_acl(delivery.acl), cancel)
-            return self._stored(client, blob, delivery, output, key)
+    def _send(
+        self,
+        client: Client,
+        parcel: Parcel,
+        patience: Patience,
+        cancel: CancellationToken,
+        metadata: dict[str, str] | None = None,
+    ) -> None:
+        was_read = False
 
-    def _send(self, blob: Blob, output: OutputFile, body: BinaryIO, acl: str | None, cancel: CancellationToken) -> None:
-        for attempt in range(self._options.retries + 1):
-            try:
-                with self._room, translated(self._options.bucket):
-                    cancel.raise_if_cancelled()  # room may have come long after it was asked for
+        def attempt(transfer: Transfer) -> None:
+            nonlocal was_read
+            blob = client.bucket(self._options.bucket).blob(parcel.key, chunk_size=_CHUNK_BYTES)
+            blob.cache_control = parcel.headers.get("cacheControl")
+            blob.metadata = metadata
+            if storage_class := parcel.headers.get("storageClass"):
+                blob.storage_class = storage_class
+            with translated(self._options.bucket), parcel.path.open("rb") as file:
+                body = Body(file, transfer, length=parcel.size_bytes)
+                try:
                     blob.upload_from_file(
                         body,
                         rewind=True,
                         # Told the size, the package sends up to 8 MiB in one piece, with a copy of it in memory.
-                        size=output.size_bytes if output.size_bytes <= _CHUNK_BYTES else None,
-                        content_type=output.content_type,
-                        predefined_acl=acl,
+                        size=parcel.size_bytes if parcel.size_bytes <= _CHUNK_BYTES else None,
+                        content_type=parcel.headers["contentType"],
+                        predefined_acl=parcel.headers.get("predefinedAcl"),
                         timeout=_TIMEOUT_SECONDS,
-                        retry=None,  # the operator says how often
+                        retry=None,  # the patience says how often
                     )
-            except StorageError as error:
-                if not error.retryable or attempt == self._options.retries:
-                    raise
-            else:
-                return
-            cancel.wait(min(self._options.retry_base_sleep * 2**attempt, _LONGEST_SLEEP_SECONDS))
+                finally:
+                    was_read = was_read or body.was_read
+
+        def in_turn(transfer: Transfer) -> None:
+            with self._room:
+                cancel.raise_if_cancelled()  # room may have come long after it was asked for
+                transfer.begin()
+                attempt(transfer)
+
+        try:
+            patience.run(in_turn)
+        except Cancelled:
+            if was_read:  # the answer was not waited for, so it may be there
+                self._remove(client, parcel.key)
+            raise
 
     def _url_kind(self, delivery: Delivery) -> UrlKind:
         own: UrlKind = "public" if self._options.public else "presigned"
         return delivery.url or self._options.url_kind or own
 
-    def _stored(self, client: Client, blob: Blob, delivery: Delivery, output: OutputFile, key: str) -> StoredOutput:
+    def _stored(self, client: Client, delivery: Delivery, waiting: Waiting) -> StoredOutput:
+        output, key, uri = waiting.output, waiting.parcel.key, waiting.uri
         kind = self._url_kind(delivery)
-        uri = f"gs://{self._options.bucket}/{key}"
         if kind == "none":
             return StoredOutput(output, uri=uri)
         if kind == "public":
@@ -176,8 +265,19 @@ class GCSStorage:
         seconds = delivery.expires_in or self._options.url_expires_seconds
         # Signatures tell whole seconds. Taken before signing: the link never dies before the time it is said to.
         expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
-        url = _signed(client, blob, seconds)
+        url = _signed(client, client.bucket(self._options.bucket).blob(key), seconds)
         return StoredOutput(output, url=url, uri=uri, expires_at=expires_at)
+
+
+def _headers(delivery: Delivery, output: OutputFile) -> dict[str, str]:
+    """What goes with an object, by the names of Google's interface."""
+    wished = {
+        "contentType": output.content_type,
+        "predefinedAcl": predefined_acl(delivery.acl),
+        "storageClass": delivery.storage_class,
+        "cacheControl": delivery.cache_control,
+    }
+    return {name: value for name, value in wished.items() if value}
 
 
 def _signed(client: Client, blob: Blob, seconds: int) -> str:

@@ -14,10 +14,12 @@ from engine.delivery import UrlKind
 from engine.errors import Problem, SettingsError
 from engine.names import clean_prefix
 from engine.storage.gcs_errors import translated
+from engine.transfers import make_cuttable
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
     from google.cloud.storage import Client
+    from requests.adapters import HTTPAdapter
 
 _LONGEST_PREFIX = 512  # bytes; the names of any job still fit behind it
 
@@ -98,7 +100,19 @@ def build_client(options: GCSOptions) -> Client:
         else:
             credentials, found = google.auth.default(scopes=_SCOPES)
         # A bucket's name is enough to upload; without any project the package would refuse to begin.
-        return storage.Client(project=project or found or "none", credentials=credentials)
+        client = storage.Client(project=project or found or "none", credentials=credentials)
+    for scheme in ("https://", "http://"):
+        client._http.mount(scheme, _cuttable_adapter())  # noqa: SLF001 - the package has no other way to it
+    return client
+
+
+def _cuttable_adapter() -> HTTPAdapter:
+    """Connections of requests that a transfer can cut."""
+    from requests.adapters import HTTPAdapter
+
+    adapter = HTTPAdapter()
+    make_cuttable(adapter.poolmanager)
+    return adapter
 
 
 def _of_file(path: Path) -> tuple[Credentials, str | None]:

@@ -16,12 +16,13 @@ from engine.s3 import S3Options
 from engine.settings import Settings
 from engine.storage.base import Storage
 from engine.storage.callers_bucket import CallersBuckets, options_of
-from engine.storage.configured import buckets
+from engine.storage.configured import buckets, spool_of
 from engine.storage.directory import DirectoryStorage
 from engine.storage.gcs import GCSStorage
 from engine.storage.inline import InlineStorage
 from engine.storage.object_wishes import gcs_problems, s3_problems
 from engine.storage.requested import DeliveryRequest
+from engine.storage.rescue import Rescue
 from engine.storage.s3 import S3Storage
 
 _ROOM_BYTES = 100_000
@@ -47,11 +48,15 @@ class Storages:
         at_once = settings.uploads_at_once
         limit = settings.response_limit_bytes
         self._s3_options, self._gcs_options = s3, gcs
-        self._s3 = S3Storage(s3, uploads_at_once=at_once) if s3 else None
-        self._gcs = GCSStorage(gcs, uploads_at_once=at_once) if gcs else None
+        seconds = settings.upload_retry_seconds
+        self._s3 = S3Storage(s3, uploads_at_once=at_once, retry_seconds=seconds) if s3 else None
+        self._gcs = GCSStorage(gcs, uploads_at_once=at_once, retry_seconds=seconds) if gcs else None
         self._inline = InlineStorage(limit - min(_ROOM_BYTES, limit // 10))
         self._directory = DirectoryStorage(settings.output_folder)
-        self._callers = CallersBuckets(uploads_at_once=at_once, allow_private=settings.allow_private_urls)
+        self._callers = CallersBuckets(
+            uploads_at_once=at_once, allow_private=settings.allow_private_urls, retry_seconds=seconds
+        )
+        self._rescue = Rescue(self._inline, spool_of(settings), [each for each in (self._s3, self._gcs) if each])
         named = settings.storage if settings.storage in ("s3", "gcs") else None
         self._bucket_mode: Literal["s3", "gcs"] | None = named or ("s3" if s3 else "gcs" if gcs else None)
         self.default_mode: StorageMode = settings.storage or self._bucket_mode or default
@@ -119,7 +124,8 @@ class Storages:
     ) -> tuple[list[StoredOutput], list[str]]:
         """Stores the results of a job.
 
-        Results that are too large for the reply go to the operator's bucket, if there is one.
+        Results that are too large for the reply go to the operator's bucket, if there is one. Those that the bucket
+        does not take for now come in the reply if they fit, and are kept for it.
 
         Args:
             outputs: what the job made.
@@ -135,19 +141,28 @@ class Storages:
             Cancelled: the job was cancelled.
             InvalidRequest: the address of the caller's bucket has changed into one that may not be called.
             ResultTooLarge: the reply has no room for them, and there is no bucket.
-            StorageError: they could not be stored.
+            StorageError: they could not be stored. With `results_kept` they will be, and `problems` names the objects.
         """
+        cancel = cancel or CancellationToken()
         if s3_config is not None:
-            with self._callers.borrow(self._callers_options(s3_config)) as storage:
-                return storage.put(outputs, naming=naming, delivery=delivery, cancel=cancel), []
+            with self._callers.borrow(self._callers_options(s3_config)) as bucket:
+                return self._rescue.put(bucket, outputs, None, naming=naming, delivery=delivery, cancel=cancel)
         try:
-            return self.store(delivery.mode).put(outputs, naming=naming, delivery=delivery, cancel=cancel), []
+            return self._put(outputs, naming=naming, delivery=delivery, cancel=cancel)
         except ResultTooLarge as error:
-            if self._bucket_mode is None:
+            if self._bucket_mode is None or delivery.mode != "inline":
                 raise
             instead = replace(delivery, mode=self._bucket_mode)
-            stored = self.store(self._bucket_mode).put(outputs, naming=naming, delivery=instead, cancel=cancel)
-            return stored, [f"{error.message}; the results are in the bucket instead"]
+            stored, warnings = self._put(outputs, naming=naming, delivery=instead, cancel=cancel)
+            return stored, [f"{error.message}; the results are in the bucket instead", *warnings]
+
+    def _put(
+        self, outputs: Sequence[OutputFile], *, naming: Naming, delivery: Delivery, cancel: CancellationToken
+    ) -> tuple[list[StoredOutput], list[str]]:
+        store = self.store(delivery.mode)
+        if not isinstance(store, S3Storage | GCSStorage):
+            return store.put(outputs, naming=naming, delivery=delivery, cancel=cancel), []
+        return self._rescue.put(store, outputs, store.place, naming=naming, delivery=delivery, cancel=cancel)
 
     def store(self, mode: StorageMode) -> Storage:
         """The operator's place of one kind.
@@ -169,12 +184,15 @@ class Storages:
     def warm(self) -> None:
         """Builds the client of the default bucket now, so that the first job does not wait for it.
 
+        What waits for the operator's buckets from before begins to be delivered.
+
         Raises:
             StorageError: no client can be made.
         """
         bucket = {"s3": self._s3, "gcs": self._gcs}.get(self.default_mode)
         if bucket is not None:
             bucket.warm()
+        self._rescue.start()
 
     def check(self) -> None:
         """Asks for the bucket at Google, if the operator wants that at the start (GCS_VALIDATE).
@@ -186,7 +204,8 @@ class Storages:
             self._gcs.check()
 
     def close(self) -> None:
-        """Closes every connection; a later upload opens new ones."""
+        """Closes every connection; a later upload opens new ones. What waits for a bucket goes on waiting."""
+        self._rescue.close()
         for storage in (self._s3, self._gcs, self._callers):
             if storage is not None:
                 storage.close()

@@ -16,20 +16,55 @@ BUCKET = "results"
 EMAIL = "worker@project.iam.gserviceaccount.com"
 
 
+class GCSOutages:
+    """An emulator that goes away and comes back, on the same port and with the same objects.
+
+    Attributes:
+        url: where it is, or would be.
+    """
+
+    def __init__(self) -> None:
+        from gcp_storage_emulator.handlers.buckets import create_bucket
+        from gcp_storage_emulator.storage import Storage
+
+        self._storage = Storage(use_memory_fs=True)
+        create_bucket(BUCKET, self._storage)
+        self._stack = contextlib.ExitStack()
+        self._port = 0
+        self.url = ""
+
+    def start(self) -> None:
+        """Let it serve."""
+        from functools import partial
+
+        from gcp_storage_emulator.server import RequestHandler
+
+        # Its handler, in a server that takes any free port.
+        server = HTTPServer(("127.0.0.1", self._port), partial(RequestHandler, self._storage))
+        self.url = self._stack.enter_context(serving(server))
+        self._port = server.server_port
+
+    def stop(self) -> None:
+        """Let it be gone: connections are refused."""
+        self._stack.close()
+
+
+@contextlib.contextmanager
+def serve_gcs_with_outages() -> Iterator[GCSOutages]:
+    """Serves the bucket BUCKET until the block ends, but where the test stops it. It checks no credentials."""
+    outages = GCSOutages()
+    outages.start()
+    try:
+        yield outages
+    finally:
+        outages.stop()
+
+
 @contextlib.contextmanager
 def serve_gcs() -> Iterator[str]:
-    """Serves the bucket BUCKET until the block ends; gives the server's URL. It checks no credentials."""
-    from functools import partial
-
-    from gcp_storage_emulator.handlers.buckets import create_bucket
-    from gcp_storage_emulator.server import RequestHandler
-    from gcp_storage_emulator.storage import Storage
-
-    storage = Storage(use_memory_fs=True)
-    create_bucket(BUCKET, storage)
-    # Its handler, in a server that takes any free port.
-    with serving(HTTPServer(("127.0.0.1", 0), partial(RequestHandler, storage))) as url:
-        yield url
+    """Serves the bucket BUCKET until the block ends; gives the server's URL."""
+    with serve_gcs_with_outages() as outages:
+        yield outages.url
 
 
 @contextlib.contextmanager

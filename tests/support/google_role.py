@@ -1,10 +1,6 @@
 """A machine with a role at Google: its metadata server, the storage, and the service that signs for the role.
 
-<<<<<<< HEAD
-The signing service has a fixed https address, so it stands behind a local proxy, with a certificate of its own.
-=======
 The signing service has a fixed https address, so it stands behind a proxy here, with a certificate made on the spot.
->>>>>>> stores
 """
 
 from __future__ import annotations

@@ -39,22 +39,52 @@ class S3Server:
         }
 
 
+class Outages:
+    """A server that goes away and comes back, on the same port and with the same objects.
+
+    Attributes:
+        server: where it is, or would be.
+    """
+
+    def __init__(self, server: S3Server) -> None:
+        self.server = server
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> bool:
+        """Let it serve; false if it can't."""
+        port = int(self.server.endpoint_url.rsplit(":", 1)[1])
+        self._process = _start(self.server.folder, port)
+        return _answers(self._process, port)
+
+    def stop(self) -> None:
+        """Let it be gone: connections are refused."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
+
 @contextlib.contextmanager
-def serve_s3(folder: Path) -> Iterator[S3Server]:
-    """Serves a folder by S3 until the block ends; the bucket BUCKET exists."""
+def serve_s3_with_outages(folder: Path) -> Iterator[Outages]:
+    """Serves a folder by S3 until the block ends, but where the test stops it; the bucket BUCKET exists."""
     (folder / BUCKET).mkdir(parents=True)
     # Ports can be taken between asking for a free one and using it.
     for _ in range(5):
-        port = free_port()
-        process = _start(folder, port)
+        outages = Outages(S3Server(f"http://127.0.0.1:{free_port()}", folder))
         try:
-            if _answers(process, port):
-                yield S3Server(f"http://127.0.0.1:{port}", folder)
+            if outages.start():
+                yield outages
                 return
         finally:
-            process.terminate()
-            process.wait(10)
+            outages.stop()
     raise RuntimeError("rclone did not start serving")
+
+
+@contextlib.contextmanager
+def serve_s3(folder: Path) -> Iterator[S3Server]:
+    """Serves a folder by S3 until the block ends; the bucket BUCKET exists."""
+    with serve_s3_with_outages(folder) as outages:
+        yield outages.server
 
 
 def free_port() -> int:
