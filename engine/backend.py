@@ -60,6 +60,11 @@ class Backend:
         """Have something called when this is closed."""
         self._stack.callback(function)
 
+    @property
+    def started(self) -> bool:
+        """Whether the ComfyUI was started; looking never starts one, and never waits for one that does."""
+        return self._comfy is not None
+
     def comfy(self) -> ComfyUI:
         """The ComfyUI; starts it if need be.
 

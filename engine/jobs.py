@@ -27,6 +27,7 @@ from engine.plans import GraphPlan, NamedPlan, Plan
 from engine.results import Execution, InputFile, JobResult, OutputFile, Progress, RawOutput
 from engine.settings import Settings
 from engine.storage import DeliveryRequest, Storages
+from engine.tally import Tally
 
 OnProgress = Callable[[Progress], None]
 
@@ -106,6 +107,7 @@ class Job:
         s3_config: the caller's own bucket, as RunPod's `s3Config` says it.
         previews: whether what preview nodes made is a result too.
         comfy_org_api_key: the caller's own, for nodes that call comfy.org.
+        timings: what its steps took, filled in as it runs; also there when it fails.
     """
 
     id: str
@@ -120,6 +122,7 @@ class Job:
     s3_config: Mapping[str, Any] | None = field(default=None, repr=False)
     previews: bool = False
     comfy_org_api_key: str | None = field(default=None, repr=False)
+    timings: Timings = field(default_factory=lambda: Timings(), repr=False)  # noqa: PLW0108 - it is defined below
 
 
 @dataclass(slots=True)
@@ -127,6 +130,8 @@ class Timings:
     """Seconds that the steps of a job took, by name."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    retries: int = 0
+    """How often ComfyUI had to run the job again."""
     _start: float = field(default_factory=time.monotonic)
 
     @contextlib.contextmanager
@@ -151,20 +156,32 @@ class Runner:
         comfy: the ComfyUI, started when first needed.
         storages: where results go.
         settings: bounds of time and size.
+        started: whether `comfy` gives one without starting it.
 
     Attributes:
         catalog: the workflows.
         settings: the operator's.
         media: reads what callers send or name.
         live: what the running ComfyUI has.
+        tally: the jobs it was given.
     """
 
-    def __init__(self, catalog: Catalog, comfy: Callable[[], Comfy], storages: Storages, settings: Settings) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        comfy: Callable[[], Comfy],
+        storages: Storages,
+        settings: Settings,
+        *,
+        started: Callable[[], bool] = lambda: True,
+    ) -> None:
         self.catalog = catalog
         self.settings = settings
         self.media = MediaReader(settings)
         self.live = LiveNodes(comfy)
+        self.tally = Tally()
         self._comfy = comfy
+        self._started = started
         self._storages = storages
 
     def warm(self) -> None:
@@ -180,6 +197,19 @@ class Runner:
         """Why this machine had better be replaced by another, such as a ComfyUI that crashed again and again."""
         return self._comfy().worn_out
 
+    @property
+    def started(self) -> bool:
+        """Whether there is a ComfyUI to ask; looking never starts one and never waits."""
+        return self._started()
+
+    def system_stats(self) -> dict[str, Any]:
+        """ComfyUI's versions, memory and devices, in its own words.
+
+        Raises:
+            ComfyUnavailable: it does not answer.
+        """
+        return self._comfy().system_stats()
+
     def close(self) -> None:
         """Close what is open towards buckets and the network."""
         self.media.close()
@@ -194,7 +224,7 @@ class Runner:
             EngineError: of the class that says who must change something.
         """
         cancel = cancel or CancellationToken()
-        timings = Timings()
+        timings = job.timings
         plan = self._plan(job)
         delivery = self._delivery(job, plan)
         cancel.raise_if_cancelled()
@@ -208,7 +238,8 @@ class Runner:
                     names = _placed(files, space, cancel)
                 graph = space.isolated(plan.graph(names, job_id=job.id, previews=job.previews))
                 cancel.raise_if_cancelled()
-                execution = self._execute(job, plan, graph, folder, cancel, on_progress)
+                with timings.measure("execute"):
+                    execution = self._execute(job, plan, graph, folder, cancel, on_progress)
                 timings.seconds |= {"queue": execution.queue_seconds, "execute": execution.execute_seconds}
                 with timings.measure("store"):
                     values = plan.values({where: file.filename for where, file in files.items()})
