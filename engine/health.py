@@ -49,7 +49,7 @@ def health(runner: Runner, *, patience_seconds: float = _PATIENCE_SECONDS) -> di
         "disk": {name: space._asdict() for name, space in disks.items()},
         "memory": room._asdict() if room else None,
         "jobs": runner.tally.jobs(),
-        "last_error": _last_error(runner),
+        "last_failure": _last_failure(runner),
         "worn_out": None,
         "uptime_seconds": round(runner.tally.uptime_seconds, 1),
     }
@@ -150,7 +150,7 @@ def _disks(runner: Runner) -> dict[str, Space]:
     return {name: space for name, space in found.items() if space is not None}
 
 
-def _last_error(runner: Runner) -> dict[str, Any] | None:
+def _last_failure(runner: Runner) -> dict[str, Any] | None:
     last = runner.tally.last_error
     if last is None:
         return None

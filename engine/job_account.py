@@ -7,10 +7,10 @@ import time
 from typing import Any
 
 from engine.errors import Cancelled, EngineError, GraphRejected, RequestError
-from engine.jobs import Timings
 from engine.logs import event
 from engine.results import JobResult
 from engine.tally import LastError, Tally, now
+from engine.timings import Timings
 
 log = logging.getLogger(__name__)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib.metadata
 import json
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +26,7 @@ from engine.results import Execution, InputFile, JobResult, OutputFile, Progress
 from engine.settings import Settings
 from engine.storage import DeliveryRequest, Storages
 from engine.tally import Tally
+from engine.timings import Timings
 
 OnProgress = Callable[[Progress], None]
 
@@ -122,30 +121,7 @@ class Job:
     s3_config: Mapping[str, Any] | None = field(default=None, repr=False)
     previews: bool = False
     comfy_org_api_key: str | None = field(default=None, repr=False)
-    timings: Timings = field(default_factory=lambda: Timings(), repr=False)  # noqa: PLW0108 - it is defined below
-
-
-@dataclass(slots=True)
-class Timings:
-    """Seconds that the steps of a job took, by name."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    retries: int = 0
-    """How often ComfyUI had to run the job again."""
-    _start: float = field(default_factory=time.monotonic)
-
-    @contextlib.contextmanager
-    def measure(self, name: str) -> Iterator[None]:
-        """Measure what runs inside; a step that comes in two parts is their sum."""
-        start = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - start
-
-    def total(self) -> dict[str, float]:
-        """All of them, with the total since the beginning."""
-        return {**self.seconds, "total": time.monotonic() - self._start}
+    timings: Timings = field(default_factory=Timings, repr=False)
 
 
 class Runner:

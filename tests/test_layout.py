@@ -42,7 +42,7 @@ LAYERS = [
     {"kept_replies"},
     {"logs"},
     {"schema", "nodes", "settings"},
-    {"results", "delivery", "documents", "cancellation", "aspect_ratio", "tally", "machine"},
+    {"results", "delivery", "documents", "cancellation", "aspect_ratio", "tally", "timings", "machine"},
     {"wording", "errors", "dialing"},
     {"addresses"},
 ]

@@ -112,14 +112,18 @@ class LogFile(RotatingFileHandler):
         """Write a line."""
         try:
             self._let_go_of_a_moved_file()
-        except OSError:
+        except (OSError, ValueError):
             self.handleError(record)
             return
         super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - the base class's name
-        """Complain on stderr."""
+        """Complain on stderr, and open the file anew for the next line."""
         error = sys.exc_info()[1]
+        stream, self.stream = self.stream, None  # what it could not write would fail each later line as well
+        if stream is not None:
+            with contextlib.suppress(OSError, ValueError):
+                stream.close()
         now = time.monotonic()
         if now - self._complained >= _SECONDS_BETWEEN_COMPLAINTS and sys.stderr:
             self._complained = now

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engine.cancellation import CancellationToken
 from engine.delivery import Delivery, Naming
+from engine.logs import carrying
 from engine.name_templates import DEFAULT_TEMPLATE, result_names
 from engine.results import OutputFile, StoredOutput
 
@@ -59,7 +60,7 @@ def upload_all(
 
     with ThreadPoolExecutor(min(at_once, len(with_file)), "upload") as pool:
         uploads = [
-            pool.submit(unless_cancelled, output, path, key)
+            pool.submit(carrying(unless_cancelled), output, path, key)
             for (output, path), key in zip(with_file, keys, strict=True)
         ]
         try:

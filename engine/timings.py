@@ -1,0 +1,35 @@
+"""How long the steps of a job took."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Timings:
+    """Seconds that the steps of a job took, by name.
+
+    Attributes:
+        seconds: of each step.
+        retries: how often ComfyUI had to run the job again.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    retries: int = 0
+    _start: float = field(default_factory=time.monotonic)
+
+    @contextlib.contextmanager
+    def measure(self, name: str) -> Iterator[None]:
+        """Measure what runs inside; a step that comes in two parts is their sum."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - start
+
+    def total(self) -> dict[str, float]:
+        """All of them, with the total since the beginning."""
+        return {**self.seconds, "total": time.monotonic() - self._start}
