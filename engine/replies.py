@@ -16,6 +16,7 @@ MOST_LEVELS = 100
 """How deep a document may be nested. Python's JSON reads and writes about 1000 levels, less what the stack holds."""
 
 _LONGEST_MESSAGE = 4_000
+_SHORTER_MESSAGES = (500, 100)
 _LONGEST_PROBLEM = 1_000
 
 _LEFT_OUT = (
@@ -71,16 +72,20 @@ def failure_reply(error: EngineError) -> dict[str, Any]:
 
 def fitting_failure(error: EngineError, limit_bytes: int) -> dict[str, Any]:
     """A failure that the platform takes, however much of the request its messages quote."""
-    reply = failure_reply(error)
-    failure = reply["failure"]
-    for problem in failure["problems"]:
-        problem |= {key: _cut(value, _LONGEST_PROBLEM) for key, value in problem.items()}
-    failure |= {key: _cut(failure[key], _LONGEST_MESSAGE) for key in ("message", "hint")}
-    reply["error"] = _cut(reply["error"], _LONGEST_MESSAGE)
-    reply, size = _whole(reply)
-    if size > limit_bytes:
-        reply["failure"] |= {"problems": []}
+    reply, size = _whole(_shortened(failure_reply(error), _LONGEST_MESSAGE))
+    for longest in _SHORTER_MESSAGES:
+        if size <= limit_bytes:
+            break
+        reply["failure"]["problems"] = []  # the message says the first of them
+        reply, size = _whole(_shortened(reply, longest))
     return reply
+
+
+def _shortened(reply: dict[str, Any], longest: int) -> dict[str, Any]:
+    failure = reply["failure"]
+    cut = {key: _cut(failure[key], longest) for key in ("message", "hint")}
+    problems = [{key: _cut(text, _LONGEST_PROBLEM) for key, text in each.items()} for each in failure["problems"]]
+    return {"error": _cut(reply["error"], longest), "failure": {**failure, **cut, "problems": problems}}
 
 
 def too_deep(document: Any) -> bool:
