@@ -93,6 +93,9 @@ class Journal:
                     mine = self._running[key] = _Turn()
                     break
             while not turn.over.wait(_LOOK_SECONDS):
+                if cancel.cancelled:
+                    with about(job_id=job_id):
+                        event(log, logging.INFO, "job cancelled", reason="it waited for another delivery of itself")
                 cancel.raise_if_cancelled()
             if turn.text is not None:
                 return self._again(job_id, turn.text)

@@ -199,7 +199,8 @@ def test_a_second_delivery_runs_where_the_first_came_to_nothing(folder, clock, e
         assert first.exception(30) is (ending if isinstance(ending, Exception) else None)
 
 
-def test_a_second_delivery_can_be_cancelled_while_it_waits(folder, clock):
+def test_a_second_delivery_can_be_cancelled_while_it_waits(folder, clock, caplog):
+    caplog.set_level(logging.INFO)
     kept = journal(folder, clock)
     begun, go_on, cancel = threading.Event(), threading.Event(), CancellationToken()
 
@@ -214,6 +215,7 @@ def test_a_second_delivery_can_be_cancelled_while_it_waits(folder, clock):
         second = pool.submit(kept.once, "job-1", ASKED, Work(REFUSED), cancel)
         cancel.cancel()
         assert isinstance(second.exception(30), Cancelled)
+        assert [record.getMessage() for record in caplog.records] == ["job cancelled"]
         go_on.set()
         assert first.result(30) == DONE
 
