@@ -236,6 +236,7 @@ def test_no_line_holds_base64_of_what_is_no_noise(raw, place, form):
         (SIGNED, ["Signature", "5d67cafe", "AKIA"]),
         (f"see ({SIGNED}), please", ["5d67cafe"]),
         ("Max retries exceeded with url: /b/k.png?X-Amz-Signature=5d67cafe (Caused by x)", ["5d67cafe"]),
+        ("Max retries exceeded with url: /b/k.png?se=2026&sig=5d67cafe (Caused by x)", ["5d67cafe"]),
         ("https://x.org/#access_token=5d67cafe", ["5d67cafe"]),
         ("https://someone:pa55word@comfy.example.org:8188/prompt", ["someone", "pa55word"]),
         ("https://someone:pa55/w?ord@comfy.example.org/prompt", ["pa55", "ord@"]),
