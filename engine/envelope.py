@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
-import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from engine.cancellation import CancellationToken
 from engine.comfy_contract import OnProgress
 from engine.dialects import delivery_of, dialect_of, sent_files, shaped
-from engine.errors import Cancelled, ComfyUnavailable, EngineError, ResultTooLarge
+from engine.errors import Cancelled, ComfyUnavailable, EngineError, InvalidRequest, OutOfMemory
 from engine.graph import Graph
+from engine.health import health
+from engine.job_account import Account
 from engine.jobs import Job, Runner
+from engine.logs import about, hiding
 from engine.raw_graph import CUSTOM, brings_graph, graph_document, parse_raw
+from engine.replies import MOST_LEVELS, failure_reply, fitting, fitting_failure, too_deep
 from engine.request import Request, parse_request
 from engine.storage import DeliveryRequest
 
-log = logging.getLogger(__name__)
+__all__ = ["answer", "failure_reply", "fitting"]
 
 _LARGEST_GRAPH_BYTES = 20_000_000
 
@@ -31,6 +32,7 @@ class Context:
 
     Attributes:
         runner: runs it.
+        account: is told what becomes of it.
         job_id: names it in the log and in file names.
         cancel: asks it to stop.
         on_progress: is told how far it is, unless the request declines.
@@ -38,6 +40,7 @@ class Context:
     """
 
     runner: Runner
+    account: Account
     job_id: str
     cancel: CancellationToken | None = None
     on_progress: OnProgress | None = None
@@ -74,97 +77,62 @@ def answer(
     Raises:
         Cancelled: it was asked to stop.
     """
-    try:
-        request = parse_request(document, s3_config=s3_config)
-        context = Context(runner, job_id, cancel, on_progress, allow_files)
-        return fitting(_ACTIONS[request.action](request, context), runner.settings.response_limit_bytes)
-    except Cancelled:
-        raise
-    except EngineError as error:
-        log.warning("job %s failed: %s: %s%s", job_id, error.code, error, f"\n{error.detail}" if error.detail else "")
-        return failure_reply(error)
-    except Exception:  # the outermost edge: nothing but this keeps a traceback from the caller
-        log.exception("job %s failed unexpectedly", job_id)
-        return failure_reply(EngineError(hint=f"ask the operator, who finds the cause in the log under job {job_id}"))
+    account = Account(runner.tally, job_id)
+    with about(job_id=job_id), hiding(*_secrets(document, s3_config)):
+        try:
+            if too_deep([document, s3_config]):
+                raise InvalidRequest(f"the input is nested more than {MOST_LEVELS} levels deep")
+            request = parse_request(document, s3_config=s3_config)
+            own_graph = _brings_graph(request, runner)
+            with about(workflow=CUSTOM if own_graph else _known_name(request, runner)):
+                account.taken(request.action, own_graph=own_graph)
+                context = Context(runner, account, job_id, cancel, on_progress, allow_files)
+                reply = _ACTIONS[request.action](request, context)
+                reply = fitting(reply, runner.settings.response_limit_bytes)
+                account.done()
+                return reply
+        except Cancelled as error:
+            account.cancelled(error)
+            raise
+        except EngineError as error:
+            account.failed(error)
+            failure = error
+        except MemoryError:
+            failure = OutOfMemory("the worker itself ran out of memory", hint="send smaller files, or fewer at once")
+            account.failed(failure, unexpected=True)
+        except (Exception, SystemExit):  # noqa: BLE001 - the outermost edge: what got past it would be lost or lay us bare
+            failure = EngineError(hint=f"ask the operator, who finds the cause in the log under job {job_id}")
+            account.failed(failure, unexpected=True)
+    return fitting_failure(failure, runner.settings.response_limit_bytes)
 
 
-def fitting(reply: dict[str, Any], limit_bytes: int) -> dict[str, Any]:
-    """A reply that the platform takes: it loses longer ones while the job shows COMPLETED.
-
-    Args:
-        reply: the reply; anything that is not JSON fails here, since the platform would never post it.
-        limit_bytes: the most that it may take as JSON.
-
-    Returns:
-        The reply; without the `values`, which the caller sent, or the thumbnails, where that makes it fit.
-
-    Raises:
-        ResultTooLarge: it does not fit.
-    """
-    size = _json_bytes(reply)
-    if size <= limit_bytes:
-        return reply
-    for keys, said in _LEFT_OUT:
-        shorter: dict[str, Any] = _without(reply, keys)
-        shorter["warnings"] = [*reply.get("warnings", ()), f"the reply was too long: its {said} are left out"]
-        if _json_bytes(shorter) <= limit_bytes:
-            return shorter
-    inline = any("base64" in each for each in reply.get("outputs", ()))
-    raise ResultTooLarge(
-        f"the reply takes {size} bytes, and at most {limit_bytes} arrive",
-        hint="configure a bucket for the results (S3_BUCKET or GCS_BUCKET), or ask for fewer or smaller ones"
-        if inline
-        else "ask for fewer results at once",
-    )
+def _secrets(document: Any, s3_config: Any) -> list[str]:
+    """What a request brings of secrets, which no line of the log may hold."""
+    sent = document if isinstance(document, dict) else {}
+    configs = [config for config in (sent.get("s3Config"), s3_config) if isinstance(config, dict)]
+    values = [
+        value
+        for config in configs
+        for key, value in config.items()
+        if any(word in str(key).lower() for word in ("secret", "token", "password"))
+    ]
+    return [value for value in (*values, sent.get("comfy_org_api_key")) if isinstance(value, str)]
 
 
-_LEFT_OUT = (
-    (("values",), "values"),
-    (("thumbnail",), "thumbnails"),
-    (("values", "thumbnail"), "values and thumbnails"),
-)
-"""What a reply that is too long goes without, first the least missed: keys, and the word for them."""
+def _brings_graph(request: Request, runner: Runner) -> bool:
+    keys = {"workflow": request.workflow, "workflow_url": request.workflow_url}
+    return request.action == "run" and brings_graph(keys, runner.catalog)
 
 
-def _without(value: Any, keys: Sequence[str]) -> Any:
-    """A reply without some of its keys, wherever they stand; `values` stay, empty."""
-    if isinstance(value, dict):
-        kept = {key: each for key, each in value.items() if key not in keys or key == "values"}
-        return {key: {} if key == "values" and key in keys else _without(each, keys) for key, each in kept.items()}
-    return [_without(each, keys) for each in value] if isinstance(value, list) else value
-
-
-def _json_bytes(reply: Any) -> int:
-    return len(json.dumps(reply, allow_nan=False))  # ASCII: a character is a byte
-
-
-def failure_reply(error: EngineError) -> dict[str, Any]:
-    """A failure as callers get it: `error` says enough alone, `failure` is the same, structured."""
-    text = f"{error.code}: {error.message}"
-    if error.hint:
-        text += f". {error.hint[0].upper()}{error.hint[1:]}."
-    return {"error": text, "failure": error.failure()}
+def _known_name(request: Request, runner: Runner) -> str | None:
+    """The workflow's name, for the log: only one that there is, since what a caller sends can be anything."""
+    name = request.workflow
+    return name if isinstance(name, str) and name in runner.catalog else None
 
 
 def list_workflows(runner: Runner) -> dict[str, Any]:
     """Every workflow: name, title, and whether it works, with what is wrong where it doesn't."""
     return {"workflows": [entry.as_dict() for entry in runner.catalog.entries()]}
-
-
-def health(runner: Runner) -> dict[str, Any]:
-    """Whether jobs can run: the ComfyUI's version, how many workflows load."""
-    entries = list(runner.catalog.entries())
-    broken = sum(bool(each.error) for each in entries)
-    reply: dict[str, Any] = {
-        "status": "ok",
-        "engine": importlib.metadata.version("comfyui-workflow-engine"),
-        "workflows": {"ready": len(entries) - broken, "broken": broken},
-    }
-    try:
-        reply["comfyui"] = {"version": runner.live.get(refresh=True).version}
-    except EngineError as error:
-        reply |= {"status": "unavailable", "comfyui": {"error": f"{error.code}: {error.message}"}}
-    return reply
 
 
 def _run(request: Request, context: Context) -> dict[str, Any]:
@@ -187,9 +155,11 @@ def _run(request: Request, context: Context) -> dict[str, Any]:
         comfy_org_api_key=request.comfy_org_api_key,
     )
     on_progress = context.on_progress if request.progress else None
-    result = runner.run(job, cancel=context.cancel, on_progress=on_progress).as_dict()
+    context.account.times(job.timings)
+    result = runner.run(job, cancel=context.cancel, on_progress=on_progress)
+    context.account.made(result)
     dialect = dialect_of(keys, runner.settings.response_dialect, runner.catalog)
-    return shaped(result, dialect, verbose=request.verbose)
+    return shaped(result.as_dict(), dialect, verbose=request.verbose)
 
 
 def _delivery(request: Request, keys: dict[str, Any], runner: Runner) -> DeliveryRequest | None:
@@ -209,7 +179,7 @@ def _graph(request: Request, keys: dict[str, Any], context: Context) -> Graph | 
         InputUnavailable: it is not at its URL.
     """
     runner = context.runner
-    if not brings_graph(keys, runner.catalog):
+    if not _brings_graph(request, runner):
         return None
     document = graph_document(keys, allowed=runner.settings.allow_raw_workflows)
     if document is None and request.workflow_url is not None:

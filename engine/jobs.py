@@ -26,6 +26,7 @@ from engine.plans import GraphPlan, NamedPlan, Plan
 from engine.results import Execution, InputFile, JobResult, OutputFile, Progress, RawOutput, StoredOutput
 from engine.settings import Settings
 from engine.storage import DeliveryRequest, Storages
+from engine.tally import Tally
 from engine.timings import Timings
 from engine.tries import Tries
 
@@ -56,6 +57,7 @@ class Job:
         s3_config: the caller's own bucket, as RunPod's `s3Config` says it.
         previews: whether what preview nodes made is a result too, and progress has pictures of samplers.
         comfy_org_api_key: the caller's own, for nodes that call comfy.org.
+        timings: what its steps took, filled in as it runs; also there when it fails.
     """
 
     id: str
@@ -70,6 +72,7 @@ class Job:
     s3_config: Mapping[str, Any] | None = field(default=None, repr=False)
     previews: bool = False
     comfy_org_api_key: str | None = field(default=None, repr=False)
+    timings: Timings = field(default_factory=Timings, repr=False)
 
 
 class Runner:
@@ -86,13 +89,22 @@ class Runner:
         settings: the operator's.
         media: reads what callers send or name.
         live: what the running ComfyUI has.
+        tally: the jobs it was given.
     """
 
-    def __init__(self, catalog: Catalog, comfy: Callable[[], Comfy], storages: Storages, settings: Settings) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        comfy: Callable[[], Comfy],
+        storages: Storages,
+        settings: Settings,
+        *,
+    ) -> None:
         self.catalog = catalog
         self.settings = settings
         self.media = MediaReader(settings)
         self.live = LiveNodes(comfy)
+        self.tally = Tally()
         self._comfy = comfy
         self._storages = storages
 
@@ -111,6 +123,21 @@ class Runner:
             return self._comfy().worn_out
         return None
 
+    @property
+    def started(self) -> bool:
+        """Whether there is a ComfyUI to ask; looking never starts one and never waits."""
+        with contextlib.suppress(ComfyUnavailable):
+            return self._comfy().started
+        return False
+
+    def system_stats(self) -> dict[str, Any]:
+        """ComfyUI's versions, memory and devices, in its own words.
+
+        Raises:
+            ComfyUnavailable: it does not answer.
+        """
+        return self._comfy().system_stats()
+
     def close(self) -> None:
         """Close what is open towards buckets and the network."""
         self.media.close()
@@ -125,7 +152,7 @@ class Runner:
             EngineError: of the class that says who must change something.
         """
         cancel = cancel or CancellationToken()
-        timings = Timings()
+        timings = job.timings
         plan = self._plan(job, cancel)
         delivery = self._delivery(job, plan)
         cancel.raise_if_cancelled()
@@ -154,6 +181,7 @@ class Runner:
                 return step()
             except (ComfyUnavailable, ResultGone) as error:
                 tries.count(error)
+            run.timings.retries += 1
             self._comfy().suspect()
             self._wait_for_comfy(run)
 
@@ -176,7 +204,8 @@ class Runner:
                 names = _placed(run.files, space, run.cancel)
             graph = space.isolated(plan.graph(names, job_id=job.id, previews=job.previews), anew=tries.anew)
             run.cancel.raise_if_cancelled()
-            execution = self._execute(run, graph, prompt_id, folder)
+            with timings.measure("execute"):
+                execution = self._execute(run, graph, prompt_id, folder)
             timings.seconds |= {"queue": execution.queue_seconds, "execute": execution.execute_seconds}
             with timings.measure("store"):
                 naming = Naming(plan.name, plan.version, job.id, run.values)

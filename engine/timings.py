@@ -10,9 +10,15 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Timings:
-    """Seconds that the steps of a job took, by name."""
+    """Seconds that the steps of a job took, by name.
+
+    Attributes:
+        seconds: of each step.
+        retries: how often ComfyUI had to run the job again.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict)
+    retries: int = 0
     _start: float = field(default_factory=time.monotonic)
 
     @contextlib.contextmanager

@@ -23,6 +23,8 @@ from engine.catalog import Catalog
 from engine.envelope import answer, failure_reply
 from engine.errors import Cancelled, EngineError
 from engine.jobs import Runner
+from engine.journal import Journal, open_journal
+from engine.logs.setup import configure
 from engine.results import Progress
 from engine.settings import Settings, load_settings
 from engine.storage import Storages
@@ -38,10 +40,12 @@ class Worker:
     Args:
         runner: runs them.
         post_progress: sends a job's progress to the platform; None sends none.
+        journal: gives a job that comes again the reply it got; None runs it again.
     """
 
-    def __init__(self, runner: Runner, post_progress: Post | None = None) -> None:
+    def __init__(self, runner: Runner, post_progress: Post | None = None, journal: Journal | None = None) -> None:
         self._runner = runner
+        self._journal = journal
         self._post = post_progress
         self._threads = ThreadPoolExecutor(thread_name_prefix="job")
 
@@ -66,7 +70,8 @@ class Worker:
                 await reporter.close()
 
     def _answer(self, job: dict[str, Any], cancel: CancellationToken, reporter: Reporter | None) -> dict[str, Any]:
-        return answer(
+        run = functools.partial(
+            answer,
             job.get("input"),
             self._runner,
             job_id=str(job.get("id", "local")),
@@ -74,6 +79,7 @@ class Worker:
             on_progress=reporter,
             s3_config=job.get("s3Config"),  # where RunPod puts the bucket that a request brings
         )
+        return self._journal.answer(job, run, cancel) if self._journal else run()
 
 
 class Reporter:
@@ -148,11 +154,8 @@ def start() -> None:
 
 
 def _start() -> None:
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings = load_settings()
-    logging.getLogger().setLevel(settings.log_level)
-    # The SDK's own level defaults to DEBUG, at which it prints whole results, base64 included.
-    os.environ.setdefault("RUNPOD_DEBUG_LEVEL", settings.log_level)
+    configure(settings)
     import runpod
 
     catalog = Catalog(settings.workflows_path)
@@ -163,7 +166,8 @@ def _start() -> None:
             warmed = beside.submit(runner.warm)  # while ComfyUI starts
             backend.comfy().ready()
             warmed.result()
-        worker = Worker(runner, _post_progress() if _has_queue() else None)
+        # Without a queue there is none to post to, and nothing comes twice.
+        worker = Worker(runner, _post_progress(), open_journal(settings)) if _has_queue() else Worker(runner)
         runpod.serverless.start({"handler": worker.handle})
 
 

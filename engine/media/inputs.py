@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from engine.cancellation import CancellationToken
 from engine.errors import InputRejected, InputUnavailable, Problem
+from engine.logs import carrying
 from engine.media.buckets import Buckets
 from engine.media.checking import Checked, Preparation, Received, check, preparation
 from engine.media.opening import Opener
@@ -202,7 +203,7 @@ class _Reading:
         self, groups: Mapping[_Key, Sequence[Wanted]], make: Callable[[_Key, Sequence[Wanted]], _Made]
     ) -> dict[_Key, _Made]:
         """What is made of each key; a problem is one of all values of its group."""
-        futures = {key: self._pool.submit(make, key, group) for key, group in groups.items()}
+        futures = {key: self._pool.submit(carrying(make), key, group) for key, group in groups.items()}
         made = {}
         for key, future in futures.items():
             try:

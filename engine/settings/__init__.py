@@ -14,6 +14,7 @@ from engine.settings.buckets import GCSSettings, S3Settings
 from engine.settings.comfy import ComfySettings
 from engine.settings.delivery import DeliverySettings
 from engine.settings.inputs import InputSettings
+from engine.settings.operation import OperationSettings
 from engine.settings.workflows import WorkflowSettings
 from engine.wording import shown
 
@@ -24,10 +25,13 @@ _SECTIONS: tuple[type[BaseSettings], ...] = (
     DeliverySettings,
     S3Settings,
     GCSSettings,
+    OperationSettings,
 )
 
 
-class Settings(WorkflowSettings, ComfySettings, InputSettings, DeliverySettings, S3Settings, GCSSettings):
+class Settings(
+    WorkflowSettings, ComfySettings, InputSettings, DeliverySettings, S3Settings, GCSSettings, OperationSettings
+):
     """What the operator decides.
 
     Every field is an environment variable; where several names are listed, the first that is set counts. An empty

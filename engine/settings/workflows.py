@@ -30,16 +30,8 @@ class WorkflowSettings(BaseSettings):
         validation_alias=named("RESPONSE_DIALECT"),
         description="the shape of every result; by default ours, and for whole graphs the one the request is of",
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", validation_alias=named("LOG_LEVEL"), description="of the worker's log"
-    )
 
     @field_validator("workflows_path", mode="before")
     @classmethod
     def _split_path(cls, value: Any) -> Any:
         return split_path(value) if isinstance(value, str) else value
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _upper(cls, value: Any) -> Any:
-        return value.upper() if isinstance(value, str) else value

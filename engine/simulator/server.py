@@ -22,6 +22,9 @@ from engine.simulator.jobs import Job, Jobs
 from engine.simulator.routes import Routes, features, queue_status
 from engine.simulator.sockets import Hub
 
+_ROUNDS_TO_CLOSE = 5
+"""Of the event loop: a connection that is closed lets go of its socket only in a later one."""
+
 
 class Simulator:
     """A ComfyUI that has no models, on 127.0.0.1.
@@ -135,6 +138,8 @@ class Simulator:
         await asyncio.gather(self._publisher, return_exceptions=True)
         await self._hub.close()
         await self._runner.cleanup()
+        for _ in range(_ROUNDS_TO_CLOSE):
+            await asyncio.sleep(0)
 
     def _end_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)

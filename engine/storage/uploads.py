@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from engine.cancellation import CancellationToken
 from engine.delivery import Delivery, Naming
 from engine.errors import StorageError
+from engine.logs import carrying
 from engine.name_templates import DEFAULT_TEMPLATE, result_names
 from engine.results import OutputFile, StoredOutput
 from engine.storage.parcels import Parcel, Undelivered, Waiting
@@ -93,7 +94,7 @@ def upload_all(
         return upload(each)
 
     with ThreadPoolExecutor(min(at_once, len(waiting)), "upload") as pool:
-        uploads = [pool.submit(unless_cancelled, each) for each in waiting]
+        uploads = [pool.submit(carrying(unless_cancelled), each) for each in waiting]
         done, _ = wait_for(uploads, return_when="FIRST_EXCEPTION")
         if any(each.exception() for each in done):
             # What has not begun need not; leaving the block waits for what has.

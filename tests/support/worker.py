@@ -12,7 +12,9 @@ def worker_environment(comfy_url, **more):
     """What a worker's process sees; nothing of the machine's own settings but where programs are."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     skips = {"RUNPOD_SKIP_AUTO_SYSTEM_CHECKS": "true", "RUNPOD_SKIP_GPU_CHECK": "true"}
-    return {**kept, **skips, "COMFY_URL": comfy_url, "PYTHONUNBUFFERED": "1", **more}
+    # Each test's queue counts its jobs from 1: another's reply must not be taken for that of the same job.
+    own = {"COMFY_URL": comfy_url, "JOURNAL_PATH": "off", "PYTHONUNBUFFERED": "1"}
+    return {**kept, **skips, **own, **more}
 
 
 @contextlib.contextmanager

@@ -1,0 +1,101 @@
+"""The account of one job: a line in the log when it is taken, one when it ends, and its place in the tally."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from engine.errors import Cancelled, EngineError, GraphRejected, RequestError
+from engine.logs import event
+from engine.results import JobResult
+from engine.tally import LastError, Tally, now
+from engine.timings import Timings
+
+log = logging.getLogger(__name__)
+
+_LISTED_PARAMETERS = 10
+
+
+class Account:
+    """What happened to one job. Nothing of the payload is told: prompts are private.
+
+    Args:
+        tally: counts it.
+        job_id: the platform's, or a caller's.
+    """
+
+    def __init__(self, tally: Tally, job_id: str) -> None:
+        self._tally = tally
+        self._job_id = job_id
+        self._start = time.monotonic()
+        self._facts: dict[str, Any] = {}
+        self._timings: Timings | None = None
+        self._own_graph = False
+        self._counted = True
+        tally.begun()
+
+    def taken(self, action: str, *, own_graph: bool = False) -> None:
+        """The request was read.
+
+        Args:
+            action: what it asks for.
+            own_graph: it brings a graph, whose faults are its caller's then.
+        """
+        self._own_graph = own_graph
+        if action != "run":
+            self._counted = False
+            self._tally.uncounted()
+        event(log, logging.INFO, "job taken", action=action)
+
+    def times(self, timings: Timings) -> None:
+        """Whatever its end, it is told with these."""
+        self._timings = timings
+
+    def made(self, result: JobResult) -> None:
+        """It has results."""
+        self._facts = {
+            "outputs": len(result.outputs),
+            "bytes": sum(output.file.size_bytes for output in result.outputs),
+            "warnings": len(result.warnings) or None,
+        }
+
+    def done(self) -> None:
+        """It ended well."""
+        if self._counted:
+            self._tally.done()
+        event(log, logging.INFO, "job done", **self._facts, **self._seconds())
+
+    def cancelled(self, error: Cancelled) -> None:
+        """It was cancelled."""
+        if self._counted:
+            self._tally.cancelled()
+        event(log, logging.INFO, "job cancelled", reason=error.message, **self._seconds())
+
+    def failed(self, error: EngineError, *, unexpected: bool = False) -> None:
+        """It failed.
+
+        Args:
+            error: as its caller is told.
+            unexpected: the exception that is being handled is another, and its traceback is wanted.
+        """
+        its_callers = isinstance(error, RequestError) or (self._own_graph and isinstance(error, GraphRejected))
+        last = None if its_callers else LastError(error.code, error.message, self._job_id, now())
+        if self._counted:
+            self._tally.failed(error.code, last=last)
+        level = logging.WARNING if its_callers else logging.ERROR
+        told = {"parameters": _places(error)} if its_callers and error.problems else {"error": error.message}
+        facts = {**told, "retryable": error.retryable, **self._facts, **self._seconds(), "detail": error.detail}
+        event(log, level, "job failed", exc_info=unexpected, code=error.code, **facts)
+
+    def _seconds(self) -> dict[str, Any]:
+        if self._timings is None:
+            return {"total": time.monotonic() - self._start}
+        return {**self._timings.total(), "retries": self._timings.retries or None}
+
+
+def _places(error: EngineError) -> str:
+    """Where the problems are; what they say may quote the payload."""
+    places = list(dict.fromkeys(problem.where for problem in error.problems if problem.where))
+    more = len(places) - _LISTED_PARAMETERS
+    return ", ".join(places[:_LISTED_PARAMETERS]) + (f" and {more} more" if more > 0 else "")
