@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,6 +107,7 @@ class Job:
         s3_config: the caller's own bucket, as RunPod's `s3Config` says it.
         previews: whether what preview nodes made is a result too.
         comfy_org_api_key: the caller's own, for nodes that call comfy.org.
+        discard: its results go nowhere.
     """
 
     id: str
@@ -120,6 +122,7 @@ class Job:
     s3_config: Mapping[str, Any] | None = field(default=None, repr=False)
     previews: bool = False
     comfy_org_api_key: str | None = field(default=None, repr=False)
+    discard: bool = False
 
 
 @dataclass(slots=True)
@@ -164,7 +167,8 @@ class Runner:
         self.settings = settings
         self.media = MediaReader(settings)
         self.live = LiveNodes(comfy)
-        self._comfy = comfy
+        self._comfy = self._opening(comfy)
+        self._opened: Comfy | None = None
         self._storages = storages
 
     def warm(self) -> None:
@@ -178,7 +182,7 @@ class Runner:
     @property
     def worn_out(self) -> str | None:
         """Why this machine had better be replaced by another, such as a ComfyUI that crashed again and again."""
-        return self._comfy().worn_out
+        return self._opened.worn_out if self._opened else None  # asking starts none
 
     def close(self) -> None:
         """Close what is open towards buckets and the network."""
@@ -216,6 +220,7 @@ class Runner:
                     outputs, warnings = self._finished(
                         job, plan, execution, delivery, naming, folder / "outputs", cancel
                     )
+                    outputs = [] if job.discard else outputs
                     stored, more = self._storages.put(
                         outputs, naming=naming, delivery=delivery, s3_config=job.s3_config, cancel=cancel
                     )
@@ -227,6 +232,23 @@ class Runner:
             timings=timings.total(),
             warnings=(*plan.warnings, *execution.warnings, *warnings, *more),
         )
+
+    def rehearse(self, name: str, *, cancel: CancellationToken | None = None) -> None:
+        """Run a workflow for nobody, with its first example or its defaults, so that what it needs is loaded.
+
+        Raises:
+            EngineError: as `run` does.
+        """
+        examples = self.catalog[name].examples
+        payload = examples[0].payload if examples else {}
+        self.run(Job("warm-up", name, payload, prompt_id=str(uuid.uuid4()), discard=True), cancel=cancel)
+
+    def _opening(self, comfy: Callable[[], Comfy]) -> Callable[[], Comfy]:
+        def opened() -> Comfy:
+            self._opened = comfy()
+            return self._opened
+
+        return opened
 
     def _plan(self, job: Job) -> Plan:
         if job.graph is not None:

@@ -19,6 +19,7 @@ LAYERS = [
     {"cli"},
     {"commands"},
     {"worker", "server"},
+    {"draining", "reporting", "fitness", "warming"},
     {"envelope"},
     {"request"},
     {"dialects"},
@@ -38,7 +39,7 @@ LAYERS = [
     {"map_file", "value_schemas"},
     {"media_values", "media_forms"},
     {"schema", "nodes", "settings"},
-    {"results", "delivery", "documents", "cancellation", "aspect_ratio"},
+    {"results", "delivery", "documents", "volume", "cancellation", "aspect_ratio"},
     {"wording", "errors", "dialing"},
     {"addresses"},
 ]

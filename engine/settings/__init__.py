@@ -14,12 +14,14 @@ from engine.settings.buckets import GCSSettings, S3Settings
 from engine.settings.comfy import ComfySettings
 from engine.settings.delivery import DeliverySettings
 from engine.settings.inputs import InputSettings
+from engine.settings.worker import WorkerSettings
 from engine.settings.workflows import WorkflowSettings
 from engine.wording import shown
 
 _SECTIONS: tuple[type[BaseSettings], ...] = (
     WorkflowSettings,
     ComfySettings,
+    WorkerSettings,
     InputSettings,
     DeliverySettings,
     S3Settings,
@@ -27,7 +29,9 @@ _SECTIONS: tuple[type[BaseSettings], ...] = (
 )
 
 
-class Settings(WorkflowSettings, ComfySettings, InputSettings, DeliverySettings, S3Settings, GCSSettings):
+class Settings(
+    WorkflowSettings, ComfySettings, WorkerSettings, InputSettings, DeliverySettings, S3Settings, GCSSettings
+):
     """What the operator decides.
 
     Every field is an environment variable; where several names are listed, the first that is set counts. An empty

@@ -33,7 +33,8 @@ _HOLD_SECONDS = 1.0
 class RunPodQueue:
     """The queue of one endpoint. Its methods are for tests; a worker reaches it by HTTP."""
 
-    def __init__(self) -> None:
+    def __init__(self, hold_seconds: float = _HOLD_SECONDS) -> None:
+        self._hold_seconds = hold_seconds
         self._changed = threading.Condition()
         self._ids = (f"job-{number}" for number in itertools.count(1))
         self._waiting: list[dict[str, Any]] = []
@@ -144,7 +145,7 @@ class RunPodQueue:
 
     def take(self, count: int) -> list[dict[str, Any]]:
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed, _HOLD_SECONDS)
+            self._changed.wait_for(lambda: self._waiting or self._closed, self._hold_seconds)
             taken, self._waiting = self._waiting[:count], self._waiting[count:]
             self._running.update(job["id"] for job in taken)
             self._changed.notify_all()
@@ -152,7 +153,7 @@ class RunPodQueue:
 
     def stops(self) -> list[str]:
         with self._changed:
-            self._changed.wait_for(lambda: self._to_stop or self._closed, _HOLD_SECONDS)
+            self._changed.wait_for(lambda: self._to_stop or self._closed, self._hold_seconds)
             stopped, self._to_stop = self._to_stop, []
             self._changed.notify_all()
             return stopped
@@ -229,9 +230,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serve_runpod_queue() -> Iterator[RunPodQueue]:
-    """A queue that answers until the block ends."""
-    queue = RunPodQueue()
+def serve_runpod_queue(hold_seconds: float = _HOLD_SECONDS) -> Iterator[RunPodQueue]:
+    """A queue that answers until the block ends; takes and stops with nothing to say are held so long."""
+    queue = RunPodQueue(hold_seconds)
     server = _Server(("127.0.0.1", 0), _Handler)
     server.queue = queue
     queue.base_url = f"http://127.0.0.1:{server.server_address[1]}"
