@@ -17,7 +17,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -63,10 +63,12 @@ class Shutdown:
 
     Args:
         drain_seconds: how long jobs that run may still take.
+        at_once: how many jobs the SDK is to have at once.
     """
 
-    def __init__(self, drain_seconds: float) -> None:
+    def __init__(self, drain_seconds: float, at_once: int = 1) -> None:
         self._drain_seconds = drain_seconds
+        self._at_once = at_once
         self._jobs: set[_Running] = set()
         self._taking: asyncio.Task[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -74,27 +76,16 @@ class Shutdown:
         self._hurry = asyncio.Event()
         self._stopping = False
 
-    @property
-    def begun(self) -> bool:
-        """Whether the worker was told to end."""
-        return self._ending is not None
+    def serve(self, handler: Callable[[dict[str, Any]], Awaitable[Reply]]) -> None:
+        """Hand the jobs that the SDK takes to a handler, until the worker is told to end, or the SDK ends by itself."""
+        import runpod
 
-    def concurrency(self, current: int) -> int:
-        """The SDK's `concurrency_modifier`: how many jobs to have at once.
-
-        Called before every request for jobs. While the worker ends there are none: the SDK waits for a change until
-        it has no job, and then asks for zero.
-        """
-        if self._taking is None:
-            self._taking = asyncio.current_task()
-            self._loop = asyncio.get_running_loop()
-            for number in _SIGNALS:
-                signal.signal(number, self._on_signal)
-        if not self.begun:
-            return current
-        # With zero the SDK would not begin a job that it has taken already, so first it must have begun all. Any other
-        # number than the present one keeps it from asking for jobs as well, for as long as it has one.
-        return 0 if _jobs_of_the_sdk() <= len(self._jobs) else current + 1
+        try:
+            runpod.serverless.start({"handler": handler, "concurrency_modifier": self._concurrency})
+        except asyncio.CancelledError:
+            if not self._ending:
+                raise
+            log.info("every job is answered; the worker ends")
 
     def add(self, cancel: CancellationToken, work: asyncio.Future[Reply]) -> None:
         """Know of a job, from the task that the SDK runs it in, until that task has posted the reply."""
@@ -106,6 +97,23 @@ class Shutdown:
         task.add_done_callback(lambda _: self._jobs.discard(running))
         if self._stopping:
             cancel.cancel(_told_to_stop())
+
+    def _concurrency(self, current: int) -> int:
+        """The SDK's `concurrency_modifier`: how many jobs to have at once.
+
+        Called before every request for jobs. While the worker ends there are none: the SDK waits for a change until
+        it has no job, and then asks for zero.
+        """
+        if self._taking is None:
+            self._taking = asyncio.current_task()
+            self._loop = asyncio.get_running_loop()
+            for number in _SIGNALS:
+                signal.signal(number, self._on_signal)
+        if not self._ending:
+            return self._at_once
+        # With zero the SDK would not begin a job that it has taken already, so first it must have begun all. Any other
+        # number than the present one keeps it from asking for jobs as well, for as long as it has one.
+        return 0 if _jobs_of_the_sdk() <= len(self._jobs) else current + 1
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         # On the loop, since a signal may come amid anything.

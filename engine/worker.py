@@ -33,9 +33,6 @@ from engine.warming import WarmUp
 
 log = logging.getLogger(__name__)
 
-_LET_GO_SECONDS = 30.0
-"""How long a cancelled job may clean up; to stop it in ComfyUI is tried for 10 s."""
-
 
 class Worker:
     """Answers RunPod's jobs.
@@ -45,6 +42,8 @@ class Worker:
         post_progress: sends a job's progress to the platform; None sends none.
         shutdown: is told of every job, so that none is lost when the worker ends.
         before_first: done before the first job that runs something.
+        let_go_seconds: how long a cancelled job may clean up before the next one goes on without it; to stop it in
+            ComfyUI is tried for 10 s.
     """
 
     def __init__(
@@ -54,11 +53,13 @@ class Worker:
         *,
         shutdown: Shutdown | None = None,
         before_first: Callable[[CancellationToken], None] | None = None,
+        let_go_seconds: float = 30.0,
     ) -> None:
         self._runner = runner
         self._post = post_progress
         self._shutdown = shutdown or Shutdown(0)
         self._before_first = before_first
+        self._let_go_seconds = let_go_seconds
 
     async def handle(self, job: dict[str, Any]) -> dict[str, Any]:
         """Answer one job; never raises, but for a cancellation."""
@@ -77,7 +78,7 @@ class Worker:
             cancel.cancel()
             if reporter:
                 reporter.stop()
-            await asyncio.wait([work], timeout=_LET_GO_SECONDS)  # until ComfyUI has let go and its files are gone
+            await asyncio.wait([work], timeout=self._let_go_seconds)  # until ComfyUI has let go and its files are gone
             if not work.done():
                 log.error("job %s was cancelled, and what it does has not ended yet; the next one goes on", job_id)
             raise
@@ -186,12 +187,7 @@ def _serve(settings: Settings, catalog: Catalog, backend: Backend, runner: Runne
     worker = Worker(runner, post, shutdown=shutdown, before_first=before_first)
     for check in checks(settings, catalog, backend.comfy):
         runpod.serverless.register_fitness_check(check)
-    try:
-        runpod.serverless.start({"handler": worker.handle, "concurrency_modifier": shutdown.concurrency})
-    except asyncio.CancelledError:
-        if not shutdown.begun:
-            raise
-        log.info("every job is answered; the worker ends")
+    shutdown.serve(worker.handle)
 
 
 def _has_queue() -> bool:

@@ -8,7 +8,7 @@ import threading
 import pytest
 import requests
 from support.runpod_queue import serve_runpod_queue
-from support.worker import running_worker, worker_environment
+from support.worker import OWN_WORKER, running_script, running_worker, worker_environment
 
 END_SECONDS = 40  # far below what the queue holds a take for, far above what an end takes
 FAILURE = {
@@ -181,3 +181,22 @@ def test_the_comfyui_that_the_worker_started_ends_with_it(queue, log, tmp_path, 
     port = next(line for line in (tmp_path / "comfyui.log").read_text().splitlines() if line.startswith("port "))
     with pytest.raises(requests.ConnectionError):
         requests.get(f"http://127.0.0.1:{port.split()[1]}/system_stats", timeout=5)
+
+
+def test_several_jobs_at_once_are_answered_each_and_so_is_one_that_comes_meanwhile(
+    comfy_url, queue, checkpoint, comfy, log
+):
+    """With room for a fourth job, the SDK asks for one while the three run: the worker is told to end meanwhile."""
+    variables = environment(comfy_url, queue, DRAIN_SECONDS="0.5", AT_ONCE="4")
+    with running_script(OWN_WORKER, variables, log) as process:
+        jobs = [queue.submit(long_job(checkpoint, 25 + number)) for number in range(3)]
+        for job in jobs:
+            queue.wait_taken(job, 60)
+        queue.wait(queue.submit({"action": "list"}), 60)
+        process.send_signal(signal.SIGTERM)
+        late = queue.submit({"action": "list"})
+        assert [queue.wait(job, END_SECONDS)["output"]["failure"] for job in jobs] == [FAILURE] * 3
+        assert ended_well(process)
+    taken = late not in queue.waiting()
+    assert not taken or queue.result(late)["output"]["workflows"]
+    assert not any(comfy.client.queue())

@@ -93,6 +93,11 @@ class RunPodQueue:
         with self._changed:
             return list(self._streamed.get(job_id, ()))
 
+    def waiting(self) -> list[str]:
+        """The jobs that no worker has taken."""
+        with self._changed:
+            return [job["id"] for job in self._waiting]
+
     def result(self, job_id: str) -> dict[str, Any] | None:
         """The result, if there is one by now."""
         with self._changed:
