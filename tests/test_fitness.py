@@ -147,7 +147,7 @@ def queue():
 
 def test_a_fit_worker_takes_jobs(comfy_url, queue, tmp_path):
     log = tmp_path / "log"
-    variables = worker_environment(comfy_url, **queue.environment(), RUNPOD_DEBUG_LEVEL="DEBUG")
+    variables = worker_environment(comfy_url, **queue.environment()) | {"RUNPOD_LOG_LEVEL": "DEBUG"}
     with running_worker(variables, log):
         queue.wait(queue.submit({"action": "list"}), 60)
     for name in ("disk", "workflows", "comfyui_answers", "gpu"):
