@@ -161,12 +161,15 @@ class Shutdown:
 
 
 @contextlib.contextmanager
-def ending_in_time() -> Iterator[None]:
+def ending_in_time(close_seconds: float = _CLOSE_SECONDS) -> Iterator[None]:
     """Let signals end the block in the ordinary way, and have the process end soon after it.
 
     In the block a signal raises SystemExit, until `Shutdown` takes over: a process without a handler is ended without
     closing anything, or, as the first one of a container, not at all. After the block signals change nothing more,
     and whatever closes has a while; then the process ends without it.
+
+    Args:
+        close_seconds: how long the process may take to end after the block.
     """
     for number in _SIGNALS:
         signal.signal(number, _exit)
@@ -180,7 +183,7 @@ def ending_in_time() -> Iterator[None]:
     finally:
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        timer = threading.Timer(_CLOSE_SECONDS, _end_now, [status if isinstance(status, int) else int(bool(status))])
+        timer = threading.Timer(close_seconds, _end_now, [status if isinstance(status, int) else int(bool(status))])
         timer.daemon = True
         timer.start()
 

@@ -3,12 +3,15 @@
 import json
 import signal
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
 import requests
 from support.runpod_queue import serve_runpod_queue
 from support.worker import OWN_WORKER, running_script, running_worker, worker_environment
+from support.workflows import ROOT
 
 END_SECONDS = 40  # far below what the queue holds a take for, far above what an end takes
 FAILURE = {
@@ -183,20 +186,65 @@ def test_the_comfyui_that_the_worker_started_ends_with_it(queue, log, tmp_path, 
         requests.get(f"http://127.0.0.1:{port.split()[1]}/system_stats", timeout=5)
 
 
-def test_several_jobs_at_once_are_answered_each_and_so_is_one_that_comes_meanwhile(
-    comfy_url, queue, checkpoint, comfy, log
-):
-    """With room for a fourth job, the SDK asks for one while the three run: the worker is told to end meanwhile."""
+def test_several_jobs_at_once_are_answered_each(comfy_url, queue, checkpoint, comfy, log):
     variables = environment(comfy_url, queue, DRAIN_SECONDS="0.5", AT_ONCE="4")
     with running_script(OWN_WORKER, variables, log) as process:
-        jobs = [queue.submit(long_job(checkpoint, 25 + number)) for number in range(3)]
+        jobs = [queue.submit(long_job(checkpoint, 25 + number)) for number in range(4)]
         for job in jobs:
             queue.wait_taken(job, 60)
-        queue.wait(queue.submit({"action": "list"}), 60)
+        queue.wait_progress(jobs[0], timeout=60)
         process.send_signal(signal.SIGTERM)
-        late = queue.submit({"action": "list"})
-        assert [queue.wait(job, END_SECONDS)["output"]["failure"] for job in jobs] == [FAILURE] * 3
+        assert [queue.wait(job, END_SECONDS)["output"]["failure"] for job in jobs] == [FAILURE] * 4
         assert ended_well(process)
-    taken = late not in queue.waiting()
-    assert not taken or queue.result(late)["output"]["workflows"]
     assert not any(comfy.client.queue())
+
+
+def test_a_job_that_was_asked_for_before_the_end_is_answered_and_no_other_is_asked_for(
+    comfy_url, queue, checkpoint, log, wait_until
+):
+    """With room for another job, the SDK asks for one while the first runs; then the worker is told to end."""
+    variables = environment(comfy_url, queue, DRAIN_SECONDS="600", AT_ONCE="4")
+    with running_script(OWN_WORKER, variables, log) as process:
+        job = queue.submit(long_job(checkpoint, 29))
+        queue.wait_progress(job, timeout=60)
+        queue.wait_asked()
+        process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "SIGTERM" in log.read_text())
+        assert queue.wait(queue.submit({"action": "list"}), 30)["output"]["workflows"]
+        other = queue.submit({"action": "list"})
+        assert queue.wait(job, 60)["output"]["outputs"]
+        assert ended_well(process)
+    assert queue.waiting() == [other]
+
+
+@pytest.mark.parametrize(
+    ("ending", "status"), [("pass", 0), ("raise SystemExit(3)", 3), ("raise SystemExit('why')", 1)]
+)
+def test_a_thread_that_never_ends_keeps_no_process_from_ending(ending, status):
+    script = (
+        "import threading\nfrom engine.draining import ending_in_time\n"
+        "threading.Thread(target=threading.Event().wait).start()\n"
+        f"with ending_in_time(0.2):\n    {ending}\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, timeout=60, check=False)
+    assert done.returncode == status
+    assert b"keeps the worker from ending" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_single_job_at_a_terminal_can_be_stopped(comfy_url, checkpoint, comfy, log, number, wait_until):
+    request = json.dumps({"input": long_job(checkpoint, 30)})
+    arguments = [sys.executable, str(ROOT / "handler.py"), "--test_input", request]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            arguments, env=worker_environment(comfy_url), cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        wait_until(lambda: comfy.client.queue()[0])
+        process.send_signal(number)
+        assert process.wait(END_SECONDS) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert not any(comfy.client.queue())
+    assert "Traceback" not in log.read_text()

@@ -159,14 +159,13 @@ def test_a_fit_worker_takes_jobs(comfy_url, queue, tmp_path):
     [
         ({"MIN_FREE_DISK_BYTES": "1000000000000000000"}, "disk", "MIN_FREE_DISK_BYTES"),
         ({"WORKFLOWS_PATH": "{broken}"}, "workflows", "crooked"),
-        ({"COMFY_URL": "http://127.0.0.1:{port}", "COMFY_START_SECONDS": "0.2"}, "comfyui_answers", "0.2 s"),
         ({"COMFY_URL": "{cpu}"}, "gpu", "no GPU"),
     ],
 )
-def test_an_unfit_worker_ends_before_it_takes_a_job(comfy_url, queue, tmp_path, unused_port, settings, check, words):
+def test_an_unfit_worker_ends_before_it_takes_a_job(comfy_url, queue, tmp_path, settings, check, words):
     log = tmp_path / "log"
     with system_stats_server(stats(CPU)) as cpu:
-        places = {"broken": broken_workflows(tmp_path / "w"), "port": unused_port, "cpu": cpu}
+        places = {"broken": broken_workflows(tmp_path / "w"), "cpu": cpu}
         settings = {name: value.format_map(places) for name, value in settings.items()}
         job = queue.submit({"action": "list"})
         with running_worker(worker_environment(comfy_url, **queue.environment()) | settings, log) as process:
@@ -174,4 +173,14 @@ def test_an_unfit_worker_ends_before_it_takes_a_job(comfy_url, queue, tmp_path, 
     (line,) = [line for line in log.read_text().splitlines() if "Fitness check failed" in line]
     assert f"{check} |" in line
     assert words in line
+    assert queue.waiting() == [job]
+
+
+def test_a_worker_whose_comfyui_does_not_answer_ends_too(queue, tmp_path, unused_port):
+    log, bounds = tmp_path / "log", {"COMFY_START_SECONDS": "0.2", "COMFY_WAIT_SECONDS": "0.2"}
+    job = queue.submit({"action": "list"})
+    variables = worker_environment(f"http://127.0.0.1:{unused_port}", **queue.environment(), **bounds)
+    with running_worker(variables, log) as process:
+        assert process.wait(60) == 1
+    assert f"127.0.0.1:{unused_port}" in log.read_text()
     assert queue.waiting() == [job]

@@ -46,6 +46,7 @@ class RunPodQueue:
         self._streamed: dict[str, list[Any]] = {}
         self._pings: list[list[str]] = []
         self._posts: list[tuple[str, dict[str, Any]]] = []
+        self._takes_held = 0
         self._closed = False
         self.base_url = ""
 
@@ -68,6 +69,10 @@ class RunPodQueue:
     def wait_taken(self, job_id: str, timeout: float = 30) -> None:
         """Waits until a worker has taken a job."""
         self._until(lambda: job_id in self._running or job_id in self._results, timeout, f"{job_id} taken")
+
+    def wait_asked(self, timeout: float = 30) -> None:
+        """Waits until a worker asks for a job and there is none."""
+        self._until(lambda: self._takes_held, timeout, "a take that is held")
 
     def wait_progress(self, job_id: str, count: int = 1, timeout: float = 30) -> list[Any]:
         """Waits until a job has reported so often; gives the reports."""
@@ -150,7 +155,10 @@ class RunPodQueue:
 
     def take(self, count: int) -> list[dict[str, Any]]:
         with self._changed:
+            self._takes_held += 1
+            self._changed.notify_all()
             self._changed.wait_for(lambda: self._waiting or self._closed, self._hold_seconds)
+            self._takes_held -= 1
             taken, self._waiting = self._waiting[:count], self._waiting[count:]
             self._running.update(job["id"] for job in taken)
             self._changed.notify_all()

@@ -9,11 +9,13 @@ from support.workflows import ROOT
 
 # One that takes several jobs at once, on a ComfyUI that may say that it is worn out.
 OWN_WORKER = """
+import logging
 import os
 from engine import Catalog
 from engine.comfyui import ComfyUI
 from engine.draining import Shutdown, ending_in_time
 from engine.jobs import Runner
+from engine.reporting import post_to_runpod
 from engine.settings import load_settings
 from engine.storage import Storages
 from engine.worker import Worker
@@ -21,11 +23,12 @@ from engine.worker import Worker
 class Worn(ComfyUI):
     worn_out = os.environ.get("WORN_OUT")
 
+logging.basicConfig()
 settings = load_settings()
 with ending_in_time(), Worn(settings.comfy_url) as comfy:
     runner = Runner(Catalog(settings.workflows_path), lambda: comfy, Storages(settings, default="inline"), settings)
     shutdown = Shutdown(settings.drain_seconds, at_once=int(os.environ.get("AT_ONCE", "1")))
-    shutdown.serve(Worker(runner, shutdown=shutdown).handle)
+    shutdown.serve(Worker(runner, post_to_runpod(), shutdown=shutdown).handle)
     runner.close()
 """
 
