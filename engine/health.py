@@ -144,7 +144,7 @@ def _disks(runner: Runner) -> dict[str, Space]:
     folders = {
         "temporary": Path(tempfile.gettempdir()),
         "output": settings.output_folder,
-        "spool": getattr(settings, "spool_path", None),
+        "spool": settings.spool_path,
     }
     found = {name: disk(folder) for name, folder in folders.items() if isinstance(folder, Path)}
     return {name: space for name, space in found.items() if space is not None}

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from engine.cancellation import CancellationToken, unless_cancelled
 from engine.catalog import Catalog
 from engine.comfy_contract import Comfy, OnProgress, Space
-from engine.comfyui import ResultGone
+from engine.comfyui import ResultGone, new_prompt_id
 from engine.delivery import Delivery, Naming
 from engine.errors import ComfyUnavailable, GraphRejected, OutOfMemory
 from engine.graph import Graph
@@ -58,6 +58,7 @@ class Job:
         previews: whether what preview nodes made is a result too, and progress has pictures of samplers.
         comfy_org_api_key: the caller's own, for nodes that call comfy.org.
         timings: what its steps took, filled in as it runs; also there when it fails.
+        discard: its results go nowhere.
     """
 
     id: str
@@ -73,6 +74,7 @@ class Job:
     previews: bool = False
     comfy_org_api_key: str | None = field(default=None, repr=False)
     timings: Timings = field(default_factory=Timings, repr=False)
+    discard: bool = False
 
 
 class Runner:
@@ -98,7 +100,6 @@ class Runner:
         comfy: Callable[[], Comfy],
         storages: Storages,
         settings: Settings,
-        *,
     ) -> None:
         self.catalog = catalog
         self.settings = settings
@@ -174,6 +175,16 @@ class Runner:
             warnings=(*plan.warnings, *tries.warnings, *warnings),
         )
 
+    def rehearse(self, name: str, *, cancel: CancellationToken | None = None) -> None:
+        """Run a workflow for nobody, with its first example or its defaults, so that what it needs is loaded.
+
+        Raises:
+            EngineError: as `run` does.
+        """
+        examples = self.catalog[name].examples
+        payload = examples[0].payload if examples else {}
+        self.run(Job("warm-up", name, payload, prompt_id=new_prompt_id(), discard=True), cancel=cancel)
+
     def _persistently(self, run: _Run, tries: Tries, step: Callable[[], _T]) -> _T:
         """Do what needs ComfyUI, again where it was gone meanwhile, as often as `tries` allows."""
         while True:
@@ -210,6 +221,7 @@ class Runner:
             with timings.measure("store"):
                 naming = Naming(plan.name, plan.version, job.id, run.values)
                 outputs, warnings = self._finished(run, execution, naming, folder / "outputs")
+                outputs = [] if job.discard else outputs
                 stored, more = self._storages.put(
                     outputs, naming=naming, delivery=run.delivery, s3_config=job.s3_config, cancel=run.cancel
                 )

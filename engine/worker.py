@@ -8,30 +8,34 @@ with the job, and the handler waits, shielded, until the thread has cleaned up.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
+import importlib
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from engine.backend import Backend
 from engine.cancellation import CancellationToken
 from engine.catalog import Catalog
+from engine.draining import Shutdown, ending_in_time, in_thread
 from engine.envelope import answer, failure_reply
 from engine.errors import Cancelled, EngineError
+from engine.fitness import checks
 from engine.jobs import Runner
 from engine.journal import Journal, open_journal
 from engine.logs.setup import configure
-from engine.results import Progress
+from engine.reporting import Post, Reporter, post_to_runpod
 from engine.settings import Settings, load_settings
 from engine.storage import Storages
+from engine.volume import wait_for_volume
+from engine.warming import WarmUp
 
 log = logging.getLogger(__name__)
 
-Post = Callable[[dict[str, Any], dict[str, Any]], Awaitable[None]]
+_CLEAN_UP_SECONDS = 10.0
 
 
 class Worker:
@@ -41,40 +45,76 @@ class Worker:
         runner: runs them.
         post_progress: sends a job's progress to the platform; None sends none.
         journal: gives a job that comes again the reply it got; None runs it again.
+        shutdown: is told of every job, so that none is lost when the worker ends.
+        before_first: done before the first job that runs something.
+        let_go_seconds: how long a cancelled job may clean up before the next one goes on without it.
     """
 
-    def __init__(self, runner: Runner, post_progress: Post | None = None, journal: Journal | None = None) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        post_progress: Post | None = None,
+        *,
+        journal: Journal | None = None,
+        shutdown: Shutdown | None = None,
+        before_first: Callable[[CancellationToken], None] | None = None,
+        let_go_seconds: float = 40.0,
+    ) -> None:
         self._runner = runner
         self._journal = journal
         self._post = post_progress
-        self._threads = ThreadPoolExecutor(thread_name_prefix="job")
+        self._shutdown = shutdown or Shutdown(0)
+        self._before_first = before_first
+        self._let_go_seconds = let_go_seconds
 
     async def handle(self, job: dict[str, Any]) -> dict[str, Any]:
         """Answer one job; never raises, but for a cancellation."""
         cancel = CancellationToken()
-        loop = asyncio.get_running_loop()
         reporter = Reporter(functools.partial(self._post, job)) if self._post else None
-        work = loop.run_in_executor(self._threads, self._answer, job, cancel, reporter)
+        job_id = _id_of(job)
+        try:
+            work = in_thread(functools.partial(self._reply, job, cancel, reporter), f"job-{job_id}")
+        except RuntimeError:
+            log.exception("job %s could not be begun", job_id)
+            return failure_reply(EngineError("the worker could not begin the job", retryable=True))
+        self._shutdown.add(cancel, work)
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             cancel.cancel()
-            await asyncio.wait([work])  # until ComfyUI has let go of it and its files are gone
-            work.exception()  # `Cancelled`, which asyncio would report as never looked at
+            if reporter:
+                reporter.stop()
+            await asyncio.wait([work], timeout=self._let_go_seconds)  # until ComfyUI has let go and its files are gone
+            if not work.done():
+                log.error("job %s was cancelled, and what it does has not ended yet; the next one goes on", job_id)
             raise
-        except Cancelled as error:
-            # Nobody cancelled the job here: somebody stopped it in ComfyUI, and its caller waits for an answer.
-            return failure_reply(error)
         finally:
             if reporter:
                 await reporter.close()
+
+    def _reply(self, job: dict[str, Any], cancel: CancellationToken, reporter: Reporter | None) -> dict[str, Any]:
+        """The reply, whatever happens; in a job's own thread."""
+        try:
+            if self._before_first and _runs_something(job):
+                self._before_first(cancel)
+            reply = self._answer(job, cancel, reporter)
+        except Cancelled as error:
+            # Its caller hears of it only where somebody else stopped it: in ComfyUI, or the end of the worker.
+            reply = failure_reply(error)
+        except BaseException:  # it would end the worker, with every other job in it
+            log.exception("job %s failed unexpectedly", _id_of(job))
+            reply = failure_reply(EngineError(hint="ask the operator, who finds the cause in the log"))
+        if worn_out := self._runner.worn_out:
+            log.critical("job %s asks for another worker in place of this one: %s", _id_of(job), worn_out)
+            reply = {**reply, "refresh_worker": True}  # the SDK takes it out of the reply (runpod 1.12, rp_job.py)
+        return reply
 
     def _answer(self, job: dict[str, Any], cancel: CancellationToken, reporter: Reporter | None) -> dict[str, Any]:
         run = functools.partial(
             answer,
             job.get("input"),
             self._runner,
-            job_id=str(job.get("id", "local")),
+            job_id=_id_of(job),
             cancel=cancel,
             on_progress=reporter,
             s3_config=job.get("s3Config"),  # where RunPod puts the bucket that a request brings
@@ -82,57 +122,14 @@ class Worker:
         return self._journal.answer(job, run, cancel) if self._journal else run()
 
 
-class Reporter:
-    """Posts a job's progress: the latest alone, one post at a time, and none in flight once it is closed.
-
-    The SDK's own `progress_update` posts from a new thread each, of which a late one can overwrite the result.
-
-    Args:
-        post: sends one.
-        seconds: between two posts.
-    """
-
-    def __init__(self, post: Callable[[dict[str, Any]], Awaitable[None]], seconds: float = 1.0) -> None:
-        self._post = post
-        self._seconds = seconds
-        self._loop = asyncio.get_running_loop()
-        self._latest: Progress | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._closed = asyncio.Event()
-
-    def __call__(self, progress: Progress) -> None:
-        """Take a job's progress; any thread may call it."""
-        self._loop.call_soon_threadsafe(self._offer, progress)
-
-    async def close(self) -> None:
-        """Let the post in flight arrive, or give it up after a while; take no more."""
-        self._closed.set()
-        if self._task and not self._task.done():
-            _, unfinished = await asyncio.wait([self._task], timeout=5)
-            for task in unfinished:
-                task.cancel()
-
-    def _offer(self, progress: Progress) -> None:
-        self._latest = progress
-        if not self._closed.is_set() and (self._task is None or self._task.done()):
-            self._task = self._loop.create_task(self._drain())
-
-    async def _drain(self) -> None:
-        while self._latest is not None and not self._closed.is_set():
-            latest, self._latest = self._latest, None
-            await self._post(progress_document(latest))
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._closed.wait(), self._seconds)
+def _id_of(job: Any) -> str:
+    return str((job.get("id") if isinstance(job, dict) else None) or "local")
 
 
-def progress_document(progress: Progress) -> dict[str, Any]:
-    """Progress as callers see it."""
-    return {
-        "node": progress.node_class,
-        "step": progress.step,
-        "steps": progress.steps,
-        "fraction": round(progress.fraction, 3),
-    }
+def _runs_something(job: dict[str, Any]) -> bool:
+    """Whether it needs a ComfyUI, as `list` and its like do not; a request that is wrong counts as one that does."""
+    request = job.get("input")
+    return not isinstance(request, dict) or request.get("action") in (None, "run")
 
 
 def build(settings: Settings, catalog: Catalog, backend: Backend) -> Runner:
@@ -154,35 +151,55 @@ def start() -> None:
 
 
 def _start() -> None:
-    settings = load_settings()
-    configure(settings)
+    with ending_in_time():
+        wait_for_volume(os.environ)
+        settings = load_settings()
+        configure(settings)
+        catalog = Catalog(settings.workflows_path)
+        with Backend(settings, catalog, simulate=False) as backend:
+            runner = build(settings, catalog, backend)
+            backend.callback(runner.close)
+            warm_up = _get_ready(settings, runner, backend)
+            _serve(settings, catalog, backend, runner, warm_up)
+
+
+def _get_ready(settings: Settings, runner: Runner, backend: Backend) -> WarmUp | None:
+    """Have everything that the first job would wait for; gives the warm-up that is left for it."""
+    at_boot = settings.comfy_start == "boot"
+    with ThreadPoolExecutor(2, "warm") as beside:  # while ComfyUI starts
+        warmed = beside.submit(runner.warm)
+        imported = beside.submit(importlib.import_module, "runpod")  # takes a second or two
+        if at_boot:
+            backend.comfy().ready()
+        warmed.result()
+        imported.result()
+    warm_up = WarmUp(runner, settings.warmup_workflow) if settings.warmup_workflow else None
+    if not at_boot or warm_up is None:
+        return warm_up
+    warm_up()
+    return None
+
+
+def _serve(settings: Settings, catalog: Catalog, backend: Backend, runner: Runner, before_first: WarmUp | None) -> None:
+    """Answer jobs until the SDK, or whoever runs the process, says that it is over."""
     import runpod
 
-    catalog = Catalog(settings.workflows_path)
-    with Backend(settings, catalog, simulate=False) as backend:
-        runner = build(settings, catalog, backend)
-        backend.callback(runner.close)
-        with ThreadPoolExecutor(1, "warm") as beside:
-            warmed = beside.submit(runner.warm)  # while ComfyUI starts
-            backend.comfy().ready()
-            warmed.result()
-        # Without a queue there is none to post to, and nothing comes twice.
-        worker = Worker(runner, _post_progress(), open_journal(settings)) if _has_queue() else Worker(runner)
-        runpod.serverless.start({"handler": worker.handle})
+    shutdown = Shutdown(settings.drain_seconds)
+    # Without a queue there is none to post to, and nothing comes twice.
+    has_queue = _has_queue()
+    worker = Worker(
+        runner,
+        post_to_runpod() if settings.runpod_progress and has_queue else None,
+        journal=open_journal(settings) if has_queue else None,
+        shutdown=shutdown,
+        before_first=before_first,
+        let_go_seconds=settings.comfy_stop_seconds + _CLEAN_UP_SECONDS,
+    )
+    for check in checks(settings, catalog, backend.comfy):
+        runpod.serverless.register_fitness_check(check)
+    shutdown.serve(worker.handle)
 
 
 def _has_queue() -> bool:
     """Whether the SDK talks to a queue; with --test_input and --rp_serve_api there is none to post to."""
     return bool(os.environ.get("RUNPOD_WEBHOOK_POST_OUTPUT"))
-
-
-def _post_progress() -> Post:
-    """Send progress as the SDK's `progress_update` does (runpod 1.12, rp_progress.py), but awaited."""
-    from runpod.http_client import AsyncClientSession
-    from runpod.serverless.modules.rp_http import send_result
-
-    async def post(job: dict[str, Any], document: dict[str, Any]) -> None:
-        async with AsyncClientSession() as session:
-            await send_result(session, {"status": "IN_PROGRESS", "output": document}, job)
-
-    return post

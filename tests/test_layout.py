@@ -19,7 +19,7 @@ LAYERS = [
     {"cli"},
     {"commands"},
     {"worker", "server"},
-    {"journal"},
+    {"draining", "reporting", "fitness", "warming", "journal"},
     {"envelope"},
     {"health", "job_account", "replies"},
     {"request"},
@@ -44,7 +44,7 @@ LAYERS = [
     {"logs"},
     {"schema", "nodes", "settings"},
     {"transfers"},
-    {"results", "delivery", "documents", "cancellation", "aspect_ratio", "tally", "timings", "machine"},
+    {"results", "delivery", "documents", "volume", "cancellation", "aspect_ratio", "tally", "timings", "machine"},
     {"wording", "errors", "dialing"},
     {"addresses"},
 ]

@@ -15,12 +15,14 @@ from engine.settings.comfy import ComfySettings
 from engine.settings.delivery import DeliverySettings
 from engine.settings.inputs import InputSettings
 from engine.settings.operation import OperationSettings
+from engine.settings.worker import WorkerSettings
 from engine.settings.workflows import WorkflowSettings
 from engine.wording import shown
 
 _SECTIONS: tuple[type[BaseSettings], ...] = (
     WorkflowSettings,
     ComfySettings,
+    WorkerSettings,
     InputSettings,
     DeliverySettings,
     S3Settings,
@@ -30,7 +32,14 @@ _SECTIONS: tuple[type[BaseSettings], ...] = (
 
 
 class Settings(
-    WorkflowSettings, ComfySettings, InputSettings, DeliverySettings, S3Settings, GCSSettings, OperationSettings
+    WorkflowSettings,
+    ComfySettings,
+    WorkerSettings,
+    InputSettings,
+    DeliverySettings,
+    S3Settings,
+    GCSSettings,
+    OperationSettings,
 ):
     """What the operator decides.
 

@@ -33,7 +33,8 @@ _HOLD_SECONDS = 1.0
 class RunPodQueue:
     """The queue of one endpoint. Its methods are for tests; a worker reaches it by HTTP."""
 
-    def __init__(self) -> None:
+    def __init__(self, hold_seconds: float = _HOLD_SECONDS) -> None:
+        self._hold_seconds = hold_seconds
         self._changed = threading.Condition()
         self._ids = (f"job-{number}" for number in itertools.count(1))
         self._waiting: list[dict[str, Any]] = []
@@ -45,6 +46,7 @@ class RunPodQueue:
         self._streamed: dict[str, list[Any]] = {}
         self._pings: list[list[str]] = []
         self._posts: list[tuple[str, dict[str, Any]]] = []
+        self._takes_held = 0
         self._closed = False
         self.base_url = ""
 
@@ -67,6 +69,10 @@ class RunPodQueue:
     def wait_taken(self, job_id: str, timeout: float = 30) -> None:
         """Waits until a worker has taken a job."""
         self._until(lambda: job_id in self._running or job_id in self._results, timeout, f"{job_id} taken")
+
+    def wait_asked(self, timeout: float = 30) -> None:
+        """Waits until a worker asks for a job and there is none."""
+        self._until(lambda: self._takes_held, timeout, "a take that is held")
 
     def wait_progress(self, job_id: str, count: int = 1, timeout: float = 30) -> list[Any]:
         """Waits until a job has reported so often; gives the reports."""
@@ -91,6 +97,11 @@ class RunPodQueue:
         """The parts a job has streamed, in order of arrival."""
         with self._changed:
             return list(self._streamed.get(job_id, ()))
+
+    def waiting(self) -> list[str]:
+        """The jobs that no worker has taken."""
+        with self._changed:
+            return [job["id"] for job in self._waiting]
 
     def result(self, job_id: str) -> dict[str, Any] | None:
         """The result, if there is one by now."""
@@ -144,7 +155,10 @@ class RunPodQueue:
 
     def take(self, count: int) -> list[dict[str, Any]]:
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed, _HOLD_SECONDS)
+            self._takes_held += 1
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._waiting or self._closed, self._hold_seconds)
+            self._takes_held -= 1
             taken, self._waiting = self._waiting[:count], self._waiting[count:]
             self._running.update(job["id"] for job in taken)
             self._changed.notify_all()
@@ -152,7 +166,7 @@ class RunPodQueue:
 
     def stops(self) -> list[str]:
         with self._changed:
-            self._changed.wait_for(lambda: self._to_stop or self._closed, _HOLD_SECONDS)
+            self._changed.wait_for(lambda: self._to_stop or self._closed, self._hold_seconds)
             stopped, self._to_stop = self._to_stop, []
             self._changed.notify_all()
             return stopped
@@ -229,9 +243,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serve_runpod_queue() -> Iterator[RunPodQueue]:
-    """A queue that answers until the block ends."""
-    queue = RunPodQueue()
+def serve_runpod_queue(hold_seconds: float = _HOLD_SECONDS) -> Iterator[RunPodQueue]:
+    """A queue that answers until the block ends; takes and stops with nothing to say are held so long."""
+    queue = RunPodQueue(hold_seconds)
     server = _Server(("127.0.0.1", 0), _Handler)
     server.queue = queue
     queue.base_url = f"http://127.0.0.1:{server.server_address[1]}"

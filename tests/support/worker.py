@@ -7,6 +7,31 @@ import sys
 
 from support.workflows import ROOT
 
+# One that takes several jobs at once, on a ComfyUI that may say that it is worn out.
+OWN_WORKER = """
+import logging
+import os
+from engine import Catalog
+from engine.comfyui import ComfyUI
+from engine.draining import Shutdown, ending_in_time
+from engine.jobs import Runner
+from engine.reporting import post_to_runpod
+from engine.settings import load_settings
+from engine.storage import Storages
+from engine.worker import Worker
+
+class Worn(ComfyUI):
+    worn_out = os.environ.get("WORN_OUT")
+
+logging.basicConfig()
+settings = load_settings()
+with ending_in_time(), Worn(settings.comfy_url) as comfy:
+    runner = Runner(Catalog(settings.workflows_path), lambda: comfy, Storages(settings, default="inline"), settings)
+    shutdown = Shutdown(settings.drain_seconds, at_once=int(os.environ.get("AT_ONCE", "1")))
+    shutdown.serve(Worker(runner, post_to_runpod(), shutdown=shutdown).handle)
+    runner.close()
+"""
+
 
 def worker_environment(comfy_url, **more):
     """What a worker's process sees; nothing of the machine's own settings but where programs are."""
@@ -17,12 +42,21 @@ def worker_environment(comfy_url, **more):
     return {**kept, **skips, **own, **more}
 
 
-@contextlib.contextmanager
 def running_worker(environment, log_file):
     """A worker on a queue, until the block ends."""
+    return _running([str(ROOT / "handler.py")], environment, log_file)
+
+
+def running_script(script, environment, log_file):
+    """A worker of the test's own making, until the block ends."""
+    return _running(["-c", script], environment, log_file)
+
+
+@contextlib.contextmanager
+def _running(arguments, environment, log_file):
     with log_file.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-u", str(ROOT / "handler.py")],
+            [sys.executable, "-u", *arguments],
             env=environment,
             cwd=ROOT,
             stdout=log,

@@ -1,0 +1,55 @@
+"""Settings of the worker's life: how it starts, what it must find, how it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+from engine.settings.fields import named
+
+
+class WorkerSettings(BaseSettings):
+    """The worker."""
+
+    comfy_start: Literal["boot", "first_job"] = Field(
+        "boot",
+        validation_alias=named("COMFY_START"),
+        description="when ComfyUI is started: at `boot`, before jobs are taken, or by the `first_job` that needs it",
+    )
+    warmup_workflow: str | None = Field(
+        None,
+        validation_alias=named("WARMUP_WORKFLOW"),
+        description="a workflow that is run once before the first job, with its first example, so that its models are "
+        "loaded by then",
+    )
+    volume_path: Path = Field(
+        Path("/runpod-volume"),
+        validation_alias=named("VOLUME_PATH"),
+        description="where the network volume is mounted",
+    )
+    volume_wait_seconds: float = Field(
+        60,
+        ge=0,
+        allow_inf_nan=False,
+        validation_alias=named("VOLUME_WAIT_SECONDS"),
+        description="how long to wait at the start for what other variables name on the volume",
+    )
+    min_free_disk_bytes: int = Field(
+        500_000_000,
+        ge=0,
+        validation_alias=named("MIN_FREE_DISK_BYTES"),
+        description="with less room for temporary files a worker takes no jobs, and ends",
+    )
+    drain_seconds: float = Field(
+        20,
+        ge=0,
+        allow_inf_nan=False,
+        validation_alias=named("DRAIN_SECONDS"),
+        description="how long running jobs may still take once the worker is told to stop (SIGTERM)",
+    )
+    runpod_progress: bool = Field(
+        True, validation_alias=named("RUNPOD_PROGRESS"), description="tell RunPod how far a job is, while it runs"
+    )

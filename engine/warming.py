@@ -1,0 +1,52 @@
+"""A workflow run once before the first job, so that its models are loaded by then."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from engine.cancellation import CancellationToken
+from engine.errors import Cancelled, EngineError
+from engine.jobs import Runner
+
+log = logging.getLogger(__name__)
+
+
+class WarmUp:
+    """Runs a workflow once, with its first example, for nobody. What goes wrong is a warning and stops nothing.
+
+    Args:
+        runner: runs it.
+        name: of the workflow.
+    """
+
+    def __init__(self, runner: Runner, name: str) -> None:
+        self._runner = runner
+        self._name = name
+        self._lock = threading.Lock()
+        self._begun = False
+
+    def __call__(self, cancel: CancellationToken | None = None) -> None:
+        """Run it, if it was not begun before: of several threads the first does, and the others go on.
+
+        Raises:
+            Cancelled: the job that it came before was cancelled.
+        """
+        with self._lock:
+            begun, self._begun = self._begun, True
+        if begun:
+            return
+        cancel = cancel or CancellationToken()
+        start = time.monotonic()
+        try:
+            self._runner.rehearse(self._name, cancel=cancel)
+        except Cancelled:
+            raise
+        except EngineError as error:
+            hint = f" ({error.hint})" if error.hint else ""
+            log.warning("no warm-up: %s: %s%s", error.code, error, hint)
+        except Exception:
+            log.exception("no warm-up")
+        else:
+            log.info("warmed up with %s in %.1f s", self._name, time.monotonic() - start)
