@@ -162,7 +162,7 @@ def check_gpu(stats: Mapping[str, Any], args: Sequence[str] = ()) -> None:
 
 def _spool(settings: Settings) -> list[Path]:
     path = getattr(settings, "spool_path", None)
-    return [Path(path)] if path else []
+    return [Path(path)] if path and str(path) != "off" else []
 
 
 def _name_broken(broken: list[Entry], more: Iterator[Entry]) -> None:
