@@ -131,7 +131,7 @@ def check_gpu(stats: Mapping[str, Any], args: Sequence[str] = ()) -> None:
 
 
 def _spool(settings: Settings) -> list[Path]:
-    return [settings.spool_path] if settings.spool_path else []
+    return [settings.spool_path] if settings.spool_path and str(settings.spool_path) != "off" else []
 
 
 def _name_broken(broken: list[Entry], more: Iterator[Entry]) -> None:
