@@ -87,7 +87,7 @@ class Fault:
         seconds: how long; None is for ever.
         frames: how many.
         times: how often it fires; None is always.
-        after: how many chances to let pass first, in each process anew.
+        after: how many chances to let pass first.
     """
 
     kind: str
@@ -222,6 +222,7 @@ class Faults:
                     continue
                 if fault.after:
                     self._coming[index] = replace(fault, after=fault.after - 1)
+                    self._write()
                     continue
                 if fault.times is not None:
                     left = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
@@ -247,8 +248,6 @@ class Faults:
         part = self._file.with_name(f".{self._file.name}.{os.getpid()}.part")
         with part.open("w", encoding="utf-8") as file:
             json.dump([fault.document() for fault in self._coming], file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
         part.replace(self._file)
 
 
