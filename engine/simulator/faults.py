@@ -217,19 +217,21 @@ class Faults:
     def take(self, kinds: Collection[str], fits: Callable[[Fault], bool] = lambda _: True) -> Fault | None:
         """The first fault of those kinds that fits here and now, crossed out; None for none."""
         with self._lock:
-            for index, fault in enumerate(self._coming):
+            before, found = list(self._coming), None
+            for index, fault in enumerate(before):
                 if fault.kind not in kinds or not fits(fault):
                     continue
                 if fault.after:
                     self._coming[index] = replace(fault, after=fault.after - 1)
-                    self._write()
                     continue
+                found = fault
                 if fault.times is not None:
                     left = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
                     self._coming[index : index + 1] = left
-                    self._write()
-                return fault
-            return None
+                break
+            if self._coming != before:
+                self._write()
+            return found
 
     def _read(self, documents: Iterable[Any], where: str) -> list[Fault]:
         faults = [Fault.read(document, f"{where}[{index}]") for index, document in enumerate(documents)]

@@ -7,6 +7,7 @@ whatever the case.
 import base64
 import contextlib
 import io
+import json
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -102,7 +103,7 @@ IN_THIS_PROCESS = [
     ),
     Case("the job is cancelled at step 2", [], "cancelled", cancel_at=2),
     Case(
-        "the job is cancelled while a node stands still for 1 s", [at_step("hang", seconds=1)], "cancelled", cancel_at=2
+        "the job is cancelled while a node stands still for 1 s", [at_step("hang", seconds=1)], "cancelled", cancel_at=3
     ),
     Case("cancelled, and the interrupt is ignored once", [{"fault": "ignore_interrupt"}], "cancelled", cancel_at=2),
     Case(
@@ -122,12 +123,6 @@ SUPERVISED = [
     Case("ComfyUI is killed twice under one job", [at_step("kill", times=2)], "comfy_unavailable", words=_STOPPED),
     Case("ComfyUI is killed before it answers the queueing", [{"fault": "kill", "path": "/prompt"}]),
     Case("ComfyUI is killed as a picture is saved", [{"fault": "kill", "node": "SaveImage"}]),
-    Case(
-        "ComfyUI is killed and does not start the first time",
-        [at_step("kill"), {"fault": "no_start", "after": 1}],
-        "comfy_unavailable",
-        words="ended at once",
-    ),
     Case("ComfyUI answers nothing any more", [at_step("freeze")], settings=_QUICK),
     Case("a node stands still for ever", [at_step("hang")], "execution_timeout", SHORT, settings=_QUICK),
     Case(
@@ -244,8 +239,6 @@ def started_bench(folder, home, settings=None):
 
 
 def _templates():
-    import json
-
     return [json.loads(path.read_text()) for path in sorted((ROOT / "templates").glob("*.json"))]
 
 
