@@ -43,6 +43,8 @@ def bench(comfy_process_and_base, tmp_path):
     with ComfyUI(process.url, folders=folders, watch=supervisor, bounds=Bounds(silent=10.0)) as comfy:
         comfy.ready()
         bench = Bench(comfy, tmp_path, {}, base)
+        comfy.node_catalogue()  # some nodes make a folder of theirs (input/3d) when they are described
+        bench.own = bench.contents()
         with scratch_below(bench.scratch):
             yield bench
         bench.close()
@@ -81,6 +83,7 @@ def test_a_socket_that_is_cut_mid_sampling_changes_nothing(bench, request, tmp_p
         folders = SharedFolders.below(bench.base)
         with ComfyUI(proxy.url, folders=folders) as comfy:
             through = Bench(comfy, tmp_path, {}, bench.base)
+            through.own = bench.own
             trial = through.run(1, steps=30, at_step=Once(proxy.cut_websockets), **PAYLOAD)
             record(request, "the websocket is cut mid-sampling", where(comfy), trial.end, trial.seconds)
             assert trial.end == DONE, trial.reply

@@ -174,6 +174,7 @@ class Bench:
         self.comfy, self.base = comfy, base
         self.scratch = folder / "scratch"
         self.scratch.mkdir(exist_ok=True)
+        self.own = set()  # what ComfyUI itself puts into its folders
         self.runner = runner_on(comfy, folder, default="inline", **settings)
 
     def close(self):
@@ -201,9 +202,11 @@ class Bench:
 
     def leftovers(self):
         """Files and folders that jobs left in ComfyUI's folders and in the temporary one."""
-        places = [self.base / name for name in ("input", "output", "temp")]
-        left = [path for place in places for path in place.rglob("*")]
-        return left + list(self.scratch.glob("job-*"))
+        return sorted(self.contents() - self.own) + list(self.scratch.glob("job-*"))
+
+    def contents(self):
+        """What is in ComfyUI's folders."""
+        return {path for name in ("input", "output", "temp") for path in (self.base / name).rglob("*")}
 
 
 @contextlib.contextmanager

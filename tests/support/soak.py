@@ -20,6 +20,7 @@ from support.worker import running_worker, worker_environment
 STEPS = 6
 SEEDS = 12
 LONGEST_SECONDS = 180
+_JOB_SECONDS = 0.4  # about what a job takes
 MEBIBYTE = 1024 * 1024
 NAMED = {"comfy_unavailable", "execution_timeout", "execution_failed", "out_of_memory", "no_outputs"}
 ROOM = {"memory": 48 * MEBIBYTE, "threads": 4, "files": 8, "leftovers": 0}
@@ -184,7 +185,9 @@ def _batch(queue, draw, summary, right, count, share_of_cancels):
         job = queue.submit({"workflow": "txt2img", "payload": payload})
         asked[job] = None if wrong else seed
         if not wrong and draw.random() < share_of_cancels:
-            cancelled[job] = threading.Thread(target=_cancel, args=(queue, job, draw.random()), daemon=True)
+            cancelled[job] = threading.Thread(
+                target=_cancel, args=(queue, job, draw.random() * _JOB_SECONDS), daemon=True
+            )
     for thread in cancelled.values():
         thread.start()
     for job, seed in asked.items():
