@@ -123,6 +123,7 @@ SUPERVISED = [
     Case("ComfyUI is killed twice under one job", [at_step("kill", times=2)], "comfy_unavailable", words=_STOPPED),
     Case("ComfyUI is killed before it answers the queueing", [{"fault": "kill", "path": "/prompt"}]),
     Case("ComfyUI is killed as a picture is saved", [{"fault": "kill", "node": "SaveImage"}]),
+    Case("ComfyUI is killed and does not start the first time", [at_step("kill"), {"fault": "no_start", "after": 1}]),
     Case("ComfyUI answers nothing any more", [at_step("freeze")], settings=_QUICK),
     Case("a node stands still for ever", [at_step("hang")], "execution_timeout", SHORT, settings=_QUICK),
     Case(
