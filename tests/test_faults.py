@@ -1,8 +1,8 @@
 """Faults of a ComfyUI that goes on running: how the job ends, and that the next one works and nothing stays behind."""
 
 import pytest
-from support.fault_cases import DONE, IN_THIS_PROCESS, pixels, scratch_below, simulated_bench
-from support.reliability import record
+from support.fault_cases import DONE, IN_THIS_PROCESS, REAL, SUPERVISED, pixels, scratch_below, simulated_bench
+from support.reliability import record, rows_of
 from support.workflows import ROOT
 
 
@@ -32,9 +32,10 @@ def test_a_fault_ends_the_job_as_it_should_and_the_next_one_works(case, right, t
         assert bench.leftovers() == []
 
 
-def test_every_case_is_in_the_table():
-    from support.fault_cases import REAL, SUPERVISED
-
-    table = (ROOT / "docs" / "reliability.md").read_text()
-    names = [*(case.name for case in (*IN_THIS_PROCESS, *SUPERVISED)), *REAL]
-    assert [name for name in names if f"| {name} |" not in table] == [], "make reliability"
+def test_every_case_is_in_the_table_and_no_other():
+    sections = rows_of((ROOT / "docs" / "reliability.md").read_text())
+    simulated = sections.pop("Simulator")
+    assert set(simulated) == {case.name for case in (*IN_THIS_PROCESS, *SUPERVISED)}, "make reliability"
+    assert sections
+    for rows in sections.values():
+        assert set(rows) == set(REAL), "make reliability COMFY_HOME=…"

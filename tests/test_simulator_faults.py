@@ -92,6 +92,10 @@ def test_what_fired_is_crossed_out_in_the_file(tmp_path):
     faults.take({"kill"})
     faults.add({"fault": "exit"})
     assert json.loads(file.read_text()) == [{"fault": "hang"}, {"fault": "exit"}]
+    faults.add({"fault": "no_start", "after": 2})
+    assert Faults(file=file, own_process=True).take({"no_start"}) is None
+    assert Faults(file=file, own_process=True).take({"no_start"}) is None
+    assert Faults(file=file, own_process=True).take({"no_start"}) is not None
     assert [path.name for path in tmp_path.iterdir()] == ["faults.json"]
 
 

@@ -87,7 +87,7 @@ class Fault:
         seconds: how long; None is for ever.
         frames: how many.
         times: how often it fires; None is always.
-        after: how many chances to let pass first, in each process anew.
+        after: how many chances to let pass first.
     """
 
     kind: str
@@ -217,18 +217,21 @@ class Faults:
     def take(self, kinds: Collection[str], fits: Callable[[Fault], bool] = lambda _: True) -> Fault | None:
         """The first fault of those kinds that fits here and now, crossed out; None for none."""
         with self._lock:
-            for index, fault in enumerate(self._coming):
+            before, found = list(self._coming), None
+            for index, fault in enumerate(before):
                 if fault.kind not in kinds or not fits(fault):
                     continue
                 if fault.after:
                     self._coming[index] = replace(fault, after=fault.after - 1)
                     continue
+                found = fault
                 if fault.times is not None:
                     left = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
                     self._coming[index : index + 1] = left
-                    self._write()
-                return fault
-            return None
+                break
+            if self._coming != before:
+                self._write()
+            return found
 
     def _read(self, documents: Iterable[Any], where: str) -> list[Fault]:
         faults = [Fault.read(document, f"{where}[{index}]") for index, document in enumerate(documents)]
@@ -247,8 +250,6 @@ class Faults:
         part = self._file.with_name(f".{self._file.name}.{os.getpid()}.part")
         with part.open("w", encoding="utf-8") as file:
             json.dump([fault.document() for fault in self._coming], file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
         part.replace(self._file)
 
 

@@ -1,7 +1,7 @@
 """Writes docs/reliability.md: which fault ended how, and how soon.
 
 `make reliability` runs the fault suite and calls this. A section holds one place where faults are injected, the
-simulator or one version of ComfyUI; running a place again replaces its section.
+simulator or one version of ComfyUI; running a case there again replaces its line.
 """
 
 import re
@@ -38,16 +38,24 @@ class ReliabilityReport:
             if key == CASE:
                 name, where, end, seconds = noted
                 works = "works" if report.passed else "FAILED"
-                self._rows.setdefault(where, []).append(f"| {name} | {_told(end)} | {seconds:.1f} | {works} |")
+                self._rows.setdefault(where, {})[name] = f"| {name} | {_told(end)} | {seconds:.1f} | {works} |"
 
     def pytest_sessionfinish(self):
-        text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
-        parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
-        sections = dict(zip(parts[1::2], (body.strip() for body in parts[2::2]), strict=True))
-        sections |= {where: "\n".join([_TABLE, *rows]) for where, rows in self._rows.items()}
+        sections = rows_of(self._path.read_text(encoding="utf-8")) if self._path.exists() else {}
+        for where, rows in self._rows.items():
+            sections.setdefault(where, {}).update(rows)
         ordered = sorted(sections, key=lambda where: (where != "Simulator", where))
-        written = "\n".join([_HEAD, *(f"## {where}\n\n{sections[where]}\n" for where in ordered)])
-        self._path.write_text(written, encoding="utf-8")
+        tables = ["\n".join([f"## {where}", "", _TABLE, *sections[where].values(), ""]) for where in ordered]
+        self._path.write_text("\n".join([_HEAD, *tables]), encoding="utf-8")
+
+
+def rows_of(text):
+    """What a table says: place to fault to line."""
+    parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
+    return {
+        where: {line.split(" | ")[0].removeprefix("| "): line for line in body.strip().splitlines()[2:]}
+        for where, body in zip(parts[1::2], parts[2::2], strict=True)
+    }
 
 
 def _told(end):

@@ -38,9 +38,9 @@ class RunPodQueue:
         self._changed = threading.Condition()
         self._ids = (f"job-{number}" for number in itertools.count(1))
         self._waiting: list[dict[str, Any]] = []
-        self._running: set[str] = set()
+        self._running: dict[str, str] = {}  # job to pod
         self._cancelled: set[str] = set()
-        self._to_stop: list[str] = []
+        self._to_stop: dict[str, list[str]] = {}  # pod to jobs
         self._results: dict[str, dict[str, Any]] = {}
         self._progress: dict[str, list[Any]] = {}
         self._streamed: dict[str, list[Any]] = {}
@@ -86,7 +86,11 @@ class RunPodQueue:
 
     def wait_stop_sent(self, job_id: str, timeout: float = 30) -> None:
         """Waits until a worker has been told to stop a cancelled job."""
-        self._until(lambda: job_id in self._cancelled and job_id not in self._to_stop, timeout, "the stop")
+
+        def sent() -> bool:
+            return job_id in self._cancelled and not any(job_id in jobs for jobs in self._to_stop.values())
+
+        self._until(sent, timeout, "the stop")
 
     def progress(self, job_id: str) -> list[Any]:
         """What a job has reported, in order of arrival."""
@@ -119,11 +123,11 @@ class RunPodQueue:
             self._cancelled.add(job_id)
             self._waiting = [job for job in self._waiting if job["id"] != job_id]
             if job_id in self._running:
-                self._to_stop.append(job_id)
+                self._to_stop.setdefault(self._running[job_id], []).append(job_id)
             self._changed.notify_all()
 
-    def environment(self, *, ping_seconds: int = 1) -> dict[str, str]:
-        """What a worker's process must find in its environment to work for this queue."""
+    def environment(self, *, ping_seconds: int = 1, pod: str = POD_ID) -> dict[str, str]:
+        """What a worker's process must find in its environment to work for this queue; each needs a pod of its own."""
         base = f"{self.base_url}/v2/{ENDPOINT_ID}"
         return {
             # The SDK appends parameters with `&`: each needs its `?`.
@@ -132,7 +136,7 @@ class RunPodQueue:
             "RUNPOD_WEBHOOK_POST_STREAM": f"{base}/job-stream/$RUNPOD_POD_ID/$ID?gpu=test",
             "RUNPOD_WEBHOOK_PING": f"{base}/ping/$RUNPOD_POD_ID?gpu=test",
             "RUNPOD_PING_INTERVAL": str(ping_seconds * 1000),
-            "RUNPOD_POD_ID": POD_ID,
+            "RUNPOD_POD_ID": pod,
             "RUNPOD_ENDPOINT_ID": ENDPOINT_ID,
             "RUNPOD_AI_API_KEY": "test-api-key",  # without it the SDK sends no pings
             "RUNPOD_SKIP_AUTO_SYSTEM_CHECKS": "true",
@@ -153,21 +157,21 @@ class RunPodQueue:
 
     # What a worker's requests do.
 
-    def take(self, count: int) -> list[dict[str, Any]]:
+    def take(self, count: int, pod: str) -> list[dict[str, Any]]:
         with self._changed:
             self._takes_held += 1
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._waiting or self._closed, self._hold_seconds)
             self._takes_held -= 1
             taken, self._waiting = self._waiting[:count], self._waiting[count:]
-            self._running.update(job["id"] for job in taken)
+            self._running.update((job["id"], pod) for job in taken)
             self._changed.notify_all()
             return taken
 
-    def stops(self) -> list[str]:
+    def stops(self, pod: str) -> list[str]:
         with self._changed:
-            self._changed.wait_for(lambda: self._to_stop or self._closed, self._hold_seconds)
-            stopped, self._to_stop = self._to_stop, []
+            self._changed.wait_for(lambda: pod in self._to_stop or self._closed, self._hold_seconds)
+            stopped = self._to_stop.pop(pod, [])
             self._changed.notify_all()
             return stopped
 
@@ -180,7 +184,7 @@ class RunPodQueue:
                 self._progress.setdefault(job_id, []).append(body.get("output"))
             else:
                 self._results.setdefault(job_id, body)
-                self._running.discard(job_id)
+                self._running.pop(job_id, None)
             self._changed.notify_all()
 
     def ping(self, job_ids: list[str]) -> None:
@@ -200,14 +204,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         kind, asked = self._kind(), parse_qs(urlsplit(self.path).query)
-        queue = self.server.queue
+        queue, pod = self.server.queue, urlsplit(self.path).path.split("/")[-1]
         if kind == "job-take":
-            jobs = queue.take(1)
+            jobs = queue.take(1, pod)
             self._answer(jobs[0] if jobs else None)
         elif kind == "job-take-batch":
-            self._answer(queue.take(int(asked["batch_size"][0])) or None)
+            self._answer(queue.take(int(asked["batch_size"][0]), pod) or None)
         elif kind == "job-stop":
-            stops = queue.stops()
+            stops = queue.stops(pod)
             self._answer({"jobsToStop": stops} if stops else None)
         elif kind == "ping":
             queue.ping([job for job in asked.get("job_id", [""])[0].split(",") if job])
