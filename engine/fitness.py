@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from engine.catalog import Catalog, Entry
 from engine.settings import Settings
+from engine.storage import spool_folder
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,8 @@ def checks(settings: Settings, catalog: Catalog, comfy: Callable[[], Checked]) -
     """
 
     def disk() -> None:
-        check_disk([Path(tempfile.gettempdir()), *_spool(settings)], settings.min_free_disk_bytes)
+        spool = spool_folder(settings)
+        check_disk([Path(tempfile.gettempdir()), *([spool] if spool else [])], settings.min_free_disk_bytes)
 
     def workflows() -> None:
         check_workflows(catalog, needed=not settings.allow_raw_workflows)
@@ -128,10 +130,6 @@ def check_gpu(stats: Mapping[str, Any], args: Sequence[str] = ()) -> None:
             "ComfyUI found no GPU: check the driver and that its PyTorch is built for CUDA; COMFY_ARGS=--cpu says that "
             "it is to run on the CPU"
         )
-
-
-def _spool(settings: Settings) -> list[Path]:
-    return [settings.spool_path] if settings.spool_path and str(settings.spool_path) != "off" else []
 
 
 def _name_broken(broken: list[Entry], more: Iterator[Entry]) -> None:

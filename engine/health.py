@@ -14,6 +14,7 @@ from typing import Any
 from engine.errors import ComfyUnavailable, EngineError
 from engine.jobs import Runner
 from engine.machine import Space, disk, memory
+from engine.storage import spool_folder
 
 _PATIENCE_SECONDS = 3.0
 _LITTLE_DISK_BYTES = 1 << 30
@@ -144,7 +145,7 @@ def _disks(runner: Runner) -> dict[str, Space]:
     folders = {
         "temporary": Path(tempfile.gettempdir()),
         "output": settings.output_folder,
-        "spool": settings.spool_path,
+        "spool": spool_folder(settings),
     }
     found = {name: disk(folder) for name, folder in folders.items() if isinstance(folder, Path)}
     return {name: space for name, space in found.items() if space is not None}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -17,13 +16,11 @@ from engine.errors import Cancelled
 from engine.kept_replies import KeptReplies, digest
 from engine.logs import about, event
 from engine.settings import Settings
+from engine.volume import lasting_folder
 
 log = logging.getLogger(__name__)
 
-VOLUME = Path("/runpod-volume")
-"""Where RunPod mounts a network volume, which outlives the worker and is seen by others."""
 
-_BELOW = Path("comfyui-workflow-engine") / "journal"
 _LOOK_SECONDS = 0.1
 
 Reply = dict[str, Any]
@@ -138,7 +135,7 @@ def open_journal(settings: Settings) -> Journal | None:
     path = settings.journal_path
     if path == "off":
         return None
-    folder = Path(path) if path is not None else (VOLUME if VOLUME.is_dir() else Path(tempfile.gettempdir())) / _BELOW
+    folder = Path(path) if path else lasting_folder("journal", settings.volume_path)
     return Journal(folder, longest_bytes=settings.journal_bytes, longest_seconds=settings.journal_seconds)
 
 

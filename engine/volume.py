@@ -1,4 +1,4 @@
-"""Wait for a network volume that is mounted late.
+"""The network volume: what outlives the worker is kept on it, and it may be mounted late.
 
 RunPod mounts a network volume at `/runpod-volume`, sometimes only after the container has begun. A worker that reads
 its settings before would find no ComfyUI there, or make its folders below the place where the volume comes to lie.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -121,3 +122,22 @@ def _absent(missing: list[Awaited], volume: Path, seconds: float) -> SettingsErr
         else f"attach a network volume to the endpoint (it is to be mounted at {volume}), or name a path elsewhere; "
         "VOLUME_WAIT_SECONDS allows a longer wait",
     )
+
+
+def lasting_folder(name: str, volume: Path) -> Path:
+    """Where something is kept that is to outlive the process: on the volume, where there is one, else the user's cache.
+
+    Without a home it is a folder of the user's own among the temporary ones.
+
+    Args:
+        name: of what is kept.
+        volume: where the volume is mounted.
+    """
+    inside = Path("comfyui-workflow-engine") / name
+    if volume.is_dir() and os.access(volume, os.W_OK):
+        return volume / inside
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    above = next((folder for folder in (cache, *cache.parents) if folder.is_dir()), Path("/"))
+    if cache.is_absolute() and os.access(above, os.W_OK):
+        return cache / inside
+    return Path(tempfile.gettempdir()) / f"comfyui-workflow-engine-{os.geteuid()}" / name

@@ -72,11 +72,11 @@ class DeliverySettings(BaseSettings):
         description="how long a job's uploads are tried again while the bucket fails; the GPU waits, and is paid for, "
         "meanwhile",
     )
-    spool_path: Path | None = Field(
+    spool_path: Path | Literal["off"] | None = Field(
         None,
         validation_alias=named("SPOOL_PATH"),
-        description="where results wait for a bucket that is away, to be delivered later; by default on RunPod's "
-        "volume, where there is one, else in the user's cache; `off`: nowhere",
+        description="where results wait for a bucket that is away, to be delivered later; by default on the volume, "
+        "where there is one, else in the user's cache; `off`: nowhere",
     )
     spool_max_bytes: int = Field(
         10_000_000_000,

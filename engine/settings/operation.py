@@ -35,7 +35,7 @@ class OperationSettings(BaseSettings):
         None,
         validation_alias=named("JOURNAL_PATH"),
         description="a folder for the replies of finished jobs, so that a job that comes twice runs once; `off` for "
-        "none. By default on the volume at /runpod-volume, or in the temporary folder where there is none",
+        "none. By default on the volume, where there is one, else in the user's cache",
     )
     journal_bytes: int = Field(
         256_000_000, gt=0, validation_alias=named("JOURNAL_BYTES"), description="the most that the replies may take"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.s3 import S3Options
 from engine.storage.base import Storage
+from engine.storage.configured import spool_folder
 from engine.storage.directory import DirectoryStorage
 from engine.storage.gcs import GCSStorage
 from engine.storage.inline import InlineStorage
@@ -20,4 +21,5 @@ __all__ = [
     "S3Storage",
     "Storage",
     "Storages",
+    "spool_folder",
 ]

@@ -10,7 +10,8 @@ from engine.name_templates import template_problem
 from engine.s3 import S3Options
 from engine.settings import Settings, variables
 from engine.storage.gcs_options import GCSOptions
-from engine.storage.spool import Spool, default_folder
+from engine.storage.spool import Spool
+from engine.volume import lasting_folder
 
 _S3 = {  # of S3Options, to the setting
     "bucket": "s3_bucket",
@@ -71,10 +72,16 @@ def buckets(settings: Settings) -> tuple[S3Options | None, GCSOptions | None]:
 
 def spool_of(settings: Settings) -> Spool | None:
     """The folder in which results wait for a bucket; None if there is to be none."""
-    folder = settings.spool_path
-    if folder == Path("off"):
+    folder = spool_folder(settings)
+    return Spool(folder, settings.spool_max_bytes) if folder else None
+
+
+def spool_folder(settings: Settings) -> Path | None:
+    """Where it is; None if there is to be none."""
+    path = settings.spool_path
+    if path == "off":
         return None
-    return Spool(folder or default_folder(), settings.spool_max_bytes)
+    return Path(path) if path else lasting_folder("spool", settings.volume_path)
 
 
 def _values(settings: Settings, fields: Mapping[str, str]) -> dict[str, object]:

@@ -18,7 +18,6 @@ import logging
 import os
 import secrets
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -31,8 +30,6 @@ from engine.storage.spool_entry import Document, Kept, NotAnEntryError
 
 log = logging.getLogger(__name__)
 
-_VOLUME = Path("/runpod-volume")
-"""Where RunPod mounts a network volume (https://docs.runpod.io/storage/network-volumes)."""
 
 _DOCUMENT = "entry.json"
 _UNFINISHED_SECONDS = 24 * 3600
@@ -255,18 +252,3 @@ def _in_words(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "the disk that results wait on is full"
     return f"the spool can't be written to: {error.strerror or error}"
-
-
-def default_folder() -> Path:
-    """Where the spool is, unless the operator says: on RunPod's volume, where there is one, which outlives the worker.
-
-    Else in the user's cache, which outlives the process, and without a home in a folder of the user's own below /tmp.
-    """
-    inside = Path("comfyui-workflow-engine") / "spool"
-    if _VOLUME.is_dir() and os.access(_VOLUME, os.W_OK):
-        return _VOLUME / inside
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    above = next((folder for folder in (cache, *cache.parents) if folder.is_dir()), Path("/"))
-    if cache.is_absolute() and os.access(above, os.W_OK):
-        return cache / inside
-    return Path(tempfile.gettempdir()) / f"comfyui-workflow-engine-{os.geteuid()}" / "spool"
