@@ -106,7 +106,8 @@ class Runner:
         self.media = MediaReader(settings)
         self.live = LiveNodes(comfy)
         self.tally = Tally()
-        self._comfy = comfy
+        self._give_comfy = comfy
+        self._opened: Comfy | None = None
         self._storages = storages
 
     def warm(self) -> None:
@@ -120,9 +121,7 @@ class Runner:
     @property
     def worn_out(self) -> str | None:
         """Why this machine had better be replaced by another, such as a ComfyUI that crashed again and again."""
-        with contextlib.suppress(ComfyUnavailable):
-            return self._comfy().worn_out
-        return None
+        return self._opened.worn_out if self._opened else None  # who only looks opens none
 
     @property
     def started(self) -> bool:
@@ -174,6 +173,10 @@ class Runner:
             timings=timings.total(),
             warnings=(*plan.warnings, *tries.warnings, *warnings),
         )
+
+    def _comfy(self) -> Comfy:
+        self._opened = self._give_comfy()
+        return self._opened
 
     def rehearse(self, name: str, *, cancel: CancellationToken | None = None) -> None:
         """Run a workflow for nobody, with its first example or its defaults, so that what it needs is loaded.

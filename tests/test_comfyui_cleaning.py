@@ -1,6 +1,7 @@
 """What is taken out of messages before anybody reads them."""
 
 import base64
+import random
 import string
 
 import pytest
@@ -26,9 +27,9 @@ def test_no_folder_of_the_machine_is_left(before, parts, after, root):
     assert parts[-1] in said
 
 
-@given(st.randoms(use_true_random=False), st.integers(60, 400), BEFORE, AFTER)
-def test_base64_is_not_said_back(source, size, before, after):
-    data = source.randbytes(size)
+@given(st.integers(0, 2**32), st.integers(60, 400), BEFORE, AFTER)
+def test_base64_is_not_said_back(seed, size, before, after):
+    data = random.Random(seed).randbytes(size)
     encoded = base64.b64encode(data).decode()
     for text in (encoded, f"data:image/png;base64,{encoded}", base64.urlsafe_b64encode(data).decode()):
         said = cleaned(f"{before}{text}{after}")

@@ -53,14 +53,21 @@ def test_what_is_no_job_is_answered(comfy, tmp_path, job):
 
 
 @pytest.mark.parametrize(
-    "error", [SystemExit(3), KeyboardInterrupt(), StopIteration(), MemoryError(), OSError("/a/path")]
+    ("error", "code"),
+    [
+        (SystemExit(3), "internal_error"),
+        (KeyboardInterrupt(), "internal_error"),
+        (StopIteration(), "internal_error"),
+        (MemoryError(), "out_of_memory"),
+        (OSError("/a/path"), "internal_error"),
+    ],
 )
-def test_what_would_end_a_program_ends_one_job(tmp_path, error):
+def test_what_would_end_a_program_ends_one_job(tmp_path, error, code):
     def comfy():
         raise error
 
     reply = handled(Worker(runner_on(comfy, tmp_path)), {"id": "j", "input": RESIZE})
-    assert reply["failure"]["code"] == "internal_error"
+    assert reply["failure"]["code"] == code
     assert "/a/path" not in str(reply)
 
 

@@ -34,6 +34,8 @@ _KNOWN_TOKEN = re.compile(
     r"\b(?:(?:sk|pk|rk|hf|gh[pousr]|github_pat|glpat|xox[abpr]|rpa|r8)[-_]|AKIA|ASIA|AIza|ya29\.|eyJ)"
     r"(?=[\w.-]{0,200}\d)[A-Za-z0-9_.-]{16,}"
 )
+_RESTLESS_CHARACTERS, _MOST_CASE_CHANGES = 48, 0.15
+_CASE_CHANGE = re.compile(r"[a-z](?=[A-Z])|[A-Z](?=[a-z])")
 _OPAQUE = re.compile(r"[A-Za-z0-9+/_=-]{32,}")
 
 
@@ -106,4 +108,6 @@ def _is_opaque(run: str) -> bool:
     if len(run) >= 200 or any(len(each) >= 60 or len(each) >= 32 <= 8 * _digits(each) for each in parts):
         return True
     mixed = all(any(map(test, run)) for test in (str.isdigit, str.isupper, str.islower))
-    return mixed and max(map(len, parts)) >= 20
+    # Base64 changes between small and capital letters at every third character, words hardly ever do.
+    restless = len(run) >= _RESTLESS_CHARACTERS and len(_CASE_CHANGE.findall(run)) > _MOST_CASE_CHANGES * len(run)
+    return mixed and (restless or max(map(len, parts)) >= 20)
