@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import socket
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -22,8 +23,8 @@ from engine.simulator.jobs import Job, Jobs
 from engine.simulator.routes import Routes, features, queue_status
 from engine.simulator.sockets import Hub
 
-_ROUNDS_TO_CLOSE = 5
-"""Of the event loop: a connection that is closed lets go of its socket only in a later one."""
+_ROUNDS_TO_ACCEPT = 5
+"""Of the event loop, until a connection that was taken from the listener has its transport."""
 
 
 class Simulator:
@@ -91,6 +92,7 @@ class Simulator:
         self._temporary = None if self._folder else tempfile.mkdtemp(prefix="comfyui-simulator-")
         self.folders = Folders(self._folder or Path(self._temporary or ""))
         self._loop = asyncio.new_event_loop()
+        self._listener: socket.socket | None = None
         self._hub = Hub(self._loop, features(self._catalogue.version), self.faults)
         self._jobs = Jobs(lambda remaining: self._hub.send("status", {"status": queue_status(remaining)}))
         classes = Classes(self._catalogue, self.folders, self._choices)
@@ -126,8 +128,8 @@ class Simulator:
         self._runner = web.AppRunner(self._routes.application(), access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         try:
-            site = web.TCPSite(self._runner, "127.0.0.1", self._port)
-            await site.start()
+            self._listener = socket.create_server(("127.0.0.1", self._port))
+            await web.SockSite(self._runner, self._listener).start()
         except OSError:
             await self._close()
             raise
@@ -136,10 +138,14 @@ class Simulator:
     async def _close(self) -> None:
         self._publisher.cancel()
         await asyncio.gather(self._publisher, return_exceptions=True)
+        if self._listener is not None:
+            # A client whose websocket is closed connects again at once, and a connection that asyncio (Python 3.11)
+            # is just accepting when its server closes stays open for ever: so first none is accepted any more.
+            self._loop.remove_reader(self._listener.fileno())
+            for _ in range(_ROUNDS_TO_ACCEPT):
+                await asyncio.sleep(0)
         await self._hub.close()
         await self._runner.cleanup()
-        for _ in range(_ROUNDS_TO_CLOSE):
-            await asyncio.sleep(0)
 
     def _end_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
