@@ -20,7 +20,6 @@ class Tries:
     not begun yet was only in the way, and gets more chances.
 
     Args:
-        job_id: the job's.
         prompt_id: of the first try; ComfyUI may still know it, so that each further one gets another.
 
     Attributes:
@@ -28,8 +27,7 @@ class Tries:
         warnings: what the caller is told of it.
     """
 
-    def __init__(self, job_id: str, prompt_id: str) -> None:
-        self._job_id = job_id
+    def __init__(self, prompt_id: str) -> None:
         self._prompt_id: str | None = prompt_id
         self._began = self._others = 0
         self.anew = False
@@ -59,7 +57,8 @@ class Tries:
             self._others += 1
             if self._others > _OTHERS:
                 raise error
-        log.warning("job %s is tried again: %s%s", self._job_id, error, f"\n{error.detail}" if error.detail else "")
+        fields = {"detail": error.detail} if error.detail else {}
+        log.warning("the job is tried again: %s", error, extra={"fields": fields})
 
 
 def _for_good(error: ComfyStopped) -> ComfyUnavailable | OutOfMemory:

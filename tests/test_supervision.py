@@ -117,8 +117,12 @@ def test_a_job_whose_comfyui_is_killed_is_run_again_with_the_same_seed(supervise
     seed = reply["values"]["seed"]
     again = comfy.ask({"workflow": "txt2img", "payload": {"prompt": "a lighthouse", "steps": 6, "seed": seed}})
     assert shown(again) == shown(reply)
-    assert "job job-1 is tried again: ComfyUI stopped while running KSampler (3), step 3 of 6" in caplog.text
-    assert "it was killed by SIGKILL" in caplog.text
+    (again,) = [record for record in caplog.records if "tried again" in record.message]
+    assert again.message == "the job is tried again: ComfyUI stopped while running KSampler (3), step 3 of 6"
+    assert again.fields["detail"].startswith("it was killed by SIGKILL\nStarting server")
+    (stopped,) = [record for record in caplog.records if record.message.startswith("ComfyUI stopped:")]
+    assert stopped.message == "ComfyUI stopped: it was killed by SIGKILL"
+    assert stopped.fields["detail"].startswith("Starting server")
     assert comfy.runner.worn_out is None
     assert comfy.leftovers() == []
 
@@ -177,7 +181,8 @@ def test_one_that_ends_at_once_is_told_with_its_log_for_the_operator_alone(super
     assert failure["code"] == "comfy_unavailable"
     assert "ComfyUI was started and ended at once" in failure["message"]
     assert str(comfy.home) not in str(failure)
-    assert "Starting server" in caplog.text
+    (said, *_) = [record for record in caplog.records if record.message.startswith("ComfyUI was started")]
+    assert "Starting server" in said.fields["detail"]
     assert "does not start" in comfy.runner.worn_out or "ended at once" in comfy.runner.worn_out
 
 
