@@ -197,7 +197,10 @@ class Runner:
                 tries.count(error)
             run.timings.retries += 1
             self._comfy().suspect()
-            self._wait_for_comfy(run)
+            try:
+                self._wait_for_comfy(run)
+            except ComfyUnavailable as error:
+                raise tries.left_alone(error) from error
 
     def _wait_for_comfy(self, run: _Run) -> None:
         comfy = self._comfy()

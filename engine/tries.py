@@ -30,6 +30,7 @@ class Tries:
     def __init__(self, prompt_id: str) -> None:
         self._prompt_id: str | None = prompt_id
         self._began = self._others = 0
+        self._last: ComfyUnavailable | ResultGone | None = None
         self.anew = False
         self.warnings: list[str] = []
 
@@ -57,8 +58,21 @@ class Tries:
             self._others += 1
             if self._others > _OTHERS:
                 raise error
+        self._last = error
         fields = {"detail": error.detail} if error.detail else {}
         log.warning("the job is tried again: %s", error, extra={"fields": fields})
+
+    def left_alone(self, error: ComfyUnavailable) -> ComfyUnavailable:
+        """What to say where no ComfyUI came for the next try: also where the last one left the job.
+
+        Args:
+            error: why none came.
+        """
+        if not isinstance(self._last, ComfyStopped):
+            return error
+        told = f"{self._last.message}, and did not come back: {error.message}"
+        detail = "\n".join(each for each in (self._last.detail, error.detail) if each)
+        return ComfyUnavailable(told, hint=error.hint, detail=detail or None)
 
 
 def _for_good(error: ComfyStopped) -> ComfyUnavailable | OutOfMemory:

@@ -326,6 +326,20 @@ def test_one_of_others_that_is_restarted_gets_its_job_again(tmp_path, supervised
         assert reply.result(30)["warnings"] == ["ComfyUI stopped while it ran the job, and the job was run again"]
 
 
+def test_one_of_others_that_stays_away_is_told_with_where_the_job_stood(tmp_path, supervised):
+    theirs = supervised([at_step(2)]).process
+    theirs.start()
+    watch = Elsewhere(theirs.url, wait_seconds=0.2)
+    with ComfyUI(theirs.url, watch=watch, bounds=Bounds(patience=0.2)) as comfy:
+        reply = answer(PICTURE, runner_on(comfy, tmp_path), job_id="job-1")
+
+    assert reply["failure"]["message"] == (
+        "ComfyUI stopped answering while running KSampler (3), step 2 of 6, and did not come back: "
+        f"no ComfyUI answers at {theirs.url}"
+    )
+    assert reply["failure"]["retryable"]
+
+
 def test_what_a_killed_worker_left_is_swept_once_it_is_old(tmp_path):
     folders = SharedFolders.below(tmp_path)
     mine = ["engine-job_1_0123abcd", "engine-x_00000000"]
