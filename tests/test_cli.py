@@ -254,6 +254,9 @@ def test_settings_hide_secrets(engine):
     printed = engine("settings", S3_SECRET_ACCESS_KEY="hush", S3_ACCESS_KEY_ID="id", S3_BUCKET="b").stdout
     assert "S3_SECRET_ACCESS_KEY=(set)" in printed
     assert "hush" not in printed
+    printed = engine("settings", COMFY_URL="http://bob:hush@127.0.0.1:8188/path").stdout
+    assert "COMFY_URL=http://…@127.0.0.1:8188/path" in printed
+    assert "hush" not in printed
 
 
 def test_a_wrong_setting_is_named(engine):
