@@ -160,7 +160,7 @@ class Runner:
             run = _Run(job, plan, delivery, Path(scratch), cancel, timings, on_progress)
             with timings.measure("fetch"):
                 run.files = self._fetch(job, plan, run.folder / "inputs", cancel)
-            tries = Tries(job.id, job.prompt_id)
+            tries = Tries(job.prompt_id)
             self._wait_for_comfy(run)
             with timings.measure("fetch"):
                 self._persistently(run, tries, lambda: unless_cancelled(plan.settle, cancel))
@@ -197,7 +197,10 @@ class Runner:
                 tries.count(error)
             run.timings.retries += 1
             self._comfy().suspect()
-            self._wait_for_comfy(run)
+            try:
+                self._wait_for_comfy(run)
+            except ComfyUnavailable as error:
+                raise tries.left_alone(error) from error
 
     def _wait_for_comfy(self, run: _Run) -> None:
         comfy = self._comfy()

@@ -20,7 +20,6 @@ class Tries:
     not begun yet was only in the way, and gets more chances.
 
     Args:
-        job_id: the job's.
         prompt_id: of the first try; ComfyUI may still know it, so that each further one gets another.
 
     Attributes:
@@ -28,10 +27,10 @@ class Tries:
         warnings: what the caller is told of it.
     """
 
-    def __init__(self, job_id: str, prompt_id: str) -> None:
-        self._job_id = job_id
+    def __init__(self, prompt_id: str) -> None:
         self._prompt_id: str | None = prompt_id
         self._began = self._others = 0
+        self._last: ComfyUnavailable | ResultGone | None = None
         self.anew = False
         self.warnings: list[str] = []
 
@@ -59,7 +58,21 @@ class Tries:
             self._others += 1
             if self._others > _OTHERS:
                 raise error
-        log.warning("job %s is tried again: %s%s", self._job_id, error, f"\n{error.detail}" if error.detail else "")
+        self._last = error
+        fields = {"detail": error.detail} if error.detail else {}
+        log.warning("the job is tried again: %s", error, extra={"fields": fields})
+
+    def left_alone(self, error: ComfyUnavailable) -> ComfyUnavailable:
+        """What to say where no ComfyUI came for the next try: also where the last one left the job.
+
+        Args:
+            error: why none came.
+        """
+        if not isinstance(self._last, ComfyStopped):
+            return error
+        told = f"{self._last.message}, and did not come back: {error.message}"
+        detail = "\n".join(each for each in (self._last.detail, error.detail) if each)
+        return ComfyUnavailable(told, hint=error.hint, detail=detail or None)
 
 
 def _for_good(error: ComfyStopped) -> ComfyUnavailable | OutOfMemory:

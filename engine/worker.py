@@ -144,9 +144,9 @@ def start() -> None:
     try:
         _start()
     except EngineError as error:
-        log.critical("the worker can't start: %s: %s%s", error.code, error, f" ({error.hint})" if error.hint else "")
-        if error.detail:
-            log.critical("%s", error.detail)
+        hint = f" ({error.hint})" if error.hint else ""
+        fields = {"detail": error.detail} if error.detail else {}
+        log.critical("the worker can't start: %s: %s%s", error.code, error, hint, extra={"fields": fields})
         sys.exit(1)
 
 

@@ -254,6 +254,9 @@ def test_settings_hide_secrets(engine):
     printed = engine("settings", S3_SECRET_ACCESS_KEY="hush", S3_ACCESS_KEY_ID="id", S3_BUCKET="b").stdout
     assert "S3_SECRET_ACCESS_KEY=(set)" in printed
     assert "hush" not in printed
+    printed = engine("settings", COMFY_URL="http://bob:hush@127.0.0.1:8188/path").stdout
+    assert "COMFY_URL=http://…@127.0.0.1:8188/path" in printed
+    assert "hush" not in printed
 
 
 def test_a_wrong_setting_is_named(engine):
@@ -304,3 +307,33 @@ def test_a_wish_that_can_not_be_is_refused(engine):
 def test_a_picture_by_url_from_a_private_network_is_refused_with_the_way(engine):
     done = engine("run", "resize", "-p", "image=http://127.0.0.1:9/cat.png", status=1)
     assert "image: names the host 127.0.0.1" in done.stderr
+
+
+def test_what_a_bucket_that_is_away_did_not_take_is_a_file_here(engine, tmp_path, unused_port):
+    bucket = {"S3_BUCKET": "results", "S3_ENDPOINT_URL": f"http://127.0.0.1:{unused_port}", "SPOOL_PATH": "off"}
+    keys = {"S3_ACCESS_KEY_ID": "AKIAEXAMPLE", "S3_SECRET_ACCESS_KEY": "a-secret-value", "UPLOAD_RETRY_SECONDS": "0"}
+    first, second = (
+        engine("run", "resize", "-p", f"width={width}", COMFY_URL="", **bucket, **keys) for width in (16, 24)
+    )
+    assert "will not be in the bucket" in first.stderr
+    assert first.stdout.startswith("outputs/resize_00001_")
+    for done, width in ((first, 16), (second, 24)):
+        with Image.open(tmp_path / done.stdout.strip()) as picture:
+            assert picture.width == width
+
+
+def test_why_a_comfyui_does_not_start_is_shown_at_a_terminal(engine, tmp_path):
+    (tmp_path / "main.py").write_text("import a_module_that_is_missing")
+    done = engine_without_check(tmp_path, "run", "resize", COMFY_HOME=str(tmp_path))
+    assert done.returncode == 1
+    assert "No module named 'a_module_that_is_missing'" in done.stderr
+    assert "comfy_unavailable: ComfyUI was started and ended at once with status 1" in done.stderr
+
+
+def engine_without_check(folder, *arguments, **environment):
+    """Run `engine …` where ComfyUI's own traceback is shown."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    command = [ENGINE, *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=kept | environment, capture_output=True, text=True, timeout=90, check=False
+    )

@@ -1,5 +1,6 @@
 """Asking ComfyUI over HTTP."""
 
+import contextlib
 import hashlib
 import http.server
 import threading
@@ -65,6 +66,13 @@ def test_nothing_on_the_port_is_said_with_what_to_do(unused_port):
     assert caught.value.message == f"no ComfyUI answers at http://127.0.0.1:{unused_port}"
     assert "COMFY_URL" in caught.value.hint
     assert caught.value.retryable
+
+
+def test_an_address_with_https_where_none_is_spoken_is_hinted_at(other_server):
+    client = ComfyClient(other_server.replace("http:", "https:"))
+    with contextlib.closing(client), pytest.raises(ComfyUnavailable) as caught:
+        client.system_stats()
+    assert "speaks http:// alone" in caught.value.hint
 
 
 def test_a_password_in_the_address_is_not_shown(unused_port):

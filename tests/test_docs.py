@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 from support.workflows import ROOT
 
+PAGES_OF_SETTINGS = ("delivery", "failures", "inputs", "logging", "operations", "running", "whole-graphs")
+# RunPod's own, words that names of secrets hold, a storage class, and a name in an example.
+NO_SETTINGS = {"RUNPOD_INIT_TIMEOUT", "RUNPOD_DEBUG_LEVEL", "API_KEY", "PRIVATE_KEY", "STANDARD_IA", "JOB_RANDOM_NAME"}
+
 README = (ROOT / "README.md").read_text()
 
 
@@ -98,9 +102,19 @@ def test_every_wish_of_a_delivery_and_every_field_of_a_name_is_documented():
     assert not [name for name in FIELDS if f"`{{{name}}}`" not in text]
 
 
-def test_the_settings_that_the_page_of_delivery_names_exist():
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{name}.md" for name in PAGES_OF_SETTINGS)])
+def test_the_settings_that_a_page_names_exist(page):
     from engine.settings import variables
 
     names = {name for variable in variables() for name in variable.names}
-    text = (ROOT / "docs" / "delivery.md").read_text()
-    assert not set(re.findall(r"`((?:[A-Z0-9]+_)+[A-Z0-9]+)(?:=[^`]*)?`", text)) - names - {"STANDARD_IA"}
+    text = (ROOT / page).read_text()
+    assert not set(re.findall(r"`((?:[A-Z0-9]+_)+[A-Z0-9]+)(?:=[^`]*)?`", text)) - names - NO_SETTINGS
+
+
+@pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_the_links_to_a_part_of_a_page_lead_there(page):
+    for target, part in re.findall(r"\]\(([^)#]*)#([^)]+)\)", (ROOT / page).read_text()):
+        if not target.startswith("http"):
+            there = ((ROOT / page).parent / target if target else ROOT / page).read_text()
+            titles = re.findall(r"^#+ (.+)$", there, re.MULTILINE)
+            assert part in {re.sub(r"[^\w\- ]", "", title).lower().replace(" ", "-") for title in titles}, target

@@ -529,3 +529,17 @@ def test_the_documentations_example_runs(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "txt2img_00001_.png" in done.stdout
+
+
+@pytest.mark.parametrize("wrong", ["port", "templates"])
+def test_what_is_wrong_with_its_command_line_is_said_without_a_traceback(wrong, tmp_path):
+    with Simulator() as first:
+        arguments, said = {
+            "port": (["--port", first.url.rsplit(":", 1)[1]], "address already in use"),
+            "templates": (["--port", "0", "--templates", str(tmp_path / "nowhere")], "nowhere is no folder"),
+        }[wrong]
+        command = [sys.executable, "-m", "engine.simulator", *arguments]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2, done.stderr
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr

@@ -117,8 +117,12 @@ def test_a_job_whose_comfyui_is_killed_is_run_again_with_the_same_seed(supervise
     seed = reply["values"]["seed"]
     again = comfy.ask({"workflow": "txt2img", "payload": {"prompt": "a lighthouse", "steps": 6, "seed": seed}})
     assert shown(again) == shown(reply)
-    assert "job job-1 is tried again: ComfyUI stopped while running KSampler (3), step 3 of 6" in caplog.text
-    assert "it was killed by SIGKILL" in caplog.text
+    (again,) = [record for record in caplog.records if "tried again" in record.message]
+    assert again.message == "the job is tried again: ComfyUI stopped while running KSampler (3), step 3 of 6"
+    assert again.fields["detail"].startswith("it was killed by SIGKILL\nStarting server")
+    (stopped,) = [record for record in caplog.records if record.message.startswith("ComfyUI stopped:")]
+    assert stopped.message == "ComfyUI stopped: it was killed by SIGKILL"
+    assert stopped.fields["detail"].startswith("Starting server")
     assert comfy.runner.worn_out is None
     assert comfy.leftovers() == []
 
@@ -177,7 +181,8 @@ def test_one_that_ends_at_once_is_told_with_its_log_for_the_operator_alone(super
     assert failure["code"] == "comfy_unavailable"
     assert "ComfyUI was started and ended at once" in failure["message"]
     assert str(comfy.home) not in str(failure)
-    assert "Starting server" in caplog.text
+    (said, *_) = [record for record in caplog.records if record.message.startswith("ComfyUI was started")]
+    assert "Starting server" in said.fields["detail"]
     assert "does not start" in comfy.runner.worn_out or "ended at once" in comfy.runner.worn_out
 
 
@@ -319,6 +324,20 @@ def test_one_of_others_that_is_restarted_gets_its_job_again(tmp_path, supervised
         assert theirs.wait(30)
         theirs.start()
         assert reply.result(30)["warnings"] == ["ComfyUI stopped while it ran the job, and the job was run again"]
+
+
+def test_one_of_others_that_stays_away_is_told_with_where_the_job_stood(tmp_path, supervised):
+    theirs = supervised([at_step(2)]).process
+    theirs.start()
+    watch = Elsewhere(theirs.url, wait_seconds=0.2)
+    with ComfyUI(theirs.url, watch=watch, bounds=Bounds(patience=0.2)) as comfy:
+        reply = answer(PICTURE, runner_on(comfy, tmp_path), job_id="job-1")
+
+    assert reply["failure"]["message"] == (
+        "ComfyUI stopped answering while running KSampler (3), step 2 of 6, and did not come back: "
+        f"no ComfyUI answers at {theirs.url}"
+    )
+    assert reply["failure"]["retryable"]
 
 
 def test_what_a_killed_worker_left_is_swept_once_it_is_old(tmp_path):

@@ -79,6 +79,18 @@ def test_a_listing_needs_no_comfyui_that_works(tmp_path, home):
     assert run_handler(variables(home), "--test_input", LISTING).returncode == 1
 
 
+def test_why_comfyui_does_not_start_is_said_in_words_and_its_own_log_beside_them_once(home):
+    (home / "main.py").write_text("import a_module_that_is_missing")
+    done = run_handler(variables(home), "--test_input", LISTING)
+    lines = [line for line in done.stderr.splitlines() if "ComfyUI" in line]
+    (last,) = [line for line in lines if "CRITICAL" in line]
+    assert "the worker can't start: comfy_unavailable: ComfyUI was started and ended at once with status 1" in last
+    told = [line for line in lines if "No module named" in line]
+    assert [re.search(r' detail="', line) is not None for line in told] == [True] * len(told)
+    assert len(told) == 2, done.stderr  # by the start that failed, and by the worker that gives up for it
+    assert done.stderr.count("No module named") == 2
+
+
 def test_an_unknown_way_to_start_is_refused(comfy_url):
     done = run_handler(worker_environment(comfy_url, COMFY_START="later"), "--test_input", LISTING)
     assert done.returncode == 1

@@ -316,7 +316,8 @@ class ComfyClient:
     def _broken(self, method: str, path: str) -> NoAnswer:
         return NoAnswer(
             f"ComfyUI at {self.url} broke the connection during {method} {path}",
-            hint="it may have stopped: see ComfyUI's log",
+            hint="it may have stopped: see ComfyUI's log"
+            + ("; or it speaks http:// alone, as ComfyUI does by itself" if self.url.startswith("https:") else ""),
         )
 
     def _unexpected(self, response: requests.Response) -> ComfyUnavailable:

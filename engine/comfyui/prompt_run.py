@@ -24,6 +24,7 @@ _ASK_SECONDS, _ASK_UNHEARD_SECONDS = 1.0, 0.25
 _QUEUE_EVERY = 4  # of the asks, while the socket is up: /queue answers with whole graphs
 _ASK_READ_TIMEOUT = 5.0
 _CONFIRM_SECONDS = 0.25
+_LAST_WORDS_SECONDS = 0.1
 _REST_SECONDS = 2.0
 _UNSURE_SECONDS = 5.0
 SEND_AGAIN = "see ComfyUI's log; the job can be sent again"
@@ -245,6 +246,9 @@ class PromptRun:
         return self._started_at is not None or not self._heard_of
 
     def _stopped(self, crash: Crash | None, cause: str = "ComfyUI stopped") -> ComfyStopped:
+        # What it said before it ended may still be on its way, and tells where it stood.
+        while crash is not None and (event := self._subscription.next(_LAST_WORDS_SECONDS)) is not None:
+            self._hear(event)
         began = self._may_have_begun()
         if crash is not None and crash.out_of_memory:
             cause = "ComfyUI was killed because the memory ran out"

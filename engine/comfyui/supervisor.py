@@ -243,7 +243,10 @@ class Supervisor:
             self.process.start()
         except ComfyUnavailable as error:
             if not self._closing.is_set():
-                log.error("%s%s", error, f"\n{error.detail}" if error.detail else "")
+                # It tries again at once, and what is installed wrong says the same each time.
+                same = self._last_failure is not None and self._last_failure.detail == error.detail
+                fields = {"detail": error.detail} if error.detail and not same else {}
+                log.error("%s%s", error, ", as before" if same else "", extra={"fields": fields})
             with self._changed:
                 self.crashes_in_a_row += 1
                 self._last_failure = error
@@ -268,7 +271,8 @@ class Supervisor:
             self._up = False
             self._changed.notify_all()
         if why is None:
-            log.error("ComfyUI stopped: %s\n%s", crash.reason, crash.log)
+            fields = {"detail": crash.log} if crash.log else {}
+            log.error("ComfyUI stopped: %s", crash.reason, extra={"fields": fields})
 
     def _pause(self) -> float:
         """None after the first crash: it has most likely nothing to do with the machine."""

@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from typing import Any
 
 from engine.errors import EngineError
+
+
+class _Detailed(logging.Formatter):
+    """The message, and below it what ComfyUI printed, or a traceback: whoever reads it can't look it up in a log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, or lines."""
+        fields = record.__dict__.get("fields")
+        detail = fields.get("detail") if isinstance(fields, dict) else None
+        return super().format(record) + (f"\n{detail}" if detail else "")
+
+
+def show_errors_of_the_log() -> None:
+    """Show on stderr what goes into a worker's log as an error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Detailed("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.ERROR, handlers=[handler])
 
 
 def print_json(document: Any) -> None:

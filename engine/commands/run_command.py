@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
-import logging
+import itertools
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
@@ -13,12 +14,13 @@ from typing import Any
 from engine.backend import Backend
 from engine.catalog import Catalog
 from engine.comfy_contract import OnProgress
-from engine.commands.output import print_json, print_line, print_note
+from engine.commands.output import print_json, print_line, print_note, show_errors_of_the_log
 from engine.commands.payloads import delivery_from, payload_from
 from engine.jobs import Job, Runner
-from engine.results import JobResult, Progress
+from engine.results import JobResult, Progress, StoredOutput
 from engine.settings import load_settings
 from engine.storage import Storages
+from engine.storage.directory import file_name, next_name
 
 
 def run(
@@ -32,7 +34,7 @@ def run(
 ) -> None:
     """Run a workflow here and print where its results are."""
     settings = load_settings()
-    logging.basicConfig(level=logging.ERROR, format="%(levelname)s: %(message)s")
+    show_errors_of_the_log()
     catalog = Catalog(settings.workflows_path)
     workflow = catalog[name]
     payload = payload_from(workflow, parameters, payload_file)
@@ -55,17 +57,36 @@ def run(
     if as_json:
         print_json(result.as_dict())
     else:
-        _print_result(result)
+        _print_result(result, settings.output_folder)
 
 
-def _print_result(result: JobResult) -> None:
+def _print_result(result: JobResult, folder: Path) -> None:
     for warning in result.warnings:
         print_note(f"warning: {warning}")
     shown = {key: value for key, value in result.values.items() if key == "seed"}
     seconds = result.timings["total"]
     print_note(f"{result.workflow}: done in {seconds:.1f} s" + "".join(f", {k} {v}" for k, v in shown.items()))
     for output in result.outputs:
-        print_line(output.path or output.url or output.file.text or f"{output.file.filename}: in the JSON (--json)")
+        print_line(output.path or output.url or output.file.text or _saved(output, folder, result.workflow))
+
+
+def _saved(output: StoredOutput, folder: Path, workflow: str) -> str:
+    """The place of a result that came in the reply, as when the bucket is away: a terminal shows no base64."""
+    if output.base64 is None:
+        return output.uri or output.file.filename
+    name = file_name(output.file.filename, workflow)
+    target = folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for attempt in itertools.count():
+            target = folder / next_name(name, attempt)
+            with contextlib.suppress(FileExistsError), target.open("xb") as file:
+                file.write(base64.b64decode(output.base64))
+                break
+    except OSError as error:
+        print_note(f"warning: {target} can't be written: {error.strerror}")
+        return f"{output.file.filename}: in the JSON (--json)"
+    return str(target)
 
 
 @contextlib.contextmanager

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from engine.commands.output import print_json, print_line
 from engine.settings import load_settings, variables
+
+_USER_OF_URL = re.compile(r"(?<=://)[^/?#\s]*@")
 
 
 def show(*, as_json: bool) -> None:
@@ -33,4 +37,5 @@ def show(*, as_json: bool) -> None:
 def _text(value: object) -> str:
     if value is None:
         return ""
-    return ":".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    text = ":".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return _USER_OF_URL.sub("…@", text)

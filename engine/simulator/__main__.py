@@ -39,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
         time.sleep(slow.seconds or 0.0)
 
     catalogue = NodeCatalogue.load(options.catalogue) if options.catalogue else load_catalogue()
+    if options.templates and not options.templates.is_dir():
+        parser.error(f"--templates: {options.templates} is no folder")
     graphs = (
         [json.loads(path.read_text()) for path in sorted(options.templates.glob("*.json"))] if options.templates else []
     )
@@ -46,10 +48,17 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked_to_stop.set())
     choices = choices_from(graphs, catalogue)
-    with Simulator(catalogue, options.folder, options.port, choices, options.step_seconds, faults=faults) as comfy:
+    comfy = Simulator(catalogue, options.folder, options.port, choices, options.step_seconds, faults=faults)
+    try:
+        comfy.start()
+    except OSError as error:
+        parser.error(f"it can't be started: {error.strerror}")  # which names a port that is taken
+    try:
         sys.stderr.write(f"simulated ComfyUI {catalogue.version} at {comfy.url}\n")
         sys.stderr.flush()
         asked_to_stop.wait()
+    finally:
+        comfy.stop()
     return 0
 
 
