@@ -25,6 +25,7 @@ from typing import Any
 from engine.cancellation import CancellationToken
 from engine.envelope import failure_reply
 from engine.errors import Cancelled
+from engine.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +47,13 @@ class _Running:
 
     Attributes:
         task: the SDK's; it ends when the reply is posted.
+        job_id: the job's.
         cancel: asks the job to stop.
         work: its reply to come; whoever sets it first has the word.
     """
 
     task: asyncio.Task[Any]
+    job_id: str
     cancel: CancellationToken
     work: asyncio.Future[Reply]
 
@@ -85,14 +88,14 @@ class Shutdown:
         except asyncio.CancelledError:
             if not self._ending:
                 raise
-            log.info("every job is answered; the worker ends")
+            event(log, logging.INFO, "the worker ends")
 
-    def add(self, cancel: CancellationToken, work: asyncio.Future[Reply]) -> None:
+    def add(self, job_id: str, cancel: CancellationToken, work: asyncio.Future[Reply]) -> None:
         """Know of a job, from the task that the SDK runs it in, until that task has posted the reply."""
         task = asyncio.current_task()
         if task is None:
             return
-        running = _Running(task, cancel, work)
+        running = _Running(task, job_id, cancel, work)
         self._jobs.add(running)
         task.add_done_callback(lambda _: self._jobs.discard(running))
         if self._stopping:
@@ -123,11 +126,12 @@ class Shutdown:
 
     def _begin(self, number: signal.Signals) -> None:
         if self._ending:
-            log.warning("%s again: what is left is cut short", number.name)
+            event(log, logging.WARNING, "told again to end: what is left is cut short", signal=number.name)
             self._hurry.set()
             return
         drain_seconds = self._drain_seconds if number == signal.SIGTERM else 0.0
-        log.warning("%s: no more jobs are taken; %d may take %g s more", number.name, self._count(), drain_seconds)
+        jobs = self._count()
+        event(log, logging.WARNING, "told to end", signal=number.name, jobs=jobs, seconds=drain_seconds)
         self._ending = asyncio.get_running_loop().create_task(self._end(drain_seconds))
 
     async def _end(self, drain_seconds: float) -> None:
@@ -139,7 +143,7 @@ class Shutdown:
             await self._until_idle(_STOP_SECONDS)
             for running in self._jobs:
                 if not running.work.done():
-                    log.error("a job did not stop; it is answered for")
+                    event(log, logging.ERROR, "a job did not stop, and is answered for", job_id=running.job_id)
                     running.work.set_result(failure_reply(_told_to_stop()))
             await self._until_idle(_POST_SECONDS)
             # That ends the SDK's run, which cancels all there is left. Where a job comes at this very moment, Python

@@ -19,6 +19,7 @@ from engine.logs import about, hiding
 from engine.raw_graph import CUSTOM, brings_graph, graph_document, parse_raw
 from engine.replies import MOST_LEVELS, failure_reply, fitting, fitting_failure, too_deep
 from engine.request import Request, parse_request
+from engine.results import Progress
 from engine.storage import DeliveryRequest
 
 __all__ = ["answer", "failure_reply", "fitting"]
@@ -154,7 +155,13 @@ def _run(request: Request, context: Context) -> dict[str, Any]:
         previews=request.previews,
         comfy_org_api_key=request.comfy_org_api_key,
     )
-    on_progress = context.on_progress if request.progress else None
+    told = context.on_progress if request.progress else None
+
+    def on_progress(progress: Progress) -> None:
+        context.account.at(progress)
+        if told is not None:
+            told(progress)
+
     context.account.times(job.timings)
     result = runner.run(job, cancel=context.cancel, on_progress=on_progress)
     context.account.made(result)

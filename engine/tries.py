@@ -6,6 +6,7 @@ import logging
 
 from engine.comfyui import ComfyStopped, ResultGone, new_prompt_id
 from engine.errors import ComfyUnavailable, OutOfMemory
+from engine.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,8 @@ class Tries:
             self._others += 1
             if self._others > _OTHERS:
                 raise error
-        log.warning("job %s is tried again: %s%s", self._job_id, error, f"\n{error.detail}" if error.detail else "")
+        said = "the job is tried again"
+        event(log, logging.WARNING, said, job_id=self._job_id, reason=error.message, detail=error.detail)
 
 
 def _for_good(error: ComfyStopped) -> ComfyUnavailable | OutOfMemory:

@@ -224,7 +224,7 @@ def test_a_job_that_was_asked_for_before_the_end_is_answered_and_no_other_is_ask
         queue.wait_progress(job, timeout=60)
         queue.wait_asked()
         process.send_signal(signal.SIGTERM)
-        wait_until(lambda: "SIGTERM" in log.read_text())
+        wait_until(lambda: "told to end" in log.read_text())
         assert queue.wait(queue.submit({"action": "list"}), 30)["output"]["workflows"]
         other = queue.submit({"action": "list"})
         queue.cancel(job)

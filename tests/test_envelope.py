@@ -94,6 +94,20 @@ def test_a_cancelled_job_is_told_once(runner, caplog):
     assert runner.tally.jobs() == {"done": 0, "failed": {}, "cancelled": 1, "running": 0}
 
 
+def test_where_a_job_was_that_did_not_end_well_is_told(runner, caplog, checkpoint):
+    cancel = CancellationToken()
+    payload = {"prompt": "x", "steps": 50, "width": 64, "height": 64, "ckpt_name": checkpoint, "seed": 71}
+
+    def at_a_step(progress):
+        if progress.step > 1:
+            cancel.cancel()
+
+    document = {"workflow": "txt2img", "payload": payload}
+    with pytest.raises(Cancelled):
+        answer(document, runner, job_id="job-1", cancel=cancel, on_progress=at_a_step)
+    assert only_end(caplog).fields["node"].startswith("KSampler (")
+
+
 def test_questions_are_no_jobs(runner):
     for action in ("list", "health"):
         assert "error" not in answer({"action": action}, runner, job_id="job-1")

@@ -117,7 +117,9 @@ def test_a_job_whose_comfyui_is_killed_is_run_again_with_the_same_seed(supervise
     seed = reply["values"]["seed"]
     again = comfy.ask({"workflow": "txt2img", "payload": {"prompt": "a lighthouse", "steps": 6, "seed": seed}})
     assert shown(again) == shown(reply)
-    assert "job job-1 is tried again: ComfyUI stopped while running KSampler (3), step 3 of 6" in caplog.text
+    (tried,) = [record for record in caplog.records if record.getMessage() == "the job is tried again"]
+    assert tried.fields["job_id"] == "job-1"
+    assert tried.fields["reason"] == "ComfyUI stopped while running KSampler (3), step 3 of 6"
     assert "it was killed by SIGKILL" in caplog.text
     assert comfy.runner.worn_out is None
     assert comfy.leftovers() == []
