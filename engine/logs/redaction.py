@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
@@ -71,6 +72,10 @@ _KNOWN_TOKEN = re.compile(  # by what their makers begin them with
 _WEB_TOKEN = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?")
 _BLOB = re.compile(rf"[A-Za-z0-9+/_-]{{{_BLOB_CHARACTERS},}}={{0,3}}")
 _NOT_HEXADECIMAL = re.compile(r"[^0-9a-fA-F]")
+_SECRET_NAME = re.compile(
+    r"secret|passw(?:or)?d|credential|api[_-]?key|access[_-]?key|private[_-]?key|token|authorization", re.IGNORECASE
+)
+_MOST_OF_A_DOCUMENT, _SHORTEST_OF_A_DOCUMENT, _LONGEST_OF_A_DOCUMENT = 50, 8, 4096
 _CASE_CHANGE = re.compile(r"[a-z](?=[A-Z])|[A-Z](?=[a-z])")
 
 
@@ -109,6 +114,32 @@ class Redactor:
         text = _KNOWN_TOKEN.sub(HIDDEN, text)
         text = _WEB_TOKEN.sub(HIDDEN, text)
         return _BLOB.sub(_without_blob, text)
+
+
+def secrets_in(document: Any) -> list[str]:
+    """The texts of a document that stand under a name that says so: `api_key`, `auth_token`.
+
+    Args:
+        document: of JSON's types.
+
+    Returns:
+        At most fifty, of eight characters and more: each line of the log is searched for all.
+    """
+    found: dict[str, None] = {}
+    waiting = [document]
+    while waiting and len(found) < _MOST_OF_A_DOCUMENT:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            for name, each in value.items():
+                if isinstance(each, dict | list):
+                    waiting.append(each)
+                elif not isinstance(each, str) or not _SHORTEST_OF_A_DOCUMENT <= len(each) <= _LONGEST_OF_A_DOCUMENT:
+                    continue
+                elif _SECRET_NAME.search(str(name)):
+                    found[each] = None
+        elif isinstance(value, list):
+            waiting += [each for each in value if isinstance(each, dict | list)]
+    return list(found)[:_MOST_OF_A_DOCUMENT]
 
 
 def _forms(secrets: Iterable[str]) -> tuple[str, ...]:
