@@ -164,19 +164,25 @@ class Shutdown:
         return max(len(self._jobs), _jobs_of_the_sdk())
 
 
+def end_on_signals() -> None:
+    """Have signals end what the main thread does in the ordinary way, by SystemExit, until `Shutdown` takes over.
+
+    A process without a handler is ended without closing anything, or, as the first one of a container, not at all.
+    """
+    for number in _SIGNALS:
+        signal.signal(number, _exit)
+
+
 @contextlib.contextmanager
 def ending_in_time(close_seconds: float = _CLOSE_SECONDS) -> Iterator[None]:
-    """Let signals end the block in the ordinary way, and have the process end soon after it.
+    """Have the process end soon after the block, whatever hangs in what is closed then.
 
-    In the block a signal raises SystemExit, until `Shutdown` takes over: a process without a handler is ended without
-    closing anything, or, as the first one of a container, not at all. After the block signals change nothing more,
-    and whatever closes has a while; then the process ends without it.
+    So it is the innermost of what the worker opens. After the block signals change nothing more, and whatever closes
+    has a while; then the process ends without it.
 
     Args:
         close_seconds: how long the process may take to end after the block.
     """
-    for number in _SIGNALS:
-        signal.signal(number, _exit)
     status: Any = 1
     try:
         yield
@@ -222,7 +228,7 @@ def _exit(_: int, __: FrameType | None) -> None:
 
 
 def _end_now(status: int) -> None:
-    log.error("something keeps the worker from ending; it ends without it")
+    event(log, logging.ERROR, "something keeps the worker from ending; it ends without it")
     for child in multiprocessing.active_children():  # the SDK's heartbeat, which would go on
         child.kill()
     for stream in (sys.stdout, sys.stderr):

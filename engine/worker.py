@@ -21,7 +21,7 @@ from typing import Any
 from engine.backend import Backend
 from engine.cancellation import CancellationToken
 from engine.catalog import Catalog
-from engine.draining import Shutdown, ending_in_time, in_thread
+from engine.draining import Shutdown, end_on_signals, ending_in_time, in_thread
 from engine.envelope import answer, failure_reply
 from engine.errors import Cancelled, EngineError
 from engine.fitness import checks
@@ -162,16 +162,16 @@ def start() -> None:
 
 
 def _start() -> None:
-    with ending_in_time():
-        wait_for_volume(os.environ)
-        settings = load_settings()
-        configure(settings)
-        catalog = Catalog(settings.workflows_path)
-        with Backend(settings, catalog, simulate=False) as backend:
-            runner = build(settings, catalog, backend)
-            backend.callback(runner.close)
-            warm_up = _get_ready(settings, runner, backend)
-            _serve(settings, catalog, backend, runner, warm_up)
+    end_on_signals()
+    wait_for_volume(os.environ)
+    settings = load_settings()
+    configure(settings)
+    catalog = Catalog(settings.workflows_path)
+    with Backend(settings, catalog, simulate=False) as backend, ending_in_time():
+        runner = build(settings, catalog, backend)
+        backend.callback(runner.close)
+        warm_up = _get_ready(settings, runner, backend)
+        _serve(settings, catalog, backend, runner, warm_up)
 
 
 def _get_ready(settings: Settings, runner: Runner, backend: Backend) -> WarmUp | None:
