@@ -25,6 +25,7 @@ from typing import Any
 from engine.cancellation import CancellationToken
 from engine.envelope import failure_reply
 from engine.errors import Cancelled
+from engine.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +47,13 @@ class _Running:
 
     Attributes:
         task: the SDK's; it ends when the reply is posted.
+        job_id: the job's.
         cancel: asks the job to stop.
         work: its reply to come; whoever sets it first has the word.
     """
 
     task: asyncio.Task[Any]
+    job_id: str
     cancel: CancellationToken
     work: asyncio.Future[Reply]
 
@@ -85,14 +88,14 @@ class Shutdown:
         except asyncio.CancelledError:
             if not self._ending:
                 raise
-            log.info("every job is answered; the worker ends")
+            event(log, logging.INFO, "the worker ends")
 
-    def add(self, cancel: CancellationToken, work: asyncio.Future[Reply]) -> None:
+    def add(self, job_id: str, cancel: CancellationToken, work: asyncio.Future[Reply]) -> None:
         """Know of a job, from the task that the SDK runs it in, until that task has posted the reply."""
         task = asyncio.current_task()
         if task is None:
             return
-        running = _Running(task, cancel, work)
+        running = _Running(task, job_id, cancel, work)
         self._jobs.add(running)
         task.add_done_callback(lambda _: self._jobs.discard(running))
         if self._stopping:
@@ -123,11 +126,12 @@ class Shutdown:
 
     def _begin(self, number: signal.Signals) -> None:
         if self._ending:
-            log.warning("%s again: what is left is cut short", number.name)
+            event(log, logging.WARNING, "told again to end: what is left is cut short", signal=number.name)
             self._hurry.set()
             return
         drain_seconds = self._drain_seconds if number == signal.SIGTERM else 0.0
-        log.warning("%s: no more jobs are taken; %d may take %g s more", number.name, self._count(), drain_seconds)
+        jobs = self._count()
+        event(log, logging.WARNING, "told to end", signal=number.name, jobs=jobs, seconds=drain_seconds)
         self._ending = asyncio.get_running_loop().create_task(self._end(drain_seconds))
 
     async def _end(self, drain_seconds: float) -> None:
@@ -139,7 +143,7 @@ class Shutdown:
             await self._until_idle(_STOP_SECONDS)
             for running in self._jobs:
                 if not running.work.done():
-                    log.error("a job did not stop; it is answered for")
+                    event(log, logging.ERROR, "a job did not stop, and is answered for", job_id=running.job_id)
                     running.work.set_result(failure_reply(_told_to_stop()))
             await self._until_idle(_POST_SECONDS)
             # That ends the SDK's run, which cancels all there is left. Where a job comes at this very moment, Python
@@ -160,19 +164,25 @@ class Shutdown:
         return max(len(self._jobs), _jobs_of_the_sdk())
 
 
+def end_on_signals() -> None:
+    """Have signals end what the main thread does in the ordinary way, by SystemExit, until `Shutdown` takes over.
+
+    A process without a handler is ended without closing anything, or, as the first one of a container, not at all.
+    """
+    for number in _SIGNALS:
+        signal.signal(number, _exit)
+
+
 @contextlib.contextmanager
 def ending_in_time(close_seconds: float = _CLOSE_SECONDS) -> Iterator[None]:
-    """Let signals end the block in the ordinary way, and have the process end soon after it.
+    """Have the process end soon after the block, whatever hangs in what is closed then.
 
-    In the block a signal raises SystemExit, until `Shutdown` takes over: a process without a handler is ended without
-    closing anything, or, as the first one of a container, not at all. After the block signals change nothing more,
-    and whatever closes has a while; then the process ends without it.
+    So it is the innermost of what the worker opens. After the block signals change nothing more, and whatever closes
+    has a while; then the process ends without it.
 
     Args:
         close_seconds: how long the process may take to end after the block.
     """
-    for number in _SIGNALS:
-        signal.signal(number, _exit)
     status: Any = 1
     try:
         yield
@@ -218,7 +228,7 @@ def _exit(_: int, __: FrameType | None) -> None:
 
 
 def _end_now(status: int) -> None:
-    log.error("something keeps the worker from ending; it ends without it")
+    event(log, logging.ERROR, "something keeps the worker from ending; it ends without it")
     for child in multiprocessing.active_children():  # the SDK's heartbeat, which would go on
         child.kill()
     for stream in (sys.stdout, sys.stderr):

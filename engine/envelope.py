@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ from engine.graph import Graph
 from engine.health import health
 from engine.job_account import Account
 from engine.jobs import Job, Runner
-from engine.logs import about, hiding
+from engine.logs import about, hiding, secrets_in
 from engine.raw_graph import CUSTOM, brings_graph, graph_document, parse_raw
 from engine.replies import MOST_LEVELS, failure_reply, fitting, fitting_failure, too_deep
 from engine.request import Request, parse_request
+from engine.results import Progress
 from engine.storage import DeliveryRequest
 
 __all__ = ["answer", "failure_reply", "fitting"]
@@ -34,6 +36,7 @@ class Context:
         runner: runs it.
         account: is told what becomes of it.
         job_id: names it in the log and in file names.
+        hidden: takes what hides further secrets from the log, until the request is answered.
         cancel: asks it to stop.
         on_progress: is told how far it is, unless the request declines.
         allow_files: media values may name files of this machine.
@@ -42,6 +45,7 @@ class Context:
     runner: Runner
     account: Account
     job_id: str
+    hidden: contextlib.ExitStack
     cancel: CancellationToken | None = None
     on_progress: OnProgress | None = None
     allow_files: bool = False
@@ -78,7 +82,7 @@ def answer(
         Cancelled: it was asked to stop.
     """
     account = Account(runner.tally, job_id)
-    with about(job_id=job_id), hiding(*_secrets(document, s3_config)):
+    with about(job_id=job_id), hiding(*_secrets(document, s3_config)), contextlib.ExitStack() as hidden:
         try:
             if too_deep([document, s3_config]):
                 raise InvalidRequest(f"the input is nested more than {MOST_LEVELS} levels deep")
@@ -86,7 +90,7 @@ def answer(
             own_graph = _brings_graph(request, runner)
             with about(workflow=CUSTOM if own_graph else _known_name(request, runner)):
                 account.taken(request.action, own_graph=own_graph)
-                context = Context(runner, account, job_id, cancel, on_progress, allow_files)
+                context = Context(runner, account, job_id, hidden, cancel, on_progress, allow_files)
                 reply = _ACTIONS[request.action](request, context)
                 reply = fitting(reply, runner.settings.response_limit_bytes)
                 account.done()
@@ -114,9 +118,9 @@ def _secrets(document: Any, s3_config: Any) -> list[str]:
         value
         for config in configs
         for key, value in config.items()
-        if any(word in str(key).lower() for word in ("secret", "token", "password"))
+        if any(word in str(key).lower() for word in ("access", "secret", "token", "password"))
     ]
-    return [value for value in (*values, sent.get("comfy_org_api_key")) if isinstance(value, str)]
+    return [*(value for value in (*values, sent.get("comfy_org_api_key")) if isinstance(value, str)), *secrets_in(sent)]
 
 
 def _brings_graph(request: Request, runner: Runner) -> bool:
@@ -154,7 +158,13 @@ def _run(request: Request, context: Context) -> dict[str, Any]:
         previews=request.previews,
         comfy_org_api_key=request.comfy_org_api_key,
     )
-    on_progress = context.on_progress if request.progress else None
+    told = context.on_progress if request.progress else None
+
+    def on_progress(progress: Progress) -> None:
+        context.account.at(progress)
+        if told is not None:
+            told(progress)
+
     context.account.times(job.timings)
     result = runner.run(job, cancel=context.cancel, on_progress=on_progress)
     context.account.made(result)
@@ -187,7 +197,9 @@ def _graph(request: Request, keys: dict[str, Any], context: Context) -> Graph | 
             request.workflow_url, where="workflow_url", max_bytes=_LARGEST_GRAPH_BYTES, cancel=context.cancel
         )
         document = content.decode("utf-8", errors="replace")
-    return parse_raw(document)
+    graph = parse_raw(document)
+    context.hidden.enter_context(hiding(*secrets_in(graph)))  # it may have come as a text, or from a URL
+    return graph
 
 
 def _describe(request: Request, context: Context) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.catalog import Catalog, Entry
+from engine.logs import event
 from engine.settings import Settings
 from engine.storage import spool_folder
 
@@ -49,8 +50,14 @@ def checks(settings: Settings, catalog: Catalog, comfy: Callable[[], Checked]) -
     """
 
     def disk() -> None:
-        spool = spool_folder(settings)
-        check_disk([Path(tempfile.gettempdir()), *([spool] if spool else [])], settings.min_free_disk_bytes)
+        check_disk([Path(tempfile.gettempdir())], settings.min_free_disk_bytes)
+        if spool := spool_folder(settings):
+            # On a volume that all workers share, no other machine would be any better, and none would be left to
+            # deliver what fills it.
+            try:
+                check_disk([spool], settings.min_free_disk_bytes)
+            except Unfit as error:
+                event(log, logging.WARNING, "results may find no place to wait for their bucket", reason=str(error))
 
     def workflows() -> None:
         check_workflows(catalog, needed=not settings.allow_raw_workflows)
@@ -134,7 +141,7 @@ def check_gpu(stats: Mapping[str, Any], args: Sequence[str] = ()) -> None:
 
 def _name_broken(broken: list[Entry], more: Iterator[Entry]) -> None:
     for entry in (*broken, *(each for each in more if each.error)):
-        log.warning("a workflow does not load: %s", _reason(entry))
+        event(log, logging.WARNING, "a workflow does not load", name=entry.source.name, reason=str(entry.error))
 
 
 def _reason(entry: Entry) -> str:

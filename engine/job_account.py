@@ -6,9 +6,9 @@ import logging
 import time
 from typing import Any
 
-from engine.errors import Cancelled, EngineError, GraphRejected, RequestError
+from engine.errors import Cancelled, EngineError, GraphRejected, RequestError, node_name
 from engine.logs import event
-from engine.results import JobResult
+from engine.results import JobResult, Progress
 from engine.tally import LastError, Tally, now
 from engine.timings import Timings
 
@@ -31,6 +31,7 @@ class Account:
         self._start = time.monotonic()
         self._facts: dict[str, Any] = {}
         self._timings: Timings | None = None
+        self._node: str | None = None
         self._own_graph = False
         self._counted = True
         tally.begun()
@@ -52,6 +53,11 @@ class Account:
         """Whatever its end, it is told with these."""
         self._timings = timings
 
+    def at(self, progress: Progress) -> None:
+        """It is there; where it does not end well, it is told which node ran."""
+        # Without its title, which in a graph of the caller's own is the caller's.
+        self._node = node_name(progress.node_class or "", progress.node_id) if progress.node_id else None
+
     def made(self, result: JobResult) -> None:
         """It has results."""
         self._facts = {
@@ -70,7 +76,7 @@ class Account:
         """It was cancelled."""
         if self._counted:
             self._tally.cancelled()
-        event(log, logging.INFO, "job cancelled", reason=error.message, **self._seconds())
+        event(log, logging.INFO, "job cancelled", reason=error.message, node=self._node, **self._seconds())
 
     def failed(self, error: EngineError, *, unexpected: bool = False) -> None:
         """It failed.
@@ -85,7 +91,14 @@ class Account:
             self._tally.failed(error.code, last=last)
         level = logging.WARNING if its_callers else logging.ERROR
         told = {"parameters": _places(error)} if its_callers and error.problems else {"error": error.message}
-        facts = {**told, "retryable": error.retryable, **self._facts, **self._seconds(), "detail": error.detail}
+        facts = {
+            **told,
+            "node": self._node,
+            "retryable": error.retryable,
+            **self._facts,
+            **self._seconds(),
+            "detail": error.detail,
+        }
         event(log, level, "job failed", exc_info=unexpected, code=error.code, **facts)
 
     def _seconds(self) -> dict[str, Any]:

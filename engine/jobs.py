@@ -21,6 +21,7 @@ from engine.delivery import Delivery, Naming
 from engine.errors import ComfyUnavailable, GraphRejected, OutOfMemory
 from engine.graph import Graph
 from engine.live_nodes import LiveNodes
+from engine.logs import event
 from engine.media import MediaReader, describe, finish, text_as_file
 from engine.plans import GraphPlan, NamedPlan, Plan
 from engine.results import Execution, InputFile, JobResult, OutputFile, Progress, RawOutput, StoredOutput
@@ -319,7 +320,7 @@ class Runner:
                 failures += 1
                 if failures == _COLLECTIONS:
                     raise
-                log.warning("job %s: its results could not be fetched yet: %s", job.id, error)
+                event(log, logging.WARNING, "the results could not be fetched yet", job_id=job.id, reason=error.message)
             comfy.suspect()
             self._wait_for_comfy(run)
 

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from engine.logs import event
 from engine.results import Progress
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class Reporter:
         except Exception as error:  # noqa: BLE001 - whatever goes wrong with a post, the job goes on
             if not self._failed:
                 self._failed = True  # said once for a job
-                log.warning("a job's progress could not be posted: %s", type(error).__name__)
+                event(log, logging.WARNING, "progress could not be posted", reason=type(error).__name__)
 
 
 def progress_document(progress: Progress) -> dict[str, Any]:

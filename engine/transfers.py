@@ -187,10 +187,11 @@ class _Watch:
 
     def add(self, transfer: Transfer) -> None:
         with self._lock:
-            self._transfers.add(transfer)
             if not self._runs:
-                self._runs = True
+                # It waits for the lock. Where it can't be started, the next transfer has it tried again.
                 threading.Thread(target=self._look, name="transfers", daemon=True).start()
+                self._runs = True
+            self._transfers.add(transfer)
 
     def remove(self, transfer: Transfer) -> None:
         # Under the lock: a transfer that has ended is never cut.

@@ -6,6 +6,7 @@ import logging
 
 from engine.comfyui import ComfyStopped, ResultGone, new_prompt_id
 from engine.errors import ComfyUnavailable, OutOfMemory
+from engine.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +60,8 @@ class Tries:
             if self._others > _OTHERS:
                 raise error
         self._last = error
-        fields = {"detail": error.detail} if error.detail else {}
-        log.warning("the job is tried again: %s", error, extra={"fields": fields})
+        said = "the job is tried again"
+        event(log, logging.WARNING, said, reason=error.message, detail=error.detail)
 
     def left_alone(self, error: ComfyUnavailable) -> ComfyUnavailable:
         """What to say where no ComfyUI came for the next try: also where the last one left the job.

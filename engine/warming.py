@@ -9,6 +9,7 @@ import time
 from engine.cancellation import CancellationToken
 from engine.errors import Cancelled, EngineError
 from engine.jobs import Runner
+from engine.logs import event
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +45,18 @@ class WarmUp:
         except Cancelled:
             raise
         except EngineError as error:
-            hint = f" ({error.hint})" if error.hint else ""
-            log.warning("no warm-up: %s: %s%s", error.code, error, hint)
-        except Exception:
-            log.exception("no warm-up")
+            event(
+                log,
+                logging.WARNING,
+                "no warm-up",
+                workflow=self._name,
+                code=error.code,
+                error=str(error),
+                hint=error.hint,
+                detail=error.detail,
+                seconds=time.monotonic() - start,
+            )
+        except Exception:  # noqa: BLE001 - nobody's job: a worker without it works
+            event(log, logging.ERROR, "no warm-up", exc_info=True, workflow=self._name)
         else:
-            log.info("warmed up with %s in %.1f s", self._name, time.monotonic() - start)
+            event(log, logging.INFO, "warmed up", workflow=self._name, seconds=time.monotonic() - start)

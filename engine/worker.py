@@ -8,6 +8,7 @@ with the job, and the handler waits, shielded, until the thread has cleaned up.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import importlib
 import logging
@@ -20,12 +21,13 @@ from typing import Any
 from engine.backend import Backend
 from engine.cancellation import CancellationToken
 from engine.catalog import Catalog
-from engine.draining import Shutdown, ending_in_time, in_thread
+from engine.draining import Shutdown, end_on_signals, ending_in_time, in_thread
 from engine.envelope import answer, failure_reply
 from engine.errors import Cancelled, EngineError
 from engine.fitness import checks
 from engine.jobs import Runner
 from engine.journal import Journal, open_journal
+from engine.logs import event
 from engine.logs.setup import configure
 from engine.reporting import Post, Reporter, post_to_runpod
 from engine.settings import Settings, load_settings
@@ -75,18 +77,18 @@ class Worker:
         try:
             work = in_thread(functools.partial(self._reply, job, cancel, reporter), f"job-{job_id}")
         except RuntimeError:
-            log.exception("job %s could not be begun", job_id)
+            event(log, logging.ERROR, "a job could not be begun", exc_info=True, job_id=job_id)
             return failure_reply(EngineError("the worker could not begin the job", retryable=True))
-        self._shutdown.add(cancel, work)
+        self._shutdown.add(job_id, cancel, work)
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
             cancel.cancel()
             if reporter:
                 reporter.stop()
-            await asyncio.wait([work], timeout=self._let_go_seconds)  # until ComfyUI has let go and its files are gone
+            await _over(work, self._let_go_seconds)  # until ComfyUI has let go and its files are gone
             if not work.done():
-                log.error("job %s was cancelled, and what it does has not ended yet; the next one goes on", job_id)
+                event(log, logging.ERROR, "a cancelled job has not ended yet, and the next one goes on", job_id=job_id)
             raise
         finally:
             if reporter:
@@ -101,11 +103,11 @@ class Worker:
         except Cancelled as error:
             # Its caller hears of it only where somebody else stopped it: in ComfyUI, or the end of the worker.
             reply = failure_reply(error)
-        except BaseException:  # it would end the worker, with every other job in it
-            log.exception("job %s failed unexpectedly", _id_of(job))
+        except BaseException:  # noqa: BLE001 - it would end the worker, with every other job in it
+            event(log, logging.CRITICAL, "a job failed outside its account", exc_info=True, job_id=_id_of(job))
             reply = failure_reply(EngineError(hint="ask the operator, who finds the cause in the log"))
         if worn_out := self._runner.worn_out:
-            log.critical("job %s asks for another worker in place of this one: %s", _id_of(job), worn_out)
+            event(log, logging.CRITICAL, "the worker asks to be replaced", job_id=_id_of(job), reason=worn_out)
             reply = {**reply, "refresh_worker": True}  # the SDK takes it out of the reply (runpod 1.12, rp_job.py)
         return reply
 
@@ -120,6 +122,14 @@ class Worker:
             s3_config=job.get("s3Config"),  # where RunPod puts the bucket that a request brings
         )
         return self._journal.answer(job, run, cancel) if self._journal else run()
+
+
+async def _over(work: asyncio.Future[Any], seconds: float) -> None:
+    """Wait until it is done, at most so long; whoever cancels meanwhile, as who presses the button twice, waits too."""
+    until = asyncio.get_running_loop().time() + seconds
+    while not work.done() and (left := until - asyncio.get_running_loop().time()) > 0:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([work], timeout=left)
 
 
 def _id_of(job: Any) -> str:
@@ -151,16 +161,16 @@ def start() -> None:
 
 
 def _start() -> None:
-    with ending_in_time():
-        wait_for_volume(os.environ)
-        settings = load_settings()
-        configure(settings)
-        catalog = Catalog(settings.workflows_path)
-        with Backend(settings, catalog, simulate=False) as backend:
-            runner = build(settings, catalog, backend)
-            backend.callback(runner.close)
-            warm_up = _get_ready(settings, runner, backend)
-            _serve(settings, catalog, backend, runner, warm_up)
+    end_on_signals()
+    wait_for_volume(os.environ)
+    settings = load_settings()
+    configure(settings)
+    catalog = Catalog(settings.workflows_path)
+    with Backend(settings, catalog, simulate=False) as backend, ending_in_time():
+        runner = build(settings, catalog, backend)
+        backend.callback(runner.close)
+        warm_up = _get_ready(settings, runner, backend)
+        _serve(settings, catalog, backend, runner, warm_up)
 
 
 def _get_ready(settings: Settings, runner: Runner, backend: Backend) -> WarmUp | None:

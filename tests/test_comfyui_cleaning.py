@@ -42,6 +42,20 @@ TOKEN = st.text(string.ascii_letters + string.digits, min_size=24, max_size=60).
 )
 
 
+@pytest.mark.parametrize(
+    ("text", "gone"),
+    [
+        ("Max retries exceeded with url: /b/k.png?se=2026&sig=5d67cafe (Caused by x)", "5d67cafe"),
+        ("https://someone:pa55/w?ord@comfy.example.org/prompt", "pa55"),
+        ("[(b'authorization', b'Bearer 5d67cafe')]", "5d67cafe"),
+        ("Cookie: session=5d67cafe; other=babe", "babe"),
+        ("api_key_comfy_org: comfyui-5d67cafe", "5d67cafe"),
+    ],
+)
+def test_what_no_log_may_hold_no_caller_gets(text, gone):
+    assert gone not in cleaned(text)
+
+
 @given(TOKEN, BEFORE)
 def test_secrets_are_not_said_back(token, before):
     for text in (

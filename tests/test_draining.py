@@ -224,7 +224,7 @@ def test_a_job_that_was_asked_for_before_the_end_is_answered_and_no_other_is_ask
         queue.wait_progress(job, timeout=60)
         queue.wait_asked()
         process.send_signal(signal.SIGTERM)
-        wait_until(lambda: "SIGTERM" in log.read_text())
+        wait_until(lambda: "told to end" in log.read_text())
         assert queue.wait(queue.submit({"action": "list"}), 30)["output"]["workflows"]
         other = queue.submit({"action": "list"})
         queue.cancel(job)
@@ -243,6 +243,17 @@ def test_a_thread_that_never_ends_keeps_no_process_from_ending(ending, status):
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, timeout=60, check=False)
     assert done.returncode == status
+    assert b"keeps the worker from ending" in done.stderr
+
+
+def test_what_never_closes_keeps_no_process_from_ending():
+    script = (
+        "import contextlib, threading\nfrom engine.draining import ending_in_time\n"
+        "with contextlib.ExitStack() as opened, ending_in_time(0.2):\n"
+        "    opened.callback(threading.Event().wait)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0
     assert b"keeps the worker from ending" in done.stderr
 
 

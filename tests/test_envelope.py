@@ -1,5 +1,6 @@
 """The outermost edge: whatever happens, one reply that arrives, one line that says how the job ended."""
 
+import io
 import json
 import logging
 
@@ -11,6 +12,7 @@ from engine import Catalog
 from engine.cancellation import CancellationToken
 from engine.envelope import answer
 from engine.errors import Cancelled, ComfyUnavailable, EngineError, InvalidPayload, Problem
+from engine.logs import Lines, Redactor
 from engine.replies import MOST_LEVELS, failure_reply, fitting, fitting_failure
 
 RESIZE = {"workflow": "resize", "payload": {"width": 9}}
@@ -92,6 +94,54 @@ def test_a_cancelled_job_is_told_once(runner, caplog):
         answer(RESIZE, runner, job_id="job-1", cancel=cancel)
     assert only_end(caplog).getMessage() == "job cancelled"
     assert runner.tally.jobs() == {"done": 0, "failed": {}, "cancelled": 1, "running": 0}
+
+
+def test_where_a_job_was_that_did_not_end_well_is_told(runner, caplog, checkpoint):
+    cancel = CancellationToken()
+    payload = {"prompt": "x", "steps": 50, "width": 64, "height": 64, "ckpt_name": checkpoint, "seed": 71}
+
+    def at_a_step(progress):
+        if progress.step > 1:
+            cancel.cancel()
+
+    document = {"workflow": "txt2img", "payload": payload}
+    with pytest.raises(Cancelled):
+        answer(document, runner, job_id="job-1", cancel=cancel, on_progress=at_a_step)
+    assert only_end(caplog).fields["node"].startswith("KSampler (")
+
+
+ASKING = {"1": {"class_type": "Ask", "inputs": {"api_key": "my-own-key", "auth_token": "my-other-key", "seed": 7}}}
+S3_CONFIG = {
+    "accessId": "my-own-id",
+    "accessSecret": "s3cr3t",
+    "bucketName": "b-u-c-k-e-t",
+    "endpointUrl": "http://127.0.0.1:9",
+}
+
+
+@pytest.mark.parametrize(
+    ("document", "s3_config", "secret"),
+    [
+        ({"workflow": ASKING}, None, "my-own-key"),
+        ({"workflow": ASKING}, None, "my-other-key"),
+        ({"workflow": json.dumps(ASKING)}, None, "my-own-key"),
+        (RESIZE, S3_CONFIG, "my-own-id"),
+        (RESIZE, S3_CONFIG, "s3cr3t"),
+    ],
+)
+def test_what_a_request_brings_of_secrets_is_in_no_line(tmp_path, document, s3_config, secret):
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(Lines(Redactor()))
+    settings = {"allow_raw_workflows": True, "allow_s3_config": True, "allow_private_urls": True}
+    runner = runner_on(raising(ComfyUnavailable(f"it said {secret}", detail=f"it said {secret}")), tmp_path, **settings)
+    logging.getLogger("engine").addHandler(handler)
+    try:
+        answer(document, runner, job_id="job-1", s3_config=s3_config)
+    finally:
+        logging.getLogger("engine").removeHandler(handler)
+    assert "it said ***" in written.getvalue()
+    assert secret not in written.getvalue()
 
 
 def test_questions_are_no_jobs(runner):

@@ -49,6 +49,10 @@ def system_stats_server(document, port=0):
             thread.join()
 
 
+def told(caplog):
+    return str([record.__dict__.get("fields") for record in caplog.records])
+
+
 def broken_workflows(folder):
     return write_workflow(folder, "crooked", sampler_graph(), {"parameters": {"x": {"type": "integre"}}})
 
@@ -84,17 +88,24 @@ def test_a_full_disk_is_named_with_the_setting(tmp_path):
     assert "MIN_FREE_DISK_BYTES" in str(caught.value)
 
 
+def test_a_full_volume_keeps_no_worker_from_delivering_what_fills_it(caplog):
+    settings = Settings(comfy_start="first_job", spool_path="/proc/spool")  # a file system that never has room
+    for check in checks(settings, Catalog([ROOT]), lambda: None):
+        check()
+    assert "no place to wait" in caplog.text
+
+
 def test_one_workflow_that_loads_is_enough(tmp_path, caplog, wait_until):
     check_workflows(Catalog([broken_workflows(tmp_path), ROOT]))
-    wait_until(lambda: "crooked" in caplog.text)
-    assert "integre" in caplog.text
+    wait_until(lambda: "crooked" in told(caplog))
+    assert "integre" in told(caplog)
 
 
 def test_no_workflow_that_loads_is_too_few_unless_none_is_needed(tmp_path, caplog):
     catalog = Catalog([broken_workflows(tmp_path)])
     with pytest.raises(Unfit, match="crooked"):
         check_workflows(catalog)
-    assert "crooked" in caplog.text
+    assert "crooked" in told(caplog)
     (tmp_path / "empty").mkdir()
     with pytest.raises(Unfit, match="WORKFLOWS_PATH"):
         check_workflows(Catalog([tmp_path / "empty"]))

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from support.outputs import of_job, output_file, text_output
 
 from engine.errors import ResultTooLarge, StorageError
+from engine.replies import fitting
+from engine.results import JobResult
 from engine.storage import DirectoryStorage, InlineStorage
 
 
@@ -60,6 +62,20 @@ def test_the_limit_counts_a_text_as_the_reply_writes_it(text):
     assert stored.as_dict()["text"] == text
     with pytest.raises(ResultTooLarge):
         InlineStorage(limit_bytes=size - 1).put([output], **of_job())
+
+
+@pytest.mark.parametrize(("count", "fits"), [(50, True), (2000, False)])
+def test_the_limit_counts_what_is_said_of_many_outputs(tmp_path, count, fits):
+    """Else the reply would turn out too long when the results are gone, though a bucket would have taken them."""
+    limit = 2_000_000
+    outputs = [output_file(tmp_path, f"{index}.png", bytes(1_300_000 // count), index=index) for index in range(count)]
+    try:
+        stored = tuple(InlineStorage(limit - 100_000).put(outputs, **of_job()))
+    except ResultTooLarge:
+        stored = ()
+    assert bool(stored) == fits
+    result = JobResult("txt2img", "1.0", stored, {}, {})
+    assert fitting(result.as_dict(), limit)["warnings"] == []
 
 
 def test_a_result_that_can_not_be_read(tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from support.gcs import scripted, serving
 from support.outputs import of_job, output_file, text_output
 from support.s3 import ACCESS_KEY_ID, BUCKET, SECRET_ACCESS_KEY, serve_s3_with_outages
 from support.wire import wire_to
@@ -91,6 +92,10 @@ def described(outages, key):
         return client.head_object(Bucket=BUCKET, Key=key)
     finally:
         client.close()
+
+
+def logged(caplog):
+    return [(record.getMessage(), record.__dict__.get("fields", {})) for record in caplog.records]
 
 
 def entries(tmp_path):
@@ -316,11 +321,11 @@ def test_what_can_not_be_delivered_stays_and_is_said_once(outages, storages_with
     (outages.server.folder / BUCKET).rename(outages.server.folder / "elsewhere")
     with caplog.at_level(logging.WARNING):
         outages.start()
-        wait_until(lambda: "`results` does not exist" in caplog.text)
+        wait_until(lambda: "`results` does not exist" in str(logged(caplog)))
         storages.warm()
         storages.warm()
     assert len(entries(tmp_path)) == 1
-    assert caplog.text.count("`results` does not exist") == 1
+    assert str(logged(caplog)).count("`results` does not exist") == 1
 
 
 def test_a_file_that_was_changed_is_not_delivered(outages, storages_with, tmp_path, wait_until, caplog):
@@ -332,7 +337,7 @@ def test_a_file_that_was_changed_is_not_delivered(outages, storages_with, tmp_pa
     (changed / "0").write_bytes(b"painted")
     outages.start()
     wait_until(lambda: in_bucket(outages, "made/txt2img/sound/a.png") == b"picture")
-    wait_until(lambda: "was changed while it waited" in caplog.text)
+    wait_until(lambda: "was changed while it waited" in str(logged(caplog)))
     assert in_bucket(outages, "made/txt2img/changed/a.png") is None
     wait_until(lambda: entries(tmp_path) == [changed])
 
@@ -358,7 +363,7 @@ def test_what_waits_for_another_bucket_is_left_alone(outages, storages_with, tmp
     (outages.server.folder / "other").mkdir()
     outages.start()
     storages_with(S3_BUCKET="other").warm()
-    wait_until(lambda: "results at http" in caplog.text)
+    wait_until(lambda: "results at http" in str(logged(caplog)))
     assert len(entries(tmp_path)) == 1
 
 
@@ -446,3 +451,35 @@ def test_a_link_to_what_came_late_works(outages, storages_with, tmp_path, wait_u
     answer = requests.get(url, timeout=10)
     assert (answer.content, answer.headers["Content-Type"]) == (b"picture", "image/png")
     assert json.dumps(stored.as_dict())
+
+
+@pytest.fixture
+def refusing():
+    """A bucket's server that asks for patience, always."""
+    server = scripted((503, {}))
+    with serving(server) as url:
+        server.url = url
+        yield server
+
+
+def uploads(server, job_id):
+    return [path for method, path, _ in server.seen if method == "PUT" and f"/{job_id}/" in path]
+
+
+def test_while_the_bucket_is_known_to_be_away_a_job_tries_once(refusing, storages_with, tmp_path, wait_until):
+    storages = storages_with(S3_ENDPOINT_URL=refusing.url, UPLOAD_RETRY_SECONDS="1.5")
+    put(storages, [output_file(tmp_path)], job_id="first")
+    assert len(uploads(refusing, "first")) > 1
+    put(storages, [output_file(tmp_path)], job_id="second")
+    put_failure(storages, [output_file(tmp_path, content=LARGE)], job_id="third")
+    # What the spool sends comes after a look whether it is there already, which fails.
+    assert [len(uploads(refusing, job)) for job in ("second", "third")] == [1, 1]
+    assert len(entries(tmp_path)) == 3
+
+
+def test_what_nothing_but_the_bucket_can_save_is_tried_with_patience(refusing, storages_with, tmp_path):
+    storages = storages_with(S3_ENDPOINT_URL=refusing.url, UPLOAD_RETRY_SECONDS="1.5", SPOOL_MAX_BYTES="1000")
+    put(storages, [output_file(tmp_path)], job_id="first")
+    failure = put_failure(storages, [output_file(tmp_path, content=LARGE)], job_id="second")
+    assert not failure.results_kept
+    assert len(uploads(refusing, "second")) > 2

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -110,6 +111,7 @@ def test_what_had_an_entry_and_was_killed_has_it_no_longer(tmp_path):
     spool.keep("results", [parcel(tmp_path)])
     script = f"""
 import sys
+import threading
 from pathlib import Path
 from engine.storage.spool import Spool
 [entry] = Spool(Path({str(tmp_path / "spool")!r}), 10_000).entries()
@@ -234,6 +236,58 @@ def test_what_is_refused_for_good_is_not_tried_with_every_job(tmp_path, wait_unt
     courier.close()
     assert bucket.asked.count("refused.png") == 1
     assert sorted(set(bucket.asked)) == ["0.png", "1.png", "2.png", "3.png", "refused.png"]
+
+
+def test_where_no_thread_can_be_started_a_job_keeps_its_results_and_the_next_one_delivers(tmp_path, wait_until):
+    spool, bucket = Spool(tmp_path / "spool", 10_000), ChoosyBucket()
+    courier = Courier(spool, [bucket])
+    spool.keep("results", [parcel(tmp_path, key="a.png")])
+    usual = threading.stack_size(1 << 46)  # more than any machine has
+    try:
+        courier.uploaded("results", [])
+    finally:
+        threading.stack_size(usual)
+    assert bucket.asked == []
+    courier.uploaded("results", [])
+    wait_until(spool.is_empty)
+    courier.close()
+    assert bucket.asked == ["a.png"]
+
+
+def test_a_file_that_was_changed_keeps_no_other_of_its_job_back(tmp_path, wait_until):
+    spool, bucket = Spool(tmp_path / "spool", 10_000), ChoosyBucket()
+    courier = Courier(spool, [bucket])
+    spool.keep("results", [parcel(tmp_path, key=key) for key in ("changed.png", "sound.png")])
+    (entry,) = spool.entries()
+    (entry.folder / "0").write_bytes(b"painted")
+    courier.start()
+    wait_until(lambda: [each.key for each in entry.waiting()] == ["changed.png"])
+    courier.close()
+    assert bucket.asked == ["sound.png"]
+
+
+def test_what_a_process_left_of_a_delivered_entry_is_removed(tmp_path, wait_until):
+    spool = Spool(tmp_path / "spool", 10_000)
+    spool.keep("results", [parcel(tmp_path)])
+    (entry,) = spool.entries()
+    (entry.folder / "0").unlink()  # and there it was killed
+    courier = Courier(spool, [ChoosyBucket()])
+    courier.start()
+    wait_until(spool.is_empty)
+    courier.close()
+
+
+def test_a_folder_without_a_document_is_removed_after_a_day(tmp_path):
+    spool = Spool(tmp_path / "spool", 10_000)
+    for key in ("old.png", "new.png"):
+        spool.keep("results", [parcel(tmp_path, key=key)])
+    old, new = spool.entries()
+    for entry in (old, new):
+        (entry.folder / "entry.json").unlink()
+    yesterday = time.time() - 25 * 3600
+    os.utime(old.folder, (yesterday, yesterday))
+    spool.sweep()
+    assert (old.folder.exists(), new.folder.exists()) == (False, True)
 
 
 @pytest.fixture

@@ -1,13 +1,16 @@
 """What ComfyUI and its nodes say, without what is nobody's business: paths, secrets, base64.
 
 Messages of exceptions hold whatever a node had at hand: a token in a URL, a picture as base64, where it is installed.
-All of it is taken out before a message goes to a caller; the log keeps the paths.
+All of it is taken out before a message goes to a caller: what no line of the log may hold (those patterns are those of
+`engine.logs.redaction`), and beyond it what an operator needs and a caller does not: paths, hashes, any long run of
+characters that is no word.
 """
 
 from __future__ import annotations
 
 import re
 
+from engine.logs.redaction import HIDDEN, Redactor
 from engine.wording import shorter
 
 _LONGEST_MESSAGE = 500
@@ -23,16 +26,12 @@ _BARE = r"""(?<![\w.\\/~])(?:~\w{0,32}/+|(?:[A-Za-z]:[/\\]|/|\\\\)[/\\]*(?:[^\s/
 )
 _PLACES = re.compile(f"{_URL}|{_QUOTED}|{_BARE}")
 
-_DATA_URI = re.compile(r"\bdata:[\w/+.-]{0,80}(?:;[\w=.-]{1,80})*,\S*", re.IGNORECASE)
-_HEADER = re.compile(r"\b(bearer|basic)(\s+)(?=\S{0,200}\d)[A-Za-z0-9._~+/=-]{12,}", re.IGNORECASE)
+_FOR_THE_LOG = Redactor()
+_SIZE_OF_A_BLOB = re.compile(r"\[\d+ characters of base64\]")
 _NAMED = re.compile(
     r"""(?P<name>\b[\w-]{0,40}(?:api[_-]?key|apikey|token|secret|passw(?:or)?d|signature|credential|access[_-]?key(?:[_-]?id)?|authorization|cookie))
         (?P<to>["']?\s{0,4}[:=]\s{0,4})(?:"[^"\n]*"|'[^'\n]*'|[^\s,;&"'(){}\[\]]+)""",
     re.IGNORECASE | re.VERBOSE,
-)
-_KNOWN_TOKEN = re.compile(
-    r"\b(?:(?:sk|pk|rk|hf|gh[pousr]|github_pat|glpat|xox[abpr]|rpa|r8)[-_]|AKIA|ASIA|AIza|ya29\.|eyJ)"
-    r"(?=[\w.-]{0,200}\d)[A-Za-z0-9_.-]{16,}"
 )
 _RESTLESS_CHARACTERS, _MOST_CASE_CHANGES = 48, 0.15
 _CASE_CHANGE = re.compile(r"[a-z](?=[A-Z])|[A-Z](?=[a-z])")
@@ -41,11 +40,9 @@ _OPAQUE = re.compile(r"[A-Za-z0-9+/_=-]{32,}")
 
 def without_secrets(text: str) -> str:
     """The text without tokens, passwords, queries of URLs and base64; `…` stands in their places."""
-    text = _DATA_URI.sub("data:…", text)
-    text = re.sub(_URL, _url, text)
-    text = _HEADER.sub(r"\1\2…", text)
+    text = _FOR_THE_LOG(text).replace(f"://{HIDDEN}@", "://").replace(HIDDEN, "…")
+    text = _SIZE_OF_A_BLOB.sub("…", text)
     text = _NAMED.sub(r"\g<name>\g<to>…", text)
-    text = _KNOWN_TOKEN.sub("…", text)
     return _OPAQUE.sub(lambda match: "…" if _is_opaque(match.group()) else match.group(), text)
 
 
@@ -85,17 +82,6 @@ def _place(match: re.Match[str]) -> str:
 
 def _last_part(path: str) -> str:
     return re.split(r"[/\\]", path)[-1] or "…"
-
-
-def _url(match: re.Match[str]) -> str:
-    """Scheme, host and path: neither a user nor a query, which may be a signature."""
-    address, mark, _ = _split_at_query(match["rest"])
-    return match["scheme"] + re.sub(r"[^/@]*@", "", address) + (f"{mark}…" if mark else "")
-
-
-def _split_at_query(rest: str) -> tuple[str, str, str]:
-    found = re.search(r"[?#]", rest)
-    return (rest[: found.start()], found.group(), rest[found.end() :]) if found else (rest, "", "")
 
 
 def _digits(text: str) -> int:

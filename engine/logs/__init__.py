@@ -5,6 +5,6 @@ Whoever writes uses the standard library's `logging`; `event` adds fields, `abou
 
 from engine.logs.context import about, carrying, event, hiding
 from engine.logs.lines import Lines
-from engine.logs.redaction import Redactor
+from engine.logs.redaction import Redactor, secrets_in
 
-__all__ = ["Lines", "Redactor", "about", "carrying", "event", "hiding"]
+__all__ = ["Lines", "Redactor", "about", "carrying", "event", "hiding", "secrets_in"]

@@ -1,5 +1,8 @@
 """Take out of a text what no log may hold: secrets, base64, signed queries, credentials in URLs and headers.
 
+What goes to a caller passes through here as well; `engine.comfyui.cleaning` takes out more, such as paths and hashes,
+which an operator needs.
+
 Every pattern runs in time that grows with the text's length alone: what is repeated is either bounded or can't be
 matched from two places.
 """
@@ -9,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
@@ -23,6 +27,7 @@ _BLOB_CHARACTERS = 64
 _ALWAYS_BLOB = 200
 _LONGEST_HEXADECIMAL = 128
 _LONGEST_WORD = 48
+_SHORTEST_WORDLIKE = 12
 _MOST_CASE_CHANGES = 0.15
 
 _DATA_URI = re.compile(
@@ -50,15 +55,27 @@ _HEADER = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _PAIR = re.compile(
-    rf"""(?P<name>(?:secret|passw(?:or)?d|api[_-]?key|access[_-]?key|private[_-]?key|token|signature)(?:[_-][\w-]{{0,24}})?)
+    rf"""(?P<name>(?:secret|passw(?:or)?d|credential|api[_-]?key|access[_-]?key|private[_-]?key|token|signature)(?:[_-][\w-]{{0,24}})?)
     (?P<separator>{_SEPARATOR})
     (?P<value>{_QUOTED}|[^\s,;&"'<>)}}\]]+)""",
     re.VERBOSE | re.IGNORECASE,
 )
-_BEARER = re.compile(r"\b(bearer|basic)\s{1,4}(?=[\w.~+/-]{0,4096}[\d=])[\w.~+/=-]{6,}", re.IGNORECASE)
+_BEARER = re.compile(
+    # `basic` is a word as well; what follows it in a header is base64, which hardly lacks a capital letter.
+    r"\b(bearer|basic(?=\s{1,4}[\w.~+/-]{0,4096}(?-i:[A-Z=])))\s{1,4}(?=[\w.~+/-]{0,4096}[\d=])[\w.~+/=-]{6,}",
+    re.IGNORECASE,
+)
+_KNOWN_TOKEN = re.compile(  # by what their makers begin them with
+    r"(?<![A-Za-z0-9])(?:(?:sk|pk|rk|hf|gh[pousr]|github_pat|glpat|xox[abpr]|rpa|r8)[-_]|AKIA|ASIA|AIza|ya29\.)"
+    r"(?=[\w.-]{0,200}\d)[A-Za-z0-9_.-]{16,}"
+)
 _WEB_TOKEN = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?")
 _BLOB = re.compile(rf"[A-Za-z0-9+/_-]{{{_BLOB_CHARACTERS},}}={{0,3}}")
 _NOT_HEXADECIMAL = re.compile(r"[^0-9a-fA-F]")
+_SECRET_NAME = re.compile(
+    r"secret|passw(?:or)?d|credential|api[_-]?key|access[_-]?key|private[_-]?key|token|authorization", re.IGNORECASE
+)
+_MOST_OF_A_DOCUMENT, _SHORTEST_OF_A_DOCUMENT, _LONGEST_OF_A_DOCUMENT = 50, 8, 4096
 _CASE_CHANGE = re.compile(r"[a-z](?=[A-Z])|[A-Z](?=[a-z])")
 
 
@@ -94,8 +111,35 @@ class Redactor:
             text = _HEADER.sub(_without_value, text)
             text = _PAIR.sub(_without_value, text)
         text = _BEARER.sub(rf"\1 {HIDDEN}", text)
+        text = _KNOWN_TOKEN.sub(HIDDEN, text)
         text = _WEB_TOKEN.sub(HIDDEN, text)
         return _BLOB.sub(_without_blob, text)
+
+
+def secrets_in(document: Any) -> list[str]:
+    """The texts of a document that stand under a name that says so: `api_key`, `auth_token`.
+
+    Args:
+        document: of JSON's types.
+
+    Returns:
+        At most fifty, of eight characters and more: each line of the log is searched for all.
+    """
+    found: dict[str, None] = {}
+    waiting = [document]
+    while waiting and len(found) < _MOST_OF_A_DOCUMENT:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            for name, each in value.items():
+                if isinstance(each, dict | list):
+                    waiting.append(each)
+                elif not isinstance(each, str) or not _SHORTEST_OF_A_DOCUMENT <= len(each) <= _LONGEST_OF_A_DOCUMENT:
+                    continue
+                elif _SECRET_NAME.search(str(name)):
+                    found[each] = None
+        elif isinstance(value, list):
+            waiting += [each for each in value if isinstance(each, dict | list)]
+    return list(found)[:_MOST_OF_A_DOCUMENT]
 
 
 def _forms(secrets: Iterable[str]) -> tuple[str, ...]:
@@ -127,7 +171,8 @@ def _plain_url(found: re.Match[str]) -> str:
 def _without_value(found: re.Match[str]) -> str:
     name, separator, value = found["name"], found["separator"], found["value"]
     # `S3_SECRET_ACCESS_KEY: is missing` is what an operator must read.
-    if not value.strip() or (name.isupper() and separator.strip() == ":"):
+    is_a_word = value.isalpha() and len(value) < _SHORTEST_WORDLIKE
+    if not value.strip() or (name.isupper() and separator.strip() == ":" and is_a_word):
         return found[0]
     return f"{name}{separator}{HIDDEN}"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engine.cancellation import CancellationToken
 from engine.errors import Cancelled, StorageError
+from engine.logs import event
 from engine.storage.found import sha256_of
 from engine.storage.parcels import Bucket, Parcel
 from engine.storage.spool import Entry, Spool
@@ -48,20 +49,37 @@ class Courier:
         self._closing = CancellationToken()
         self._refused: dict[Path, tuple[float, float]] = {}  # until when it rests, and for how long
         self._said: dict[tuple[str, str], float] = {}
+        self._away: set[str] = set()
 
     def start(self) -> None:
-        """Begins, if anything waits; does nothing if it has begun."""
+        """Begins, if anything waits; does nothing if it has begun. Never raises: the job that calls has its results."""
         if self._spool.is_empty():
             return
         with self._lock:
             self._wake.set()
             if self._thread is None:
                 self._closing = CancellationToken()
-                self._thread = threading.Thread(target=self._work, args=(self._closing,), name="spool", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, args=(self._closing,), name="spool", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:  # no room for another thread; the next job tries again
+                    event(log, logging.ERROR, "what waits for the bucket is not delivered for now", reason=str(error))
+                else:
+                    self._thread = thread
+
+    def failed(self, place: str) -> None:
+        """A bucket did not take the results of a job, which wait now: until something goes well it counts as away."""
+        with self._lock:
+            self._away.add(place)
+
+    def knows_away(self, place: str) -> bool:
+        """Whether a bucket was away when it was last tried, and is tried again and again."""
+        with self._lock:
+            return self._thread is not None and place in self._away
 
     def uploaded(self, place: str, keys: Collection[str]) -> None:
-        """A bucket took these just now: what waits for the same keys is older, and the rest can go."""
+        """A bucket took these just now: what waits for the same keys is older, and the rest can go. Never raises."""
+        self._came_back(place)
         if not self._spool.is_empty():
             self._spool.forget(place, keys)
             self.start()
@@ -84,13 +102,14 @@ class Courier:
                 all_went, waits = self._round(closing)
             except Cancelled:
                 break
-            except Exception:
-                # The edge of a thread: its end would leave results behind, without a word.
-                log.exception("what waits in %s could not be looked at", self._spool.folder)
+            except Exception:  # noqa: BLE001 - the edge of a thread: its end would leave results behind, without a word
+                folder = str(self._spool.folder)
+                event(log, logging.ERROR, "the spool could not be looked at", exc_info=True, folder=folder)
                 all_went, waits = False, True
             with self._lock:
                 if not waits and not self._wake.is_set():
                     self._thread = None
+                    self._away.clear()
                     return
             pause = _FIRST_PAUSE if all_went else min(pause * 2, _LONGEST_PAUSE)
             if self._wake.wait(pause * random.uniform(0.5, 1)):  # noqa: S311
@@ -107,13 +126,15 @@ class Courier:
         waits = failed = False
         away: set[str] = set()
         entries = self._spool.entries()
+        with self._lock:  # of a bucket for which nothing waits any more, nobody would notice that it came back
+            self._away &= {entry.document.place for entry in entries}
         self._refused = {
             entry.folder: self._refused[entry.folder] for entry in entries if entry.folder in self._refused
         }
         for entry in entries:
             bucket = self._buckets.get(entry.document.place)
             if bucket is None:
-                self._say(f"what waits for {entry.document.place}", "that bucket is not set up here")
+                self._say("that bucket is not set up here", place=entry.document.place)
                 continue
             if entry.document.place in away or self._is_to_rest(entry):
                 waits = True
@@ -129,12 +150,13 @@ class Courier:
                 closing.raise_if_cancelled()
                 if isinstance(error, StorageError) and error.retryable:
                     away.add(entry.document.place)
-                    self._say(f"what waits in {self._spool.folder}", str(error))
+                    self.failed(entry.document.place)
+                    self._say(str(error), place=entry.document.place)
                 else:
                     _, pause = self._refused.get(entry.folder, (0.0, _REFUSED_SECONDS / 2))
                     pause = min(pause * 2, _SAID_SECONDS)
                     self._refused[entry.folder] = (time.monotonic() + pause, pause)
-                    self._say(f"what waits in {entry.folder}", str(error))
+                    self._say(str(error), place=entry.document.place, folder=str(entry.folder))
         return not failed, waits
 
     def _is_to_rest(self, entry: Entry) -> bool:
@@ -152,29 +174,36 @@ class Courier:
         """
         refused: StorageError | None = None
         for parcel in entry.waiting():
-            _check(parcel)
             try:
+                _check(parcel)
                 sent = bucket.deliver(parcel, made_at=entry.document.kept_at, cancel=closing)
             except StorageError as error:
                 if error.retryable:
                     raise
                 refused = error  # the others may go
                 continue
+            self._came_back(entry.document.place)
             late = time.time() - entry.document.kept_at
-            if sent:
-                log.info("%s is in the bucket now, %.0f seconds late", parcel.key, late)
-            else:
-                log.info("%s needs no delivery: the bucket has it, or a later one", parcel.key)
+            said = (
+                "a late result is in the bucket" if sent else "a late result need not go: the bucket has it or a newer"
+            )
+            event(log, logging.INFO, said, key=parcel.key, place=entry.document.place, seconds=late)
             entry.done(parcel)
         if refused is not None:
             raise refused
+        entry.close()
 
-    def _say(self, about: str, why: str) -> None:
+    def _came_back(self, place: str) -> None:
+        with self._lock:
+            self._away.discard(place)
+
+    def _say(self, reason: str, *, place: str, folder: str | None = None) -> None:
         now = time.monotonic()
         self._said = {said: until for said, until in self._said.items() if until > now}
-        if (about, why) not in self._said:
-            self._said[about, why] = now + _SAID_SECONDS
-            log.warning("%s is not delivered yet: %s", about, why)
+        about = folder or place
+        if (about, reason) not in self._said:
+            self._said[about, reason] = now + _SAID_SECONDS
+            event(log, logging.WARNING, "late results are not delivered yet", reason=reason, place=place, folder=folder)
 
 
 def _check(parcel: Parcel) -> None:

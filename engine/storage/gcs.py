@@ -17,6 +17,7 @@ from urllib.parse import quote
 from engine.cancellation import CancellationToken
 from engine.delivery import Delivery, Naming, UrlKind
 from engine.errors import Cancelled, StorageError
+from engine.logs import event
 from engine.results import OutputFile, StoredOutput
 from engine.storage.found import MADE_AT, Found, age
 from engine.storage.gcs_errors import translated
@@ -113,8 +114,9 @@ class GCSStorage:
         naming: Naming,
         delivery: Delivery,
         cancel: CancellationToken | None = None,
+        known_away: bool = False,
     ) -> list[StoredOutput]:
-        """Uploads the results, several at once; see `Storage.put`.
+        """Uploads the results, several at once; see `Bucket.put`.
 
         Raises:
             Cancelled: the job was cancelled. An upload under way ends at once, and what was uploaded by then is
@@ -127,7 +129,7 @@ class GCSStorage:
         if all(output.path is None for output in outputs):
             return [StoredOutput(output) for output in outputs]
         client = self._ready_client()
-        patience = self._patience(self._retry_seconds, cancel)
+        patience = Patience.brief(cancel) if known_away else self._patience(self._retry_seconds, cancel)
         if self._url_kind(delivery) == "presigned":
             with translated(self._options.bucket):
                 _signing_arguments(client)  # before the upload, which without links would be of no use
@@ -196,7 +198,14 @@ class GCSStorage:
             with watched(Transfer(CancellationToken(), _TIDYING_SECONDS)), translated(self._options.bucket):
                 client.bucket(self._options.bucket).blob(key).delete(timeout=_TIMEOUT_SECONDS, retry=None)
         except StorageError as error:
-            log.warning("%s of a cancelled job stays in the bucket %s: %s", key, self._options.bucket, error)
+            event(
+                log,
+                logging.WARNING,
+                "an object of a cancelled job stays",
+                key=key,
+                bucket=self._options.bucket,
+                reason=str(error),
+            )
 
     def _ready_client(self) -> Client:
         with self._building:

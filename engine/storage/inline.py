@@ -11,6 +11,10 @@ from engine.delivery import Delivery, Naming
 from engine.errors import ResultTooLarge, StorageError
 from engine.results import OutputFile, StoredOutput
 
+_FREE, _DESCRIBED_BYTES = 100, 1_000
+"""Beside its limit a reply has room for what is said of the first so many outputs: names, hashes, places in a bucket.
+What is said of each further one counts as so many bytes."""
+
 
 class InlineStorage:
     """Puts results into the reply, up to a limit.
@@ -43,7 +47,7 @@ class InlineStorage:
             StorageError: a result file can't be read.
         """
         cancel = cancel or CancellationToken()
-        total = sum(_reply_size(output) for output in outputs)
+        total = sum(_reply_size(output) for output in outputs) + max(len(outputs) - _FREE, 0) * _DESCRIBED_BYTES
         if total > self._limit_bytes:
             results = "the result takes" if len(outputs) == 1 else f"the {len(outputs)} results take"
             raise ResultTooLarge(

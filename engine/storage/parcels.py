@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from engine.cancellation import CancellationToken
+from engine.delivery import Delivery, Naming
 from engine.errors import StorageError
 from engine.results import OutputFile, StoredOutput
 
@@ -65,11 +66,37 @@ class Undelivered(StorageError):
 
 
 class Bucket(Protocol):
-    """What a place for results can do where it is a bucket of the operator's."""
+    """What a place for results can do where it is a bucket."""
 
     @property
     def place(self) -> str:
         """Which bucket of which server this is; holds no secret."""
+        ...
+
+    def put(
+        self,
+        outputs: Sequence[OutputFile],
+        *,
+        naming: Naming,
+        delivery: Delivery,
+        cancel: CancellationToken | None = None,
+        known_away: bool = False,
+    ) -> list[StoredOutput]:
+        """Stores the results of one job; see `Storage.put`.
+
+        Args:
+            outputs: what the job made.
+            naming: what names can be made of.
+            delivery: how they are to be delivered.
+            cancel: ends it.
+            known_away: the bucket did not answer a moment ago: each upload is tried once, for a few seconds, since the
+                GPU waits meanwhile.
+
+        Raises:
+            Cancelled: it was ended.
+            Undelivered: the bucket did not take them for now.
+            StorageError: it does not take them for good.
+        """
         ...
 
     def deliver(self, parcel: Parcel, *, made_at: float, cancel: CancellationToken) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from engine.cancellation import CancellationToken
 from engine.delivery import Delivery, Naming
 from engine.errors import Cancelled, Problem, ResultTooLarge, StorageError
+from engine.logs import event
 from engine.results import OutputFile, StoredOutput
-from engine.storage.base import Storage
 from engine.storage.courier import Courier
 from engine.storage.inline import InlineStorage
 from engine.storage.parcels import Bucket, Undelivered, Waiting
@@ -48,7 +49,7 @@ class Rescue:
 
     def put(
         self,
-        bucket: Storage,
+        bucket: Bucket,
         outputs: Sequence[OutputFile],
         place: str | None,
         *,
@@ -75,23 +76,41 @@ class Rescue:
             StorageError: they are neither in the bucket nor in the reply; with `results_kept`, and the names of the
                 objects to come, where they are kept for it.
         """
-        try:
-            stored = bucket.put(outputs, naming=naming, delivery=delivery, cancel=cancel)
-        except Undelivered as error:
-            cancel.raise_if_cancelled()
-            not_kept = self._keep(error.waiting, place)
+        known_away = self._courier is not None and place is not None and self._courier.knows_away(place)
+
+        def stored_or_saved(*, known_away: bool) -> tuple[list[StoredOutput], list[str]]:
             try:
-                answer = self._answered(error, not_kept, naming, delivery, cancel)
-            except Cancelled:
-                if self._spool is not None and place is not None:
-                    self._spool.forget(place, [each.parcel.key for each in error.waiting])
+                stored = bucket.put(outputs, naming=naming, delivery=delivery, cancel=cancel, known_away=known_away)
+            except Undelivered as error:
+                return self._saved(error, place, naming, delivery, cancel)
+            self._uploaded(stored, place)
+            return stored, []
+
+        try:
+            return stored_or_saved(known_away=known_away)
+        except StorageError as error:
+            if not known_away or error.results_kept or not error.retryable:
                 raise
-            finally:
-                self.start()
-            return answer
+        # Neither the spool nor the reply has room: the bucket alone can save them, so it gets all the patience.
+        return stored_or_saved(known_away=False)
+
+    def _uploaded(self, stored: Sequence[StoredOutput], place: str | None) -> None:
         if self._courier is not None and place is not None:
             self._courier.uploaded(place, [_key(each.uri) for each in stored if each.uri])
-        return stored, []
+
+    def _saved(
+        self, error: Undelivered, place: str | None, naming: Naming, delivery: Delivery, cancel: CancellationToken
+    ) -> tuple[list[StoredOutput], list[str]]:
+        cancel.raise_if_cancelled()
+        not_kept = self._keep(error.waiting, place)
+        try:
+            return self._answered(error, not_kept, naming, delivery, cancel)
+        except Cancelled:
+            if self._spool is not None and place is not None:
+                self._spool.forget(place, [each.parcel.key for each in error.waiting])
+            raise
+        finally:
+            self.start()
 
     def _keep(self, waiting: Sequence[Waiting], place: str | None) -> str | None:
         """Why the results could not be kept; None if they are."""
@@ -102,9 +121,11 @@ class Rescue:
         try:
             self._spool.keep(place, [each.parcel for each in waiting])
         except NotKeptError as error:
-            log.error("results could not be kept for later: %s", error)
+            event(log, logging.ERROR, "results could not be kept for later", reason=str(error), **_told(place, waiting))
             return str(error)
-        log.warning("%s in %s until the bucket is back", _named(waiting, "waits", "wait"), self._spool.folder)
+        if self._courier is not None:
+            self._courier.failed(place)
+        event(log, logging.WARNING, "results wait for the bucket", **_told(place, waiting))
         return None
 
     def _answered(
@@ -163,6 +184,12 @@ def _named(waiting: Sequence[Waiting], one: str, several: str) -> str:
     """The objects, in a sentence."""
     first = waiting[0].uri
     return f"{first} {one}" if len(waiting) == 1 else f"{first} and {len(waiting) - 1} more {several}"
+
+
+def _told(place: str, waiting: Sequence[Waiting]) -> dict[str, Any]:
+    """The same for the log."""
+    size = sum(each.parcel.size_bytes for each in waiting)
+    return {"place": place, "outputs": len(waiting), "bytes": size, "first": waiting[0].uri}
 
 
 def _key(uri: str) -> str:

@@ -56,6 +56,11 @@ class Patience:
         self._in_trouble = 0
         self._since = 0.0
 
+    @classmethod
+    def brief(cls, cancel: CancellationToken) -> Patience:
+        """One short try of each upload, for a bucket that is known to be away."""
+        return cls(0, cancel, silence_seconds=_SHORTEST_TRY)
+
     def run(self, attempt: Callable[[Transfer], _T]) -> _T:
         """Tries until it goes well.
 

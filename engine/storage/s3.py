@@ -90,8 +90,9 @@ class S3Storage:
         naming: Naming,
         delivery: Delivery,
         cancel: CancellationToken | None = None,
+        known_away: bool = False,
     ) -> list[StoredOutput]:
-        """Uploads the results, several at once; see `Storage.put`.
+        """Uploads the results, several at once; see `Bucket.put`.
 
         Objects of a job that failed half way stay in the bucket: the key may well lack the right to delete
         them. A second try of the same job writes to the same keys, unless their names tell the time.
@@ -113,7 +114,7 @@ class S3Storage:
                 retryable=False,
             )
         client = self._ready_client()
-        patience = Patience(self._retry_seconds, cancel)
+        patience = Patience.brief(cancel) if known_away else Patience(self._retry_seconds, cancel)
         planned = waiting_outputs(
             outputs,
             naming=naming,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.cancellation import CancellationToken
 from engine.errors import Cancelled, StorageError
+from engine.logs import event
 from engine.s3 import S3Options, translated
 from engine.storage.parcels import Parcel
 from engine.storage.retrying import Patience
@@ -86,7 +87,14 @@ class S3Sender:
         try:
             self._once(lambda: client.delete_object(Bucket=self._bucket, Key=key))
         except StorageError as error:
-            log.warning("%s of a cancelled job stays in the bucket %s: %s", key, self._bucket, error)
+            event(
+                log,
+                logging.WARNING,
+                "an object of a cancelled job stays",
+                key=key,
+                bucket=self._bucket,
+                reason=str(error),
+            )
 
     def _send_whole(self, client: S3Client, parcel: Parcel, patience: Patience, headers: dict[str, Any]) -> None:
         was_read = False
@@ -204,7 +212,9 @@ class S3Sender:
         except StorageError as error:
             if code_of(error) == "NoSuchUpload":
                 return
-            log.warning("parts of %s stay in the bucket %s for now: %s", key, self._bucket, error)
+            event(
+                log, logging.WARNING, "parts of an object stay for now", key=key, bucket=self._bucket, reason=str(error)
+            )
             with self._lock:
                 self._half_way = [*self._half_way, (key, upload_id)][-_MOST_REMEMBERED:]
 

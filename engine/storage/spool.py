@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from engine.logs import event
 from engine.storage.parcels import Parcel
 from engine.storage.spool_entry import Document, Kept, NotAnEntryError
 
@@ -68,6 +69,14 @@ class Entry:
             OSError: it can't be removed.
         """
         parcel.path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Removes what is left of an entry of which nothing waits; a process may have ended before it did.
+
+        Raises:
+            OSError: it can't be looked at.
+        """
         if not self.waiting():
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -151,7 +160,8 @@ class Spool:
             except (OSError, NotAnEntryError) as error:
                 if folder not in self._complained:
                     self._complained.add(folder)
-                    log.warning("what waits in %s can't be delivered: its document %s", folder, error)
+                    reason = f"its document {error}" if isinstance(error, NotAnEntryError) else error.strerror
+                    event(log, logging.WARNING, "late results can't be delivered", folder=str(folder), reason=reason)
                 continue
             if place is None or document.place == place:
                 found.append(Entry(folder, document))
@@ -160,10 +170,12 @@ class Spool:
     def forget(self, place: str, keys: Collection[str], *, but: str = "") -> None:
         """Removes what waits for these keys: something newer has them. Never raises."""
         for entry in self.entries(place):
-            for parcel in entry.waiting() if entry.folder.name != but else ():
-                if parcel.key in keys:
-                    log.info("%s is no longer to be delivered: a later result has its name", parcel.key)
-                    with contextlib.suppress(OSError):
+            if entry.folder.name == but:
+                continue
+            with contextlib.suppress(OSError):  # a volume that is going away: the job that calls has its results
+                for parcel in entry.waiting():
+                    if parcel.key in keys:
+                        event(log, logging.INFO, "a late result is forgotten: a newer one has its key", key=parcel.key)
                         entry.done(parcel)
 
     def is_empty(self) -> bool:
@@ -171,10 +183,16 @@ class Spool:
         return not self._folders()
 
     def sweep(self) -> None:
-        """Removes what a crash left half written a day ago or earlier."""
+        """Removes what a crash left half written a day ago or earlier, and what is left of delivered entries."""
         with contextlib.suppress(OSError):
             for folder in self._incoming.iterdir():
                 if time.time() - folder.stat().st_mtime > _UNFINISHED_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
+        for folder in self._folders():
+            # A network file system keeps a file that is open, here the document, under another name until it is closed.
+            with contextlib.suppress(OSError):
+                old = time.time() - folder.stat().st_mtime > _UNFINISHED_SECONDS
+                if old and not (folder / _DOCUMENT).exists():
                     shutil.rmtree(folder, ignore_errors=True)
 
     def _folders(self) -> list[Path]:

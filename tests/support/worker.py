@@ -25,7 +25,7 @@ class Worn(ComfyUI):
 
 logging.basicConfig()
 settings = load_settings()
-with ending_in_time(), Worn(settings.comfy_url) as comfy:
+with Worn(settings.comfy_url) as comfy, ending_in_time():
     runner = Runner(Catalog(settings.workflows_path), lambda: comfy, Storages(settings, default="inline"), settings)
     shutdown = Shutdown(settings.drain_seconds, at_once=int(os.environ.get("AT_ONCE", "1")))
     shutdown.serve(Worker(runner, post_to_runpod(), shutdown=shutdown).handle)
