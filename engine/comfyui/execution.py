@@ -17,7 +17,7 @@ from engine.comfyui.frames import Frames
 from engine.comfyui.outcome import outcome
 from engine.comfyui.progress import ProgressMeter
 from engine.comfyui.prompt_run import SEND_AGAIN, Contact, PromptRun
-from engine.comfyui.supervisor import ComfyStopped
+from engine.comfyui.watch import ComfyStopped
 from engine.errors import ComfyError, ComfyUnavailable, GraphRejected
 from engine.results import Execution, Progress
 

@@ -14,7 +14,7 @@ from engine.comfyui.client import ComfyClient, NoAnswer
 from engine.comfyui.events import FRAME, RECONNECTED, Event, EventStream, Subscription
 from engine.comfyui.frames import Frames
 from engine.comfyui.progress import ProgressMeter
-from engine.comfyui.supervisor import ComfyStopped, Crash, Watch
+from engine.comfyui.watch import ComfyStopped, Crash, Watch
 from engine.errors import Cancelled, ComfyUnavailable, ExecutionTimeout
 
 log = logging.getLogger(__name__)
