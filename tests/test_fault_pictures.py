@@ -58,8 +58,8 @@ def said(execution):
 @pytest.mark.parametrize("seconds", [0.3, 1.5])
 def test_a_false_end_marker_before_pictures_that_come_late_hides_no_loss(seconds, simulator, tmp_path):
     simulator.faults.add(
-        {"fault": "false_end", "node": "KSampler", "step": 4},
-        {"fault": "late_socket", "seconds": seconds, "node": "KSampler", "step": 4},
+        {"fault": "false_end", "node": "KSampler", "step": 3},
+        {"fault": "late_socket", "seconds": seconds, "node": "SaveImageWebsocket", "step": 1},
     )
     with ComfyUI(simulator.url) as comfy:
         comfy.events.start()

@@ -290,7 +290,8 @@ class PromptRun:
                 hint="allow it more time, or ask for less: fewer steps, a smaller size",
             )
         stall = self._bounds.stall
-        if stall is not None and self._heard() and now - self._moved_at >= stall:
+        # A socket that told nothing at all of it may stand and be deaf, as behind a proxy that answers the pings.
+        if stall is not None and self._heard() and self._last is not None and now - self._moved_at >= stall:
             return ExecutionTimeout(
                 f"the job made no progress for {stall:g} s ({self.meter.where()})",
                 hint="send it again; if the node is only slow, the operator allows it more with STALL_SECONDS",
