@@ -22,8 +22,9 @@ from engine.simulator.jobs import Job, Jobs
 from engine.simulator.routes import Routes, features, queue_status
 from engine.simulator.sockets import Hub
 
-_ROUNDS_TO_CLOSE = 5
-"""Of the event loop: a connection that is closed lets go of its socket only in a later one."""
+_ROUNDS_TO_ACCEPT = 3
+"""Of the event loop (asyncio): a connection is taken in the first, gets a transport in the second, and is handed to
+the server in the third."""
 
 
 class Simulator:
@@ -136,9 +137,18 @@ class Simulator:
     async def _close(self) -> None:
         self._publisher.cancel()
         await asyncio.gather(self._publisher, return_exceptions=True)
+        # No more come, and those that came are known, before any is closed: a client may be just connecting again.
+        for site in list(self._runner.sites):
+            await site.stop()
+        for _ in range(_ROUNDS_TO_ACCEPT):
+            await asyncio.sleep(0)
+        connections = list(self._runner.server.connections) if self._runner.server else []
         await self._hub.close()
         await self._runner.cleanup()
-        for _ in range(_ROUNDS_TO_CLOSE):
+        # A transport lets go of its socket in a later round, and waits until all is sent unless it is aborted.
+        while open_ones := [each.transport for each in connections if each.transport is not None]:
+            for transport in open_ones:
+                transport.abort()
             await asyncio.sleep(0)
 
     def _end_loop(self) -> None:
