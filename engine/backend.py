@@ -41,6 +41,7 @@ class Backend:
         self._lock = threading.Lock()
         self._stack = ExitStack()
         self._comfy: ComfyUI | None = None
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -51,7 +52,8 @@ class Backend:
         self.close()
 
     def close(self) -> None:
-        """Close the connections, and stop what was started."""
+        """Close the connections, and stop what was started; for good: a job that goes on starts nothing anew."""
+        self._closed = True
         with self._lock:
             self._comfy = None
             self._stack.close()
@@ -64,9 +66,11 @@ class Backend:
         """The ComfyUI; one of our own is started when it is first waited for (`ComfyUI.ready`).
 
         Raises:
-            ComfyUnavailable: there is none.
+            ComfyUnavailable: there is none, or it was closed.
         """
         with self._lock:
+            if self._closed:
+                raise ComfyUnavailable("the worker ends", hint="send the job again")
             if self._comfy is None:
                 self._comfy = self._opened()
                 self._stack.callback(self._comfy.close)

@@ -58,21 +58,26 @@ def _machine(root: Path) -> Space | None:
 
 
 def _bounds(root: Path) -> Iterator[Space | None]:
-    """The bounds of the groups this process is in; each of a group's parents may be narrower than it is."""
+    for group in memory_groups(root):
+        # The one of them that is not of the group's version has no files there.
+        yield _bound(group, limit="memory.max", used="memory.current", cache="inactive_file")
+        yield _bound(group, limit="memory.limit_in_bytes", used="memory.usage_in_bytes", cache="total_inactive_file")
+
+
+def memory_groups(root: Path = Path("/")) -> Iterator[Path]:
+    """The folders of the control groups that this process is in, as to memory: each group's parents after it.
+
+    Args:
+        root: where `proc` and `sys` are.
+    """
     base = root / "sys" / "fs" / "cgroup"
     for line in _text(root / "proc" / "self" / "cgroup").splitlines() or ["0::/", "1:memory:/"]:
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if not controllers:
-            yield from (
-                _bound(group, limit="memory.max", used="memory.current", cache="inactive_file")
-                for group in _groups(base, path)
-            )
+            yield from _groups(base, path)
         elif "memory" in controllers.split(","):
-            yield from (
-                _bound(group, limit="memory.limit_in_bytes", used="memory.usage_in_bytes", cache="total_inactive_file")
-                for group in _groups(base / "memory", path)
-            )
+            yield from _groups(base / "memory", path)
 
 
 def _groups(base: Path, path: str) -> Iterator[Path]:

@@ -15,7 +15,7 @@ from support.proxy import CuttableProxy
 from support.s3 import free_port
 
 from engine.cancellation import CancellationToken
-from engine.comfyui import ComfyUI, new_prompt_id
+from engine.comfyui import Bounds, ComfyUI, new_prompt_id
 from engine.comfyui.events import FRAME, RECONNECTED, Event, EventStream, Subscription
 from engine.comfyui.messages import read_picture, read_text
 from engine.errors import ComfyUnavailable
@@ -146,6 +146,15 @@ def test_a_socket_that_ends_within_a_frame(count, swallow, simulator, right_pixe
         proxy.end_websockets_after(count, swallow=swallow)
         assert made(comfy, simulator, 1)[0] == right_pixels[1]
         assert made(comfy, simulator, 2)[0] == right_pixels[2]
+
+
+def test_a_job_of_which_a_socket_that_stands_tells_nothing_is_not_taken_for_stalled(simulator, right_pixels):
+    simulator.faults.add(
+        {"fault": "lose_frame", "times": None}, {"fault": "hang", "node": "KSampler", "step": 2, "seconds": 6}
+    )
+    with ComfyUI(simulator.url, bounds=Bounds(stall=0.5)) as comfy:
+        comfy.events.start()
+        assert made(comfy, simulator, 1)[0] == right_pixels[1]
 
 
 def test_a_slow_way_changes_nothing(simulator, right_pixels):

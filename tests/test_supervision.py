@@ -25,6 +25,7 @@ from engine.errors import Cancelled, ComfyUnavailable
 from engine.nodes import load_catalogue
 from engine.simulator import Simulator, choices_from
 
+V2 = "low 0\nhigh 3\nmax 9\noom 2\noom_kill 2\n"
 TEMPLATES = [json.loads(path.read_text()) for path in sorted((ROOT / "templates").glob("*.json"))]
 
 PICTURE = {"workflow": "txt2img", "payload": {"prompt": "a lighthouse", "seed": 7, "steps": 6}}
@@ -360,15 +361,32 @@ def test_what_a_killed_worker_left_is_swept_once_it_is_old(tmp_path):
 @pytest.mark.parametrize(
     ("files", "count"),
     [
-        ({"memory.events": "low 0\nhigh 3\nmax 9\noom 2\noom_kill 2\n"}, 2),
-        ({"memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n"}, 5),
-        ({"memory.events": "garbage\n"}, None),
+        ({"sys/fs/cgroup/memory.events": V2}, 2),
+        ({"sys/fs/cgroup/memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n"}, 5),
+        ({"sys/fs/cgroup/memory.events": "garbage\n"}, None),
+        ({"proc/self/cgroup": "0::/jobs/mine\n", "sys/fs/cgroup/jobs/mine/memory.events": V2}, 2),
+        (
+            {
+                "proc/self/cgroup": "0::/jobs/mine\n",
+                "sys/fs/cgroup/jobs/mine/memory.events": V2,
+                "sys/fs/cgroup/jobs/memory.events": "oom_kill 9\n",
+            },
+            2,
+        ),
+        ({"proc/self/cgroup": "0::/of/the/host\n", "sys/fs/cgroup/memory.events": V2}, 2),
+        (
+            {
+                "proc/self/cgroup": "4:cpu:/a\n3:memory:/docker/b\n",
+                "sys/fs/cgroup/memory/docker/b/memory.oom_control": "oom_kill 5\n",
+            },
+            5,
+        ),
         ({}, None),
     ],
 )
 def test_the_containers_counter_is_read(tmp_path, files, count):
     for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
 
     assert memory_kills(tmp_path) == count

@@ -12,12 +12,14 @@ from typing import Any, Self
 from engine.cancellation import CancellationToken
 from engine.comfyui.client import ComfyClient, ResultGone, new_prompt_id
 from engine.comfyui.collect import Declared, collect, raw_outputs
+from engine.comfyui.elsewhere import Elsewhere
 from engine.comfyui.events import EventStream
 from engine.comfyui.execution import Executor
 from engine.comfyui.folders import SharedFolders
 from engine.comfyui.process import ComfyProcess
 from engine.comfyui.prompt_run import Bounds, Contact
-from engine.comfyui.supervisor import ComfyStopped, Elsewhere, Supervisor, Watch
+from engine.comfyui.supervisor import Supervisor
+from engine.comfyui.watch import ComfyStopped, Watch
 from engine.comfyui.workspace import Workspace, really_shared, sweep
 from engine.nodes import NodeCatalogue
 from engine.results import Execution, Progress, RawOutput

@@ -126,14 +126,19 @@ class ComfyClient:
         body = {"prompt": graph, "prompt_id": prompt_id, "client_id": client_id}
         if extra_data:
             body["extra_data"] = dict(extra_data)
-        response = self._send("POST", "/prompt", json=body, accept=range(200, 501))
+        response = self._send("POST", "/prompt", json=body, accept=range(200, 600))
         if response.status_code == requests.codes.ok:
-            taken = self._parsed(response)
+            try:
+                taken = response.json()
+            except ValueError as error:
+                raise self._garbled(response) from error
             node_errors = taken.get("node_errors") if isinstance(taken, dict) else None
             return node_errors if isinstance(node_errors, dict) else {}
         try:
             answer = response.json()
         except ValueError:
+            if response.status_code > requests.codes.internal_server_error:
+                raise self._garbled(response) from None
             if response.status_code not in {400, 500}:
                 raise self._unexpected(response) from None
             answer = None
@@ -299,6 +304,8 @@ class ComfyClient:
             if refused in {"NewConnectionError", "NameResolutionError"}:
                 raise self._nobody() from error
             raise self._broken(method, path) from error
+        except requests.exceptions.ChunkedEncodingError as error:  # the answer was cut short
+            raise self._broken(method, path) from error
         except requests.RequestException as error:
             raise ComfyUnavailable(
                 f"ComfyUI at {self.url} can't be asked: {type(error).__name__}", hint=_HINT, detail=str(error)
@@ -319,6 +326,11 @@ class ComfyClient:
             hint="it may have stopped: see ComfyUI's log"
             + ("; or it speaks http:// alone, as ComfyUI does by itself" if self.url.startswith("https:") else ""),
         )
+
+    def _garbled(self, response: requests.Response) -> NoAnswer:
+        """What something between us and ComfyUI answered, which may have handed the request on all the same."""
+        unexpected = self._unexpected(response)
+        return NoAnswer(unexpected.message, hint=unexpected.hint)
 
     def _unexpected(self, response: requests.Response) -> ComfyUnavailable:
         path = urlsplit(response.url).path

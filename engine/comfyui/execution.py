@@ -17,9 +17,11 @@ from engine.comfyui.frames import Frames
 from engine.comfyui.outcome import outcome
 from engine.comfyui.progress import ProgressMeter
 from engine.comfyui.prompt_run import SEND_AGAIN, Contact, PromptRun
-from engine.comfyui.supervisor import ComfyStopped
+from engine.comfyui.watch import ComfyStopped
 from engine.errors import ComfyError, ComfyUnavailable, GraphRejected
 from engine.results import Execution, Progress
+
+_LEFT_SECONDS = 5.0
 
 
 class Executor:
@@ -31,6 +33,7 @@ class Executor:
 
     def __init__(self, contact: Contact) -> None:
         self._contact = contact
+        self._left: list[PromptRun] = []  # nobody could be asked to stop them
 
     def execute(
         self,
@@ -76,6 +79,7 @@ class Executor:
             ComfyUnavailable: it does not answer.
         """
         cancel.raise_if_cancelled()
+        self._stop_what_was_left()
         self._contact.events.start()
         with self._contact.events.subscribe(prompt_id) as subscription:
             frames = Frames(graph, frames_folder)
@@ -84,17 +88,20 @@ class Executor:
             try:
                 # 0.8.0 heeds it; 0.3.64 sends previews only if it was started with --preview-method.
                 run.queue({"preview_method": "auto", **(extra_data or {})} if previews else extra_data, cancel)
+            except (ComfyUnavailable, GraphRejected):
+                raise  # it was not queued
+            except BaseException as error:
+                _stop(run, prompt_id, error)
+                raise
+            try:
                 if refused := left_out(run.node_errors, graph, needed_outputs):
-                    run.stop()
                     raise refused
                 entry = run.wait(cancel, timeout_seconds, queue_timeout_seconds)
-            except (ComfyUnavailable, GraphRejected):
-                raise  # there is nothing to stop, or no way to
+            except ComfyUnavailable:
+                self._left.append(run)
+                raise
             except BaseException as error:
-                if not run.stop():
-                    self._contact.watch.restart(
-                        f"it does not heed the interrupt of prompt {prompt_id} ({type(error).__name__})"
-                    )
+                _stop(run, prompt_id, error)
                 raise
             try:
                 execution = outcome(
@@ -106,13 +113,22 @@ class Executor:
                     queue_seconds=run.queue_seconds,
                 )
             except ComfyError as error:
-                self._restart_if_broken(error)
+                self._restart_if_broken(run, error)
                 raise
             self._contact.watch.went_well()
             run.meter.finish()
             return replace(execution, frames=frames.found(), warnings=(*execution.warnings, *run.lost_frames()))
 
-    def _restart_if_broken(self, error: ComfyError) -> None:
+    def _stop_what_was_left(self) -> None:
+        """Stop the prompts of a ComfyUI that was out of reach and may have gone on: their jobs run anew, or failed."""
+        while self._left:
+            try:
+                run = self._left.pop()
+            except IndexError:  # another job was faster
+                return
+            run.stop(_LEFT_SECONDS)
+
+    def _restart_if_broken(self, run: PromptRun, error: ComfyError) -> None:
         """See whether an error of a node's is one of ComfyUI's process, in which every later job would fail as well.
 
         Raises:
@@ -121,9 +137,14 @@ class Executor:
         if gpu_is_unfit(error):
             self._contact.watch.give_up(error.message)
         elif process_is_broken(error):
-            if self._contact.watch.restart(error.message):
+            if run.restart(error.message):
                 stopped = ComfyStopped(error.message, hint=SEND_AGAIN)
                 stopped.detail = error.detail
                 raise stopped from error
         else:
             self._contact.watch.went_well()
+
+
+def _stop(run: PromptRun, prompt_id: str, error: BaseException) -> None:
+    if not run.stop():
+        run.restart(f"it does not heed the interrupt of prompt {prompt_id} ({type(error).__name__})")

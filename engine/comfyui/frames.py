@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.comfyui.events import Event
+from engine.comfyui.events import FRAME, Event
+from engine.errors import StorageError
 
 SENDING_CLASSES = frozenset({"SaveImageWebsocket"})
 """Node classes whose frames are results; all others send previews of what they are at."""
@@ -31,6 +32,7 @@ class Frames:
         self._found: dict[str, list[Path]] = {
             node_id: [] for node_id, node in graph.items() if node.get("class_type") in SENDING_CLASSES
         }
+        self._announced: dict[str, int] = {}
 
     @property
     def awaited(self) -> bool:
@@ -38,20 +40,41 @@ class Frames:
         return bool(self._found) and self._folder is not None
 
     def take(self, event: Event) -> None:
-        """Keep the picture of a frame, if its node's pictures are results."""
-        paths = self._found.get(str(event.data["node"]))
+        """Keep the picture of a frame, if its node's pictures are results.
+
+        Such a node tells how many it sends as the steps of its progress.
+
+        Raises:
+            StorageError: this machine's disk does not take it.
+        """
+        node_id = str(event.data.get("node"))
+        if event.type == "progress" and node_id in self._found:
+            self._announced[node_id] = int(event.data.get("max", 0))
+        if event.type != FRAME:
+            return
+        paths = self._found.get(node_id)
         if paths is None or self._folder is None:
             return
         suffix = _SUFFIXES.get(event.data["content_type"], ".png")
         # Numbers alone: a node's id may hold anything.
-        node = list(self._found).index(str(event.data["node"])) + 1
+        node = list(self._found).index(node_id) + 1
         path = self._folder / f"websocket_{node}_{len(paths) + 1:05}{suffix}"
-        path.write_bytes(event.data["picture"])
+        try:
+            path.write_bytes(event.data["picture"])
+        except OSError as error:
+            raise StorageError(
+                f"a picture that was sent over the websocket could not be written to the worker's disk: "
+                f"{error.strerror}",
+                hint="the operator makes room in the worker's temporary folder",
+                detail=str(error),
+            ) from error
         paths.append(path)
 
     def missing(self) -> list[str]:
-        """The nodes that should have sent pictures and sent none."""
-        return [node_id for node_id, paths in self._found.items() if not paths] if self._folder is not None else []
+        """The nodes that should have sent pictures, or more of them than came."""
+        if self._folder is None:
+            return []
+        return [node_id for node_id, paths in self._found.items() if len(paths) < self._announced.get(node_id, 1)]
 
     def found(self) -> dict[str, tuple[Path, ...]]:
         """Node id to its pictures, in the order they came."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -19,6 +20,8 @@ from typing import Self
 from engine.comfyui.client import ComfyClient
 from engine.comfyui.process_log import ProcessLog
 from engine.errors import ComfyUnavailable
+
+log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.05
 _SIGKILL = getattr(signal, "SIGKILL", signal.SIGTERM)
@@ -144,7 +147,10 @@ class ComfyProcess:
             process.wait(self.stop_timeout)
         except subprocess.TimeoutExpired:
             self.kill()
-            process.wait()
+            if not self._ended.wait(self.stop_timeout):
+                # As while it waits for a driver that does not answer: no signal reaches it then.
+                log.error("ComfyUI (process %d) can't be killed, and is left", process.pid)
+                return
         self._ended.wait()
         self._process = None
 
@@ -171,7 +177,7 @@ class ComfyProcess:
             *self._args,
         ]
         started = threading.Event()
-        failures: list[OSError] = []
+        failures: list[Exception] = []
 
         def run() -> None:
             try:
@@ -186,7 +192,7 @@ class ComfyProcess:
                         env={"PYTHONFAULTHANDLER": "1", **os.environ},
                         start_new_session=True,
                     )
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - raised below; ValueError, for arguments that no process can have
                 failures.append(error)
                 started.set()
                 return
@@ -202,7 +208,7 @@ class ComfyProcess:
         started.wait()
         if failures:
             raise ComfyUnavailable(
-                f"ComfyUI can't be started: {failures[0].strerror or type(failures[0]).__name__}",
+                f"ComfyUI can't be started: {getattr(failures[0], 'strerror', None) or type(failures[0]).__name__}",
                 hint="check COMFY_HOME and the Python that ComfyUI is to run with",
                 detail=str(failures[0]),
             ) from failures[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 import uuid
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from engine.comfyui.client import ComfyClient, NoAnswer
 from engine.comfyui.events import FRAME, RECONNECTED, Event, EventStream, Subscription
 from engine.comfyui.frames import Frames
 from engine.comfyui.progress import ProgressMeter
-from engine.comfyui.supervisor import ComfyStopped, Crash, Watch
+from engine.comfyui.watch import ComfyStopped, Crash, Watch
 from engine.errors import Cancelled, ComfyUnavailable, ExecutionTimeout
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 _CANCEL_LOOK_SECONDS = 0.1
 _ASK_SECONDS, _ASK_UNHEARD_SECONDS = 1.0, 0.25
 _QUEUE_EVERY = 4  # of the asks, while the socket is up: /queue answers with whole graphs
-_ASK_READ_TIMEOUT = 5.0
+_ASK_READ_TIMEOUT, _LEAST_READ_TIMEOUT = 5.0, 0.25
 _CONFIRM_SECONDS = 0.25
 _LAST_WORDS_SECONDS = 0.1
 _REST_SECONDS = 2.0
@@ -104,8 +105,10 @@ class PromptRun:
         self._queued_at = self._answered_at = self._moved_at = time.monotonic()
         self._started_at: float | None = None
         self._unsure: NoAnswer | None = None
-        self._gone = False
+        self._may_come_until = math.inf
+        self._gone = self._failed = False
         self._asks = 0
+        self._last: Event | None = None
 
     @property
     def elapsed_seconds(self) -> float:
@@ -125,13 +128,12 @@ class PromptRun:
             GraphRejected: ComfyUI runs nothing of it.
             ComfyUnavailable: nobody answers.
         """
+        self._generation = self._watch.generation
         self._client_id = self._events.client_id
         self._heard_of = self._client_id is not None
         client_id = self._client_id or str(uuid.uuid4())
         try:
-            self.node_errors = unless_cancelled(
-                lambda: self._client.queue_prompt(self._graph, self._prompt_id, client_id, extra_data), cancel
-            )
+            self.node_errors = unless_cancelled(lambda: self._post(client_id, extra_data), cancel)
         except NoAnswer as error:
             # It may have arrived. The id is ours, so that the queue and the history can tell.
             self._unsure = error
@@ -140,6 +142,16 @@ class PromptRun:
             raise
         finally:
             self._queued_at = self._answered_at = self._moved_at = time.monotonic()
+
+    def _post(self, client_id: str, extra_data: Mapping[str, Any] | None) -> dict[str, Any]:
+        may_come_until = 0.0
+        try:
+            return self._client.queue_prompt(self._graph, self._prompt_id, client_id, extra_data)
+        except NoAnswer:
+            may_come_until = time.monotonic() + _UNSURE_SECONDS
+            raise
+        finally:
+            self._may_come_until = may_come_until
 
     def wait(self, cancel: CancellationToken, timeout_seconds: float, queue_timeout_seconds: float) -> dict[str, Any]:
         """The history entry of the prompt, once it has ended."""
@@ -180,29 +192,39 @@ class PromptRun:
             "broke or was too slow; SaveImage loses none"
         ]
 
-    def stop(self) -> bool:
+    def restart(self, why: str) -> bool:
+        """Have the ComfyUI that it was queued in restarted; false where it is not ours to restart."""
+        return self._watch.restart(why, self._generation)
+
+    def stop(self, seconds: float | None = None) -> bool:
         """Take the prompt out of the queue or interrupt it, until it is gone; false if it still is there.
 
         An interrupt right after the start is missed once in ten times, so it is repeated. Only a running
         prompt of ours is interrupted: versions that know no `prompt_id` there would stop any other.
+
+        Args:
+            seconds: how long to try; the bound for it, if left out.
         """
-        end = time.monotonic() + self._bounds.stop
-        while time.monotonic() < end:
+        end = time.monotonic() + (self._bounds.stop if seconds is None else seconds)
+        trouble = ""
+        while (left := end - time.monotonic()) > 0:
+            timeout = min(max(left, _LEAST_READ_TIMEOUT), _ASK_READ_TIMEOUT)
             if self._watch.crash_of(self._generation):
                 return True
             try:
-                if self._client.history(self._prompt_id, read_timeout=_ASK_READ_TIMEOUT) is not None:
+                if self._client.history(self._prompt_id, read_timeout=timeout) is not None:
                     return True
-                running, pending = self._client.queue(read_timeout=_ASK_READ_TIMEOUT)
+                running, pending = self._client.queue(read_timeout=timeout)
                 if self._prompt_id in running:
-                    self._client.interrupt(self._prompt_id, read_timeout=_ASK_READ_TIMEOUT)
+                    self._client.interrupt(self._prompt_id, read_timeout=timeout)
                 elif self._prompt_id in pending:
-                    self._client.delete_pending(self._prompt_id, read_timeout=_ASK_READ_TIMEOUT)
+                    self._client.delete_pending(self._prompt_id, read_timeout=timeout)
                     continue
                 elif not self._may_still_come():
                     return True
             except ComfyUnavailable as error:
-                log.warning("prompt %s could not be stopped yet: %s", self._prompt_id, error)
+                if trouble != (trouble := error.message):  # each kind once
+                    log.warning("prompt %s could not be stopped yet: %s", self._prompt_id, error)
             self._wait_for_end(_CONFIRM_SECONDS)
         log.warning("prompt %s still runs in ComfyUI after being told to stop", self._prompt_id)
         return False
@@ -215,23 +237,23 @@ class PromptRun:
                 return
 
     def _interval(self) -> float:
-        return _ASK_SECONDS if self._heard() else _ASK_UNHEARD_SECONDS
+        return _ASK_SECONDS if self._heard() and not self._failed else _ASK_UNHEARD_SECONDS
 
     def _hear(self, event: Event) -> bool:
         """Take in an event; true if it is a reason to ask `/history` now."""
-        if event.type == "execution_start":
-            self._started()
-        if event.type == FRAME:
-            self._moved_at = time.monotonic()
-            self._frames.take(event)
-            self.meter.hear(event)
-            return False
-        if event.type != RECONNECTED:
-            self._moved_at = time.monotonic()
-        self._ended = self._ended or event.is_end
-        self._cut_off = self._cut_off or event.type == RECONNECTED
+        if event.type == RECONNECTED:
+            self._cut_off = True
+            return True
+        self._moved_at = time.monotonic()
+        self._ended = event.is_end  # what comes after it shows that it was none
+        if not event.is_end:
+            self._started()  # whatever it is: the message of the start may have been lost
+        repeated, self._last = event == self._last, event
+        if event.type == FRAME and repeated:
+            return False  # between two pictures of a node it tells of its progress
+        self._frames.take(event)
         self.meter.hear(event)
-        return event.is_end or event.type == RECONNECTED
+        return event.is_end
 
     def _started(self) -> None:
         if self._started_at is None:
@@ -272,7 +294,8 @@ class PromptRun:
                 hint="allow it more time, or ask for less: fewer steps, a smaller size",
             )
         stall = self._bounds.stall
-        if stall is not None and self._heard() and now - self._moved_at >= stall:
+        # A socket that told nothing at all of it may stand and be deaf, as behind a proxy that answers the pings.
+        if stall is not None and self._heard() and self._last is not None and now - self._moved_at >= stall:
             return ExecutionTimeout(
                 f"the job made no progress for {stall:g} s ({self.meter.where()})",
                 hint="send it again; if the node is only slow, the operator allows it more with STALL_SECONDS",
@@ -282,17 +305,20 @@ class PromptRun:
     def _ask(self, *, thoroughly: bool) -> dict[str, Any] | None:
         """Look for the end of the prompt; None while it waits or runs, or ComfyUI is away for a moment."""
         try:
-            entry = self._client.history(self._prompt_id, read_timeout=_ASK_READ_TIMEOUT)
-            unheard = self._interval() != _ASK_SECONDS
-            if entry is None and (thoroughly or unheard or self._unsure or self._asks % _QUEUE_EVERY == 0):
+            entry = self._client.history(self._prompt_id, read_timeout=self._read_timeout())
+            if entry is None and (thoroughly or not self._heard() or self._unsure or self._asks % _QUEUE_EVERY == 0):
                 entry = self._look_in_queue()
             elif entry is not None:
                 self._unsure = None
         except ComfyUnavailable as error:
+            self._failed = True
             self._no_answer(error)
             return None
         self._asks += 1
+        self._failed = False
         self._answered_at = time.monotonic()
+        if entry is None:
+            self._ended = False  # history has it before the end is told
         if entry is None and self._gone and not self._may_still_come():
             if self._unsure:
                 raise self._unsure
@@ -309,28 +335,36 @@ class PromptRun:
         Raises:
             ComfyStopped: it has been too long.
         """
-        bounds, watch = self._bounds, self._watch
+        bounds = self._bounds
         if isinstance(error, NoAnswer) and error.busy:
             # It is there. Loading a large model can keep it from answering; then the socket may still tell.
+            if self._unsure:
+                self._may_come_until = time.monotonic() + _UNSURE_SECONDS
             if time.monotonic() - max(self._answered_at, self._moved_at) < bounds.silent:
                 return
-            watch.restart(f"it answered nothing for {bounds.silent:g} s")
+            self.restart(f"it answered nothing for {bounds.silent:g} s")
         elif time.monotonic() - self._answered_at < bounds.patience:
             return
         raise self._stopped(None, "ComfyUI stopped answering") from error
 
     def _may_still_come(self) -> bool:
         """Whether the prompt was sent to a ComfyUI that was too busy to answer, and may not have read it yet."""
-        return self._unsure is not None and time.monotonic() - self._queued_at < _UNSURE_SECONDS
+        return self._unsure is not None and time.monotonic() < self._may_come_until
+
+    def _read_timeout(self) -> float:
+        """For one question: no longer than until its silence has lasted too long."""
+        left = max(self._answered_at, self._moved_at) + self._bounds.silent - time.monotonic()
+        return min(max(left, _LEAST_READ_TIMEOUT), _ASK_READ_TIMEOUT)
 
     def _look_in_queue(self) -> dict[str, Any] | None:
-        running, pending = self._client.queue(read_timeout=_ASK_READ_TIMEOUT)
+        self._gone = False
+        running, pending = self._client.queue(read_timeout=self._read_timeout())
         if self._prompt_id in running:
             self._started()
         if self._prompt_id in running or self._prompt_id in pending:
             self._unsure = None
             return None
         # It may have ended between the two questions; ComfyUI moves it from one to the other in one step.
-        entry = self._client.history(self._prompt_id, read_timeout=_ASK_READ_TIMEOUT)
+        entry = self._client.history(self._prompt_id, read_timeout=self._read_timeout())
         self._gone = entry is None
         return entry

@@ -19,7 +19,7 @@ class Subscription:
     than they are looked at for long loses those that wait, and is told with `RECONNECTED` to ask `/history`.
 
     Attributes:
-        ended: whether the end marker came.
+        ended: whether the end marker was the last that came.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,8 @@ class Subscription:
     def put(self, event: Event) -> None:
         """Hand an event to whoever waits."""
         with self._changed:
-            self.ended = self.ended or event.is_end
+            if event.type != RECONNECTED:
+                self.ended = event.is_end  # what comes after an end marker shows that it was none
             serial = next(self._serials)
             if event.type in {"progress", "progress_state"}:
                 key = event.type, str(event.data.get("node"))

@@ -8,96 +8,20 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
 
 from engine.cancellation import CancellationToken
-from engine.comfyui.client import ComfyClient
+from engine.comfyui.elsewhere import answers
 from engine.comfyui.memory_kills import memory_kills
 from engine.comfyui.process import ComfyProcess
+from engine.comfyui.watch import Crash
 from engine.errors import ComfyUnavailable
 
 log = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 0.05
 _SIGKILL = 9  # what the kernel ends a process with for want of memory
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
+_FIRST_PAUSE, _LONGEST_PAUSE, _MOST_DOUBLINGS = 0.5, 30.0, 10
+_CLOSED = "ComfyUI was ended, because the worker ends"
 _HINT = "see ComfyUI's log"
-
-
-@dataclass(frozen=True, slots=True)
-class Crash:
-    """How a ComfyUI came to its end.
-
-    Attributes:
-        reason: in words: `it was killed by SIGKILL`.
-        out_of_memory: the container's counter says that the kernel killed a process for want of memory meanwhile.
-        log: the last lines of its log that matter; for the operator alone.
-    """
-
-    reason: str
-    out_of_memory: bool = False
-    log: str = ""
-
-
-class ComfyStopped(ComfyUnavailable):
-    """ComfyUI was gone before a job had ended: the job can be run again.
-
-    Args:
-        message: what was wrong.
-        began: the job had begun, and may be the reason.
-        crash: how it ended, where that is known.
-        hint: what to do about it.
-    """
-
-    def __init__(
-        self, message: str, *, began: bool = True, crash: Crash | None = None, hint: str | None = None
-    ) -> None:
-        super().__init__(message, hint=hint, detail=f"{crash.reason}\n{crash.log}".strip() if crash else None)
-        self.began = began
-        self.crash = crash
-
-
-class Watch(Protocol):
-    """Whether a ComfyUI is there, and what to do when it is not."""
-
-    @property
-    def started(self) -> bool:
-        """Whether it is there, or comes by itself: nobody has to wait for a start."""
-
-    @property
-    def generation(self) -> int:
-        """The number of its process; another one after each restart."""
-
-    @property
-    def worn_out(self) -> str | None:
-        """Why its machine had better be replaced; None while there is no reason."""
-
-    def crash_of(self, generation: int) -> Crash | None:
-        """How that process ended; None while it runs, or nobody can know."""
-
-    def wait_until_up(self, cancel: CancellationToken) -> None:
-        """Wait for a ComfyUI that answers; start it, if nobody did.
-
-        Raises:
-            Cancelled: the job was cancelled.
-            ComfyUnavailable: it does not come.
-        """
-
-    def suspect(self) -> None:
-        """It did not answer when it should have: look again before the next use."""
-
-    def restart(self, why: str) -> bool:
-        """End it and start it again, beside; false where it is not ours to restart."""
-
-    def give_up(self, why: str) -> None:
-        """No restart helps: the machine had better be replaced."""
-
-    def went_well(self) -> None:
-        """A job ran to its end: what was before is forgiven."""
-
-    def close(self) -> None:
-        """Watch no more, and end what was started."""
 
 
 class Supervisor:
@@ -153,6 +77,8 @@ class Supervisor:
     def crash_of(self, generation: int) -> Crash | None:
         """How that process ended; None while it runs."""
         with self._changed:
+            if self._closing.is_set():
+                return Crash(_CLOSED)
             gone = Crash("it was restarted") if generation < self.generation else None
             return self._crashes.get(generation, gone)
 
@@ -167,6 +93,8 @@ class Supervisor:
         deadline = time.monotonic() + self.process.start_timeout + self.process.stop_timeout
         while True:
             cancel.raise_if_cancelled()
+            if self._closing.is_set():
+                raise ComfyUnavailable(_CLOSED, hint="send the job again")
             with self._changed:
                 up, suspected, failure = self._up, self._suspected, self._last_failure
                 # One that ran before gets more chances; one that never did is most likely installed wrong.
@@ -181,22 +109,24 @@ class Supervisor:
             if up and suspected:
                 self._look_again(cancel)
             if time.monotonic() > deadline:
-                raise ComfyUnavailable(f"ComfyUI did not start within {self.process.start_timeout:g} s", hint=_HINT)
+                late = f"ComfyUI did not start within {self.process.start_timeout:g} s"
+                self.give_up(late)  # it may be one that can't even be killed, as while it waits for a broken driver
+                raise ComfyUnavailable(late, hint=_HINT)
 
     def suspect(self) -> None:
         """Ask it, before the next use, whether it still answers."""
         with self._changed:
             self._suspected = True
 
-    def restart(self, why: str) -> bool:
+    def restart(self, why: str, generation: int | None = None) -> bool:
         """Kill it; the watching thread starts it again."""
         with self._changed:
-            if not self._up:
-                return True  # it is down or on its way up already
+            if not self._up or generation not in {None, self.generation}:
+                return True  # it is down, on its way up, or a new one already
             log.error("ComfyUI is restarted: %s", why)
             self._up = False
             self._restart_for = why
-        self.process.kill()
+            self.process.kill()  # under the lock: else it might be the next one that it hits
         return True
 
     def give_up(self, why: str) -> None:
@@ -213,11 +143,15 @@ class Supervisor:
 
     def close(self) -> None:
         """End the process, and the thread that watches it."""
-        self._closing.set()
+        with self._changed:
+            self._closing.set()
+            self._up = False
+            self._changed.notify_all()
+            thread = self._thread
         self.process.stop()
-        thread = self._thread
-        if thread is not None:
-            thread.join(self.process.stop_timeout)
+        deadline = time.monotonic() + self.process.stop_timeout
+        while thread is not None and thread.is_alive() and time.monotonic() < deadline:
+            thread.join(0.1)
             self.process.stop()  # a start that was under way
 
     def _watch(self) -> None:
@@ -228,15 +162,21 @@ class Supervisor:
 
     def _keep_it_up(self) -> None:
         while not self._closing.is_set():
-            kills = self._memory_kills()
-            if self._start():
-                if self._closing.is_set():
-                    self.process.stop()
-                self.process.wait()
-                if self._closing.is_set():
-                    return
+            try:
+                self._watch_one()
+            except Exception as error:  # the thread's edge: without it ComfyUI would never come back
+                log.exception("watching ComfyUI failed; it is started again")
+                self._failed(ComfyUnavailable(f"ComfyUI can't be started: {type(error).__name__}", hint=_HINT))
+            self._closing.wait(pause_seconds(self.crashes_in_a_row))
+
+    def _watch_one(self) -> None:
+        kills = self._memory_kills()
+        if self._start():
+            if self._closing.is_set():
+                self.process.stop()
+            self.process.wait()
+            if not self._closing.is_set():
                 self._ended(kills)
-            self._closing.wait(self._pause())
 
     def _start(self) -> bool:
         try:
@@ -247,17 +187,21 @@ class Supervisor:
                 same = self._last_failure is not None and self._last_failure.detail == error.detail
                 fields = {"detail": error.detail} if error.detail and not same else {}
                 log.error("%s%s", error, ", as before" if same else "", extra={"fields": fields})
-            with self._changed:
-                self.crashes_in_a_row += 1
-                self._last_failure = error
-                self._changed.notify_all()
+            self._failed(error)
             return False
         with self._changed:
             self.generation += 1
-            self._up, self._suspected = True, False
+            self._up, self._suspected = not self._closing.is_set(), False
             self._last_failure = self._restart_for = None
             self._changed.notify_all()
         return True
+
+    def _failed(self, error: ComfyUnavailable) -> None:
+        with self._changed:
+            self.crashes_in_a_row += 1
+            self._up = False
+            self._last_failure = error
+            self._changed.notify_all()
 
     def _ended(self, kills_before: int | None) -> None:
         status, kills = self.process.status, self._memory_kills()
@@ -274,101 +218,19 @@ class Supervisor:
             fields = {"detail": crash.log} if crash.log else {}
             log.error("ComfyUI stopped: %s", crash.reason, extra={"fields": fields})
 
-    def _pause(self) -> float:
-        """None after the first crash: it has most likely nothing to do with the machine."""
-        again = self.crashes_in_a_row - 1
-        return 0.0 if again < 1 else float(min(_FIRST_PAUSE * 2 ** (again - 1), _LONGEST_PAUSE))
-
     def _look_again(self, cancel: CancellationToken) -> None:
+        generation = self.generation
         if answers(self.process.url, self._silent_seconds, cancel, unless=lambda: not self._up):
             with self._changed:
                 self._suspected = False
         elif self._up:
-            self.restart(f"it did not answer for {self._silent_seconds:g} s")
+            self.restart(f"it did not answer for {self._silent_seconds:g} s", generation)
 
 
-class Elsewhere:
-    """A ComfyUI that others started: it can be waited for and no more.
-
-    Args:
-        url: where it answers.
-        wait_seconds: how long to wait for it where it does not.
-    """
-
-    generation = 0
-
-    def __init__(self, url: str, *, wait_seconds: float = 60.0) -> None:
-        self._url = url
-        self._wait_seconds = wait_seconds
-        self._suspected = True
-        self.started = True
-        self.worn_out: str | None = None
-
-    def crash_of(self, generation: int) -> Crash | None:  # noqa: ARG002 (the protocol's)
-        """Nobody can know."""
-        return None
-
-    def wait_until_up(self, cancel: CancellationToken) -> None:
-        """Wait until it answers, if it was not heard of yet or did not answer the last time.
-
-        Raises:
-            Cancelled: the job was cancelled.
-            ComfyUnavailable: it does not answer within the bound, or what answers is no ComfyUI.
-        """
-        if self._suspected:
-            if not answers(self._url, self._wait_seconds, cancel):
-                with contextlib.closing(ComfyClient(self._url, connect_timeout=1.0, read_timeout=5.0)) as client:
-                    client.system_stats()  # tells why
-            self._suspected = False
-
-    def suspect(self) -> None:
-        """Wait for it before the next use."""
-        self._suspected = True
-
-    def restart(self, why: str) -> bool:
-        """It is not ours to restart."""
-        log.error("ComfyUI had better be restarted, and is not ours to: %s", why)
-        self._suspected = True
-        return False
-
-    def give_up(self, why: str) -> None:
-        """Say so, until a job goes well."""
-        self.worn_out = why
-
-    def went_well(self) -> None:
-        """What was before is forgiven."""
-        self.worn_out = None
-
-    def close(self) -> None:
-        """Nothing was started."""
-
-
-def answers(url: str, seconds: float, cancel: CancellationToken, *, unless: Callable[[], bool] = lambda: False) -> bool:
-    """Whether a ComfyUI answers within that time; it is asked once at least.
-
-    Args:
-        url: where.
-        seconds: how long to go on asking.
-        cancel: ends it.
-        unless: ends it as well.
-
-    Raises:
-        Cancelled: the job was cancelled.
-    """
-    deadline = time.monotonic() + seconds
-    client = ComfyClient(url, connect_timeout=1.0, read_timeout=2.0)
-    with contextlib.closing(client):
-        while not unless():
-            cancel.raise_if_cancelled()
-            try:
-                client.system_stats()
-            except ComfyUnavailable:
-                if time.monotonic() >= deadline:
-                    return False
-                cancel.wait(_LOOK_SECONDS)
-            else:
-                return True
-    return False
+def pause_seconds(crashes_in_a_row: int) -> float:
+    """How long to wait before the next start; not at all after the first crash: it may be no fault of the machine."""
+    doublings = min(crashes_in_a_row - 2, _MOST_DOUBLINGS)
+    return 0.0 if doublings < 0 else min(_FIRST_PAUSE * 2**doublings, _LONGEST_PAUSE)
 
 
 def _in_words(status: int | None) -> str:

@@ -23,8 +23,9 @@ from engine.simulator.jobs import Job, Jobs
 from engine.simulator.routes import Routes, features, queue_status
 from engine.simulator.sockets import Hub
 
-_ROUNDS_TO_ACCEPT = 5
-"""Of the event loop, until a connection that was taken from the listener has its transport."""
+_ROUNDS_TO_ACCEPT = 3
+"""Of the event loop (asyncio): a connection is taken in the first, gets a transport in the second, and is handed to
+the server in the third."""
 
 
 class Simulator:
@@ -139,13 +140,19 @@ class Simulator:
         self._publisher.cancel()
         await asyncio.gather(self._publisher, return_exceptions=True)
         if self._listener is not None:
-            # A client whose websocket is closed connects again at once, and a connection that asyncio (Python 3.11)
-            # is just accepting when its server closes stays open for ever: so first none is accepted any more.
+            # No more come, and those that came are known, before any is closed: a client may be just connecting again,
+            # and a connection that asyncio (Python 3.11) is taking when its server closes stays open for ever.
             self._loop.remove_reader(self._listener.fileno())
             for _ in range(_ROUNDS_TO_ACCEPT):
                 await asyncio.sleep(0)
+        connections = list(self._runner.server.connections) if self._runner.server else []
         await self._hub.close()
         await self._runner.cleanup()
+        # A transport lets go of its socket in a later round, and waits until all is sent unless it is aborted.
+        while open_ones := [each.transport for each in connections if each.transport is not None]:
+            for transport in open_ones:
+                transport.abort()
+            await asyncio.sleep(0)
 
     def _end_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
