@@ -493,7 +493,7 @@ def test_it_stops_while_something_runs_and_more_waits():
 
 
 def test_a_taken_port_is_said_at_once():
-    with Simulator() as first, pytest.raises(OSError, match="address already in use"):
+    with Simulator() as first, pytest.raises(OSError, match="Address already in use"):
         Simulator(port=int(first.url.rsplit(":", 1)[1])).start()
 
 
@@ -535,7 +535,7 @@ def test_the_documentations_example_runs(tmp_path):
 def test_what_is_wrong_with_its_command_line_is_said_without_a_traceback(wrong, tmp_path):
     with Simulator() as first:
         arguments, said = {
-            "port": (["--port", first.url.rsplit(":", 1)[1]], "address already in use"),
+            "port": (["--port", first.url.rsplit(":", 1)[1]], "Address already in use"),
             "templates": (["--port", "0", "--templates", str(tmp_path / "nowhere")], "nowhere is no folder"),
         }[wrong]
         command = [sys.executable, "-m", "engine.simulator", *arguments]
