@@ -131,6 +131,9 @@ class _Compiler:
             self._compute(path, computed)
         self._one_writer_each()
         self._rules()
+        for section in ("switches", "repeat"):
+            if getattr(self.map, section):
+                self._problem(section, "not yet supported; leave it out")
         self._outputs()
         for name in self.map.parameters:
             self._nested_choices(self.map.parameters[name], (name,))

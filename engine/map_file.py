@@ -24,10 +24,12 @@ from engine.schema import (
     Output,
     ParameterMap,
     PictureParameter,
+    Repeat,
     Requires,
     Rule,
     SeedParameter,
     StringParameter,
+    Switch,
     spelling,
     walk,
 )
@@ -218,6 +220,8 @@ def _keys_at(path: list[int | str], parent: Any) -> list[str]:
     sections: dict[str, type[Model]] = {
         "computed": Computed,
         "rules": Rule,
+        "switches": Switch,
+        "repeat": Repeat,
         "outputs": Output,
         "examples": Example,
         "requires": ModelFile if "models" in path[1:-1] else Requires,

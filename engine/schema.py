@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from engine.aspect_ratio import PATTERN as RATIO_PATTERN
@@ -275,10 +275,35 @@ class Example(Model):
     payload: dict[str, Any]
 
 
-def _not_yet(value: Any) -> Any:
-    if value:
-        raise ValueError("not yet supported; leave it out")
-    return value
+class Repeat(Model):
+    """One node for each item of a list, one after the other: any number of LoRAs."""
+
+    over: str = Field(description="an expression that gives a list; without items the node is bypassed")
+    through: dict[str, int] | None = Field(
+        None,
+        description="input to the output of the node before that it is linked to; absent, the n-th output of a type "
+        "goes to the n-th input of that type",
+    )
+    set: dict[str, str] = Field(
+        default_factory=dict, description="input to an expression over `item` and the parameters"
+    )
+
+
+class Switch(Model):
+    """Nodes that only take part while a condition holds."""
+
+    when: str = Field(description="an expression that gives true or false")
+    bypass: list[str] = Field(
+        default_factory=list, description="nodes that hand on what they get, where the switch is off"
+    )
+    remove: list[str] = Field(
+        default_factory=list, description="nodes that go, with the optional links from them, where the switch is off"
+    )
+    through: dict[str, dict[str, int]] = Field(
+        default_factory=dict,
+        description="bypassed node to its inputs, each with the output that it stands for; absent, the n-th output "
+        "of a type is the n-th input of that type",
+    )
 
 
 class ParameterMap(Model):
@@ -291,8 +316,8 @@ class ParameterMap(Model):
     parameters: dict[str, Parameter]
     computed: dict[str, str | Computed] = Field(default_factory=dict)
     rules: list[Rule] = Field(default_factory=list)
-    switches: Annotated[dict[str, Any], BeforeValidator(_not_yet)] = Field(default_factory=dict)
-    repeat: Annotated[dict[str, Any], BeforeValidator(_not_yet)] = Field(default_factory=dict)
+    switches: dict[str, Switch] = Field(default_factory=dict, description="parts that a payload turns on and off")
+    repeat: dict[str, Repeat] = Field(default_factory=dict, description="node id to how it is repeated")
     outputs: dict[str, Output] = Field(default_factory=dict)
     expects: dict[str, str] = Field(default_factory=dict, description="node id to the class it had")
     requires: Requires = Field(default_factory=Requires)

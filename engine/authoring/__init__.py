@@ -1,0 +1,1 @@
+"""From an exported graph to a checked, named workflow: reading exports, drafting maps, checking, describing."""
