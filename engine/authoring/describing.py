@@ -1,0 +1,177 @@
+"""What a parameter takes, in words: its type, what is allowed, what holds where it is not sent. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.schema import MEDIA_TYPES, Parameter
+from engine.wording import listed, shorter
+from engine.workflow import Workflow
+
+_MOST_CHOICES = 6
+_LONGEST_TEXT = 300
+_LONGEST_DATA_URI = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One parameter, or one part of another.
+
+    Attributes:
+        name: `steps`; `loras[].name` for a part of the items of a list, `frame.width` for a part of an object.
+        group: the heading that the map gives it; empty for none. A part stands with its whole.
+        type: the map's word for it.
+        allowed: bounds and choices; empty where anything is.
+        default: `required`, or what holds where it is not sent; empty for a part that is then absent.
+        about: title and description.
+    """
+
+    name: str
+    group: str
+    type: str
+    allowed: str
+    default: str
+    about: str
+
+
+def parameter_rows(workflow: Workflow) -> list[Row]:
+    """Every parameter in the order of the map, each followed by its parts; those of a group together."""
+    schema = workflow.payload_schema()
+    rows: list[Row] = []
+    for name, parameter in workflow.parameters.items():
+        rows += _rows(name, parameter, schema["properties"][name], parameter.group or "")
+    groups = dict.fromkeys(["", *(row.group for row in rows)])
+    return [row for group in groups for row in rows if row.group == group]
+
+
+def example_payload(workflow: Workflow) -> tuple[dict[str, Any], bool]:
+    """A payload for example calls, and whether it is the author's: the map's first example.
+
+    Without one it holds what is required, made up: the rules of the map may refuse it.
+    """
+    for example in workflow.examples:
+        return example.payload, True
+    return {name: _made_up(parameter) for name, parameter in workflow.parameters.items() if parameter.required}, False
+
+
+def with_short_files(value: Any) -> Any:
+    """A payload for people: long data URIs and base64 are replaced by a URL, which says what stood there."""
+    if isinstance(value, dict):
+        return {key: with_short_files(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [with_short_files(each) for each in value]
+    if isinstance(value, str) and len(value) > _LONGEST_DATA_URI and value.startswith("data:"):
+        kind, _, suffix = value[5:].partition(";")[0].partition("/")
+        return f"https://example.com/{kind or 'file'}.{suffix.partition('+')[0] or 'bin'}"
+    return value
+
+
+def _rows(name: str, parameter: Parameter, schema: Mapping[str, Any], group: str) -> Iterator[Row]:
+    yield Row(
+        name=name,
+        group=group,
+        type=parameter.type if parameter.type != "array" else f"array of {parameter.items.type}",
+        allowed="; ".join(_allowed(parameter, schema)),
+        default=_default(parameter, schema, nested="[" in name or "." in name),
+        about=_about(parameter),
+    )
+    if parameter.type == "array":
+        yield from _parts(f"{name}[]", parameter.items, schema["items"], group)
+    else:
+        yield from _parts(name, parameter, schema, group)
+
+
+def _parts(name: str, parameter: Parameter, schema: Mapping[str, Any], group: str) -> Iterator[Row]:
+    if parameter.type == "object":
+        for key, part in parameter.properties.items():
+            yield from _rows(f"{name}.{key}", part, schema["properties"][key], group)
+    elif name.endswith("[]") and (parameter.type == "array" or list(_allowed(parameter, schema))):
+        yield from _rows(name, parameter, schema, group)
+
+
+def _allowed(parameter: Parameter, schema: Mapping[str, Any]) -> Iterator[str]:
+    if parameter.type in MEDIA_TYPES:
+        yield from _media_bounds(schema)
+        return
+    if parameter.type == "seed":
+        yield f"0 to {schema['maximum']}, or -1 to draw one"
+        return
+    yield from _range(schema)
+    if "multipleOf" in schema:
+        yield f"a multiple of {schema['multipleOf']}"
+    if schema.get("minLength") or "maxLength" in schema:
+        yield _between(schema.get("minLength") or None, schema.get("maxLength"), "characters")
+    if "minItems" in schema or "maxItems" in schema:
+        yield _between(schema.get("minItems"), schema.get("maxItems"), "items")
+    if "pattern" in schema:
+        yield f"matches {schema['pattern']}"
+    if "enum" in schema:
+        choices = [each for each in schema["enum"] if each is not None]
+        yield f"one of {listed(choices, most=_MOST_CHOICES)}" if choices else "there is no choice"
+
+
+def _range(schema: Mapping[str, Any]) -> Iterator[str]:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None:
+        yield f"{low} to {high}"
+    elif low is not None or high is not None:
+        yield f"at least {low}" if high is None else f"at most {high}"
+    if "exclusiveMinimum" in schema:
+        yield f"above {schema['exclusiveMinimum']}"
+    if "exclusiveMaximum" in schema:
+        yield f"below {schema['exclusiveMaximum']}"
+
+
+def _between(low: int | None, high: int | None, what: str) -> str:
+    if high is None:
+        return f"at least {low} {what}"
+    return f"at most {high} {what}" if low is None else f"{low} to {high} {what}"
+
+
+def _media_bounds(schema: Mapping[str, Any]) -> Iterator[str]:
+    if bound := schema.get("x-max-bytes"):
+        yield f"at most {bound} bytes"
+    if bound := schema.get("x-max-pixels"):
+        yield f"at most {bound} pixels"
+    if ratio := schema.get("x-aspect-ratio"):
+        yield f"width to height {ratio}" if isinstance(ratio, str) else f"width to height {ratio[0]} to {ratio[-1]}"
+    if side := schema.get("x-resize-to"):
+        yield f"scaled down to {side} pixels"
+    if schema.get("x-animated"):
+        yield "may be animated"
+
+
+def _default(parameter: Parameter, schema: Mapping[str, Any], *, nested: bool) -> str:
+    if parameter.required:
+        return "required"
+    if parameter.type == "seed" and schema.get("default") == -1:
+        return "drawn"
+    if schema.get("default") is not None:
+        return shorter(json.dumps(schema["default"], ensure_ascii=False), _LONGEST_TEXT)
+    return "" if nested and not parameter.has_default else "none"
+
+
+def _about(parameter: Parameter) -> str:
+    texts = ["Deprecated." if parameter.deprecated else "", parameter.title or "", parameter.description or ""]
+    about = ". ".join(text.rstrip(". ") for text in texts if text)
+    return f"{about}." if about else ""
+
+
+def _made_up(parameter: Parameter) -> Any:
+    """A value of the parameter's type: its own example where it has one, else the least that is allowed."""
+    if parameter.examples:
+        return parameter.examples[0]
+    if parameter.type in MEDIA_TYPES:
+        return f"https://example.com/{parameter.type}"
+    if choices := getattr(parameter, "enum", None):
+        return choices[0]
+    if parameter.type == "array":
+        return [_made_up(parameter.items)] * (parameter.min_items or 0)
+    if parameter.type == "object":
+        return {key: _made_up(part) for key, part in parameter.properties.items() if part.required}
+    if parameter.type in ("integer", "number"):
+        return parameter.minimum if parameter.minimum is not None else 1
+    return {"string": "text", "boolean": True, "seed": 7}[parameter.type]
