@@ -28,9 +28,15 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _describe(options: argparse.Namespace) -> None:
-    from engine.commands import catalog_commands
+    from engine.commands import describe_command
 
-    catalog_commands.describe(options.name, as_json=options.json)
+    describe_command.describe(options.name, options.call, options.url, as_json=options.json)
+
+
+def _openapi(options: argparse.Namespace) -> None:
+    from engine.commands import openapi_command
+
+    openapi_command.write(options.names, options.out, options.url, strict=options.strict)
 
 
 def _render(options: argparse.Namespace) -> None:
@@ -90,6 +96,13 @@ def _parser() -> argparse.ArgumentParser:
     command("list", _list, "List the workflows, and what is wrong with broken ones.")
     describe = command("describe", _describe, "Show a workflow's parameters, outputs and examples.")
     describe.add_argument("name", metavar="NAME")
+    describe.add_argument("--call", choices=("curl", "python", "javascript"), help="print one example call, to be run")
+    describe.add_argument("--url", help="the endpoint that calls go to: http://127.0.0.1:8000; RunPod's by default")
+    openapi = command("openapi", _openapi, "Write an OpenAPI document, one operation per workflow.", takes_json=False)
+    openapi.add_argument("names", nargs="*", metavar="NAME", help="workflows; all of them by default")
+    openapi.add_argument("--out", type=Path, metavar="FILE", help="the file to write; stdout by default")
+    openapi.add_argument("--url", help="the endpoint: http://127.0.0.1:8000; RunPod's by default")
+    openapi.add_argument("--strict", action="store_true", help="fail where a workflow is broken")
     _takes_payload(command("render", _render, "Print the graph that a payload gives; nothing is queued."))
     check = command("check", _check, "Load workflows, validate and render their examples; tell every problem.")
     check.add_argument("names", nargs="*", metavar="NAME", help="workflows; all of them by default")

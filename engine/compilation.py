@@ -206,7 +206,9 @@ class _Compiler:
             if spec is not None and not spec.is_output:
                 label = label_of(self.graph, output.node)
                 self._problem(where, f"{label} saves nothing; name a node that does, such as SaveImage")
-            declared.append(DeclaredOutput(name, output.node, output.kind))
+            declared.append(
+                DeclaredOutput(name, output.node, output.kind, output.title or "", output.description or "")
+            )
         if not self.map.outputs:
             declared = [DeclaredOutput(node_id, node_id, None) for node_id in self._output_nodes()]
             if not declared:

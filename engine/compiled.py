@@ -43,6 +43,8 @@ class DeclaredOutput:
     name: str
     node_id: str
     kind: OutputKind | None
+    title: str = ""
+    description: str = ""
 
 
 @dataclass(slots=True)

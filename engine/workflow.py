@@ -117,6 +117,11 @@ class Workflow:
         return self._map.requires
 
     @property
+    def rules(self) -> tuple[str, ...]:
+        """What must hold between parameters, as a caller reads it when it does not."""
+        return tuple(message for _, message in self._compiled.rules)
+
+    @property
     def timeout_seconds(self) -> float | None:
         """How long a run may take, where the map says so."""
         return self._map.timeout_seconds
@@ -238,7 +243,8 @@ class Workflow:
             "description": self.description,
             "version": self.version,
             "payload": self.payload_schema(live),
-            "outputs": [{"name": each.name, "kind": each.kind} for each in self.outputs],
+            "outputs": [_told(each) for each in self.outputs],
+            "rules": list(self.rules),
             "requires": self.requires.model_dump(mode="json"),
             "timeout_seconds": self.timeout_seconds,
             "examples": [example.model_dump(mode="json", exclude_none=True) for example in self.examples],
@@ -331,6 +337,12 @@ class Workflow:
         if writer.replaces_link and isinstance(value, list):
             return fitted_link(value, writer.spec, self._template, self._nodes)
         return fitted(value, writer.spec, writer.choices)
+
+
+def _told(output: DeclaredOutput) -> dict[str, Any]:
+    """An output as callers read it, without the texts that its author left out."""
+    texts = {"title": output.title, "description": output.description}
+    return {"name": output.name, "kind": output.kind} | {word: text for word, text in texts.items() if text}
 
 
 def _stand_in(media: MediaValue) -> str:

@@ -102,7 +102,9 @@ def _allowed(parameter: Parameter, schema: Mapping[str, Any]) -> Iterator[str]:
     yield from _range(schema)
     if "multipleOf" in schema:
         yield f"a multiple of {schema['multipleOf']}"
-    if schema.get("minLength") or "maxLength" in schema:
+    if schema.get("minLength") == 1 and "maxLength" not in schema:
+        yield "not empty"
+    elif schema.get("minLength") or "maxLength" in schema:
         yield _between(schema.get("minLength") or None, schema.get("maxLength"), "characters")
     if "minItems" in schema or "maxItems" in schema:
         yield _between(schema.get("minItems"), schema.get("maxItems"), "items")
@@ -126,8 +128,11 @@ def _range(schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _between(low: int | None, high: int | None, what: str) -> str:
+    what = what.removesuffix("s") if 1 in (low, high) and (low or high) == (high or low) else what
     if high is None:
         return f"at least {low} {what}"
+    if low == high:
+        return f"{low} {what}"
     return f"at most {high} {what}" if low is None else f"{low} to {high} {what}"
 
 

@@ -1,8 +1,7 @@
-"""`engine list`, `describe`, `render` and `check`."""
+"""`engine list`, `render` and `check`."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +12,11 @@ from engine.commands.output import print_json, print_line, print_note
 
 if TYPE_CHECKING:
     from engine.catalog import Entry, Source
-    from engine.workflow import Workflow
 
 CHECKED_WHEN_LISTED = 50  # compiling takes some ms each; above this `list` reads titles and `check` checks
 
 
-def _folders() -> tuple[Path, ...]:
+def workflow_folders() -> tuple[Path, ...]:
     """WORKFLOWS_PATH, without the cost of all other settings: a listing is to be instant."""
     from engine import bundled_workflows, split_path
 
@@ -28,7 +26,7 @@ def _folders() -> tuple[Path, ...]:
 
 def list_workflows(*, as_json: bool) -> None:
     """Print every workflow with its title, and what is wrong with broken ones."""
-    catalog = Catalog(_folders())
+    catalog = Catalog(workflow_folders())
     sources = catalog.sources()
     checked = len(sources) <= CHECKED_WHEN_LISTED
     lines: list[dict[str, Any]]
@@ -63,60 +61,11 @@ def _unchecked_line(source: Source) -> dict[str, Any]:
     return {"name": source.name, "status": "not checked", "title": source.title}
 
 
-def describe(name: str, *, as_json: bool) -> None:
-    """Print what a workflow takes and gives."""
-    workflow = Catalog(_folders())[name]
-    if as_json:
-        print_json(workflow.describe())
-        return
-    print_line(f"{workflow.name}: {workflow.title} (version {workflow.version})")
-    if workflow.description:
-        print_line(workflow.description)
-    print_line("\nParameters")
-    for key, schema in workflow.payload_schema()["properties"].items():
-        print_line(f"  {key:<18} {_type_words(workflow, key, schema)}")
-        if "description" in schema:
-            print_line(f"  {'':<18} {schema['description']}")
-    print_line("\nOutputs")
-    for output in workflow.outputs:
-        print_line(f"  {output.name:<18} {output.kind or 'any'}")
-    if workflow.requires.models:
-        print_line("\nModels")
-        for model in workflow.requires.models:
-            print_line(f"  {model.path}")
-    for example in workflow.examples[:1]:
-        print_line(f"\nExample: {example.title}")
-        print_line(f"  {_shortened(json.dumps({'workflow': name, 'payload': example.payload}, ensure_ascii=False))}")
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= 400 else f"{text[:400]}…"
-
-
-def _type_words(workflow: Workflow, key: str, schema: dict[str, Any]) -> str:
-    parameter = workflow.parameters[key]
-    words: list[str] = [parameter.type]
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if parameter.type != "seed" and (low is not None or high is not None):
-        words.append(f"{'' if low is None else low}..{'' if high is None else high}")
-    if "multipleOf" in schema:
-        words.append(f"a multiple of {schema['multipleOf']}")
-    if "enum" in schema:
-        from engine.wording import listed
-
-        words.append(f"one of: {listed([each for each in schema['enum'] if each is not None])}")
-    if parameter.required:
-        words.append("required")
-    elif schema.get("default") is not None:
-        words.append(f"default {json.dumps(schema['default'], ensure_ascii=False)}")
-    return ", ".join(words)
-
-
 def render(name: str, parameters: Sequence[str], payload_file: Path | None, *, as_json: bool) -> None:
     """Print the graph that a payload gives."""
     from engine.commands.payloads import payload_from
 
-    workflow = Catalog(_folders())[name]
+    workflow = Catalog(workflow_folders())[name]
     values = workflow.validate(payload_from(workflow, parameters, payload_file))
     graph = workflow.render(values, job_id="local")
     if as_json:
@@ -129,7 +78,7 @@ def check(names: Sequence[str], catalogue: Path | None, *, as_json: bool) -> Non
     """Check workflows and tell every problem; the status is 1 where there is one."""
     from engine.nodes import NodeCatalogue
 
-    catalog = Catalog(_folders(), NodeCatalogue.load(catalogue) if catalogue else None)
+    catalog = Catalog(workflow_folders(), NodeCatalogue.load(catalogue) if catalogue else None)
     for name in names:
         if name not in catalog:
             catalog[name]  # says so, with the nearest name

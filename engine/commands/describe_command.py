@@ -1,0 +1,168 @@
+"""`engine describe`: what a workflow takes and gives, and how it is called."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from engine.commands.catalog_commands import workflow_folders
+from engine.commands.output import print_json, print_line, print_note
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from engine.authoring.describing import Row
+    from engine.workflow import Workflow
+
+_PIPED_WIDTH = 120
+_NARROWEST = 60
+
+
+def describe(name: str, call: str | None, url: str | None, *, as_json: bool) -> None:
+    """Print what a workflow takes and gives, or one example call of it.
+
+    Args:
+        name: of the workflow.
+        call: the language of a call that is all there is to print, so that it can be piped into a file or a program.
+        url: where calls go; RunPod's by default.
+        as_json: print what the action `describe` gives.
+    """
+    from engine.authoring.calls import RUNPOD_URL, example_call
+    from engine.authoring.describing import example_payload
+    from engine.catalog import Catalog
+
+    workflow = Catalog(workflow_folders())[name]
+    where = url or RUNPOD_URL
+    if call:
+        payload, is_the_authors = example_payload(workflow)
+        text = example_call(call, name, payload, url=where)
+        print_json({"language": call, "call": text}) if as_json else print_line(text)
+        if not is_the_authors:
+            print_note("note: the map has no example; the values that are required are made up")
+    elif as_json:
+        print_json(workflow.describe())
+    else:
+        _print_page(workflow, where)
+
+
+def _print_page(workflow: Workflow, url: str) -> None:
+    from rich.console import Console
+
+    # Never cut, whoever reads: a pipe is as wide as COLUMNS says, or wide enough for tables.
+    width = max(_NARROWEST, shutil.get_terminal_size((_PIPED_WIDTH, 24)).columns)
+    console = Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
+    for part in _page(workflow, url):
+        if isinstance(part, str):
+            console.print(part, soft_wrap=True)
+        else:
+            console.print(part)
+
+
+def _page(workflow: Workflow, url: str) -> Iterator[RenderableType]:
+    from engine.authoring.describing import parameter_rows
+
+    yield f"{workflow.name}: {workflow.title} (version {workflow.version})"
+    if workflow.description:
+        yield workflow.description
+    rows = parameter_rows(workflow)
+    for group in dict.fromkeys(row.group for row in rows):
+        yield from _heading(f"Parameters: {group}" if group else "Parameters")
+        yield _table(
+            ["name", "type", "default", "allowed", "about"],
+            [_cells(row) for row in rows if row.group == group],
+            fixed=max(len(row.name) for row in rows),
+        )
+    if not rows:
+        yield from _heading("Parameters")
+        yield "none"
+    if workflow.rules:
+        yield from _heading("Rules")
+        yield from workflow.rules
+    yield from _heading("Outputs")
+    outputs = [
+        [each.name, each.kind or "any", ". ".join(text.rstrip(".") for text in (each.title, each.description) if text)]
+        for each in workflow.outputs
+    ]
+    yield _table(["name", "kind", "about"], outputs, fixed=max(len(output[0]) for output in outputs))
+    yield from _requirements(workflow)
+    yield from _calls(workflow, url)
+
+
+def _cells(row: Row) -> list[str]:
+    return [row.name, row.type, row.default, row.allowed, row.about]
+
+
+def _heading(text: str) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    yield ""
+    yield Text(text, style="bold")
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, fixed: int) -> RenderableType:
+    """Text in columns, wrapped where it is long; nothing in it is markup. An empty column is left out.
+
+    Args:
+        titles: of the columns.
+        rows: of texts.
+        fixed: characters of the first column, so that several tables line up.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    used = [index for index in range(len(titles)) if index == 0 or any(row[index] for row in rows)]
+    table = Table(box=box.ASCII2 if _is_plain() else box.SIMPLE_HEAD, header_style="dim", show_edge=False)
+    for index in used:
+        if index == 0:
+            table.add_column(titles[0], width=min(fixed, 30), overflow="fold")
+        else:
+            table.add_column(titles[index], overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(row[index], overflow="fold") for index in used))
+    return table
+
+
+def _is_plain() -> bool:
+    """Whether what we print to has no characters to draw lines with."""
+    return not (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
+
+
+def _requirements(workflow: Workflow) -> Iterator[RenderableType]:
+    requires = workflow.requires
+    if requires.models or requires.node_packs or workflow.timeout_seconds:
+        yield from _heading("Requires")
+    for model in requires.models:
+        origin = model.url or model.source
+        yield f"models/{model.path}" + (f"  from {origin}" if origin else "  (the map does not say from where)")
+    for pack in requires.node_packs:
+        yield f"node pack {pack}"
+    if workflow.timeout_seconds:
+        yield f"at most {workflow.timeout_seconds:g} seconds"
+
+
+def _calls(workflow: Workflow, url: str) -> Iterator[RenderableType]:
+    from engine.authoring.calls import LANGUAGES, example_call
+    from engine.authoring.describing import example_payload, with_short_files
+
+    for example in workflow.examples:
+        yield from _heading(f"Example: {example.title}")
+        if example.description:
+            yield example.description
+        yield json.dumps(with_short_files(example.payload), ensure_ascii=False)
+    payload, _ = example_payload(workflow)
+    shown: dict[str, Any] = with_short_files(payload)
+    for language in LANGUAGES:
+        yield from _heading(f"In {_TITLES[language]}")
+        yield example_call(language, workflow.name, shown, url=url)
+    notes = [f"`engine describe {workflow.name} --call curl` prints a call alone."]
+    if shown != payload:
+        notes.append("Put the URL of a file of yours in place of https://example.com/…")
+    yield ""
+    yield " ".join(notes)
+
+
+_TITLES = {"curl": "curl", "python": "Python", "javascript": "JavaScript"}
