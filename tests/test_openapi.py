@@ -175,10 +175,10 @@ def everything_bound(graph):
         try:
             return made("theirs", {"parameters": declared}, graph)
         except InvalidMap as error:
-            wrong = {
-                problem.where.split(".")[1] for problem in error.problems if problem.where.startswith("parameters")
-            }
-            assert wrong, error
+            places = [problem.where.split(".") for problem in error.problems]
+            wrong = {place[1] for place in places if place[0] == "parameters"}
+            if not wrong:
+                raise
             declared = {name: each for name, each in declared.items() if name not in wrong}
 
 
@@ -297,10 +297,7 @@ def test_a_client_is_made_of_names_and_titles_that_clash(tmp_path):
     document = document_of(made(name, map_) for name in ("my-flow", "my_flow", "3d", "class"))
     folder = generate(document, tmp_path)
     subprocess.run([sys.executable, "-W", "error", "-m", "compileall", "-q", folder], check=True, timeout=60)
-    script = (
-        "from workflows_client.api import workflows, jobs; import workflows_client.models as m; print(m.Class3Payload)"
-    )
-    script = "import workflows_client.models as m, pkgutil; print(*sorted(m.__all__))"
+    script = "import workflows_client.models as m; print(*sorted(m.__all__))"
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "MyFlowPayload MyFlowPayload2" in re.sub(r"MyFlowPayload2?[A-Z]\w* ", "", done.stdout)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _PIPED_WIDTH = 120
 _NARROWEST = 60
+_NARROW = 100  # below, three columns are read better than five
 
 
 def describe(name: str, call: str | None, url: str | None, *, as_json: bool) -> None:
@@ -54,14 +55,14 @@ def _print_page(workflow: Workflow, url: str) -> None:
     # Never cut, whoever reads: a pipe is as wide as COLUMNS says, or wide enough for tables.
     width = max(_NARROWEST, shutil.get_terminal_size((_PIPED_WIDTH, 24)).columns)
     console = Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
-    for part in _page(workflow, url):
+    for part in _page(workflow, url, width):
         if isinstance(part, str):
             console.print(part, soft_wrap=True)
         else:
             console.print(part)
 
 
-def _page(workflow: Workflow, url: str) -> Iterator[RenderableType]:
+def _page(workflow: Workflow, url: str, width: int) -> Iterator[RenderableType]:
     from engine.authoring.describing import parameter_rows
 
     yield f"{workflow.name}: {workflow.title} (version {workflow.version})"
@@ -71,9 +72,9 @@ def _page(workflow: Workflow, url: str) -> Iterator[RenderableType]:
     for group in dict.fromkeys(row.group for row in rows):
         yield from _heading(f"Parameters: {group}" if group else "Parameters")
         yield _table(
-            ["name", "type", "default", "allowed", "about"],
-            [_cells(row) for row in rows if row.group == group],
-            fixed=max(len(row.name) for row in rows),
+            ["name", "takes", "about"] if width < _NARROW else ["name", "type", "default", "allowed", "about"],
+            [_cells(row, width) for row in rows if row.group == group],
+            fixed=min(max(len(row.name) for row in rows), width // 4),
         )
     if not rows:
         yield from _heading("Parameters")
@@ -86,13 +87,16 @@ def _page(workflow: Workflow, url: str) -> Iterator[RenderableType]:
         [each.name, each.kind or "any", ". ".join(text.rstrip(".") for text in (each.title, each.description) if text)]
         for each in workflow.outputs
     ]
-    yield _table(["name", "kind", "about"], outputs, fixed=max(len(output[0]) for output in outputs))
+    yield _table(["name", "kind", "about"], outputs, fixed=min(max(len(output[0]) for output in outputs), width // 4))
     yield from _requirements(workflow)
     yield from _calls(workflow, url)
 
 
-def _cells(row: Row) -> list[str]:
-    return [row.name, row.type, row.default, row.allowed, row.about]
+def _cells(row: Row, width: int) -> list[str]:
+    if width >= _NARROW:
+        return [row.name, row.type, row.default, row.allowed, row.about]
+    default = f"default {row.default}" if row.default not in ("", "required", "drawn") else row.default
+    return [row.name, "; ".join(text for text in (row.type, default, row.allowed) if text), row.about]
 
 
 def _heading(text: str) -> Iterator[RenderableType]:
@@ -118,7 +122,7 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], *, fixed: int) 
     table = Table(box=box.ASCII2 if _is_plain() else box.SIMPLE_HEAD, header_style="dim", show_edge=False)
     for index in used:
         if index == 0:
-            table.add_column(titles[0], width=min(fixed, 30), overflow="fold")
+            table.add_column(titles[0], width=fixed, overflow="fold")
         else:
             table.add_column(titles[index], overflow="fold")
     for row in rows:
