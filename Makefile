@@ -37,7 +37,7 @@ lint: setup
 lock: | $(UV)
 	$(COMPILE) --output-file $(LOCK) pyproject.toml
 
-# What is made from the code: the editors' schema, the tables of errors and settings.
+# What is made from the code: the editors' schema, the tables of errors, of settings and of a map's keys.
 generated: setup
 	$(BIN)/python docs/generate.py
 

@@ -1,11 +1,15 @@
-"""Write what is generated from the code: the editors' schema, the table of errors, the table of settings."""
+"""Write what is generated from the code: the editors' schema, the tables of errors, of settings, of a map's keys."""
 
 import itertools
 import json
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from engine.errors import error_classes
 from engine.map_file import json_schema
+from engine.schema import PARAMETER_TYPES, AnyParameter, spelling
 from engine.settings import variables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,7 +50,102 @@ def settings_page() -> str:
     return "\n".join([*lines, ""])
 
 
+def workflows_page(text: str) -> str:
+    """The page with its tables made anew, each between `<!-- generated: NAME -->` and `<!-- end -->`."""
+    schema = json_schema()
+    models = {**schema["$defs"], "ParameterMap": schema}
+    common = {spelling(name) for name in AnyParameter.model_fields}
+
+    def table(name: str) -> str:
+        if name == "types":
+            return _types(models, common | {"type"})
+        return _keys(models["BooleanParameter"], of=common) if name == "AnyParameter" else _keys(models[name])
+
+    return re.sub(
+        r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)",
+        lambda found: f"{found[1]}\n{table(found[2])}\n{found[3]}",
+        text,
+        flags=re.DOTALL,
+    )
+
+
+def _keys(model: Mapping[str, Any], of: Iterable[str] | None = None) -> str:
+    lines = ["| key | takes | |", "|---|---|---|"]
+    for key, schema in model["properties"].items():
+        if of is None or key in of:
+            needed = " (required)" if key in model.get("required", ()) else ""
+            lines.append(f"| `{key}` | {_takes(schema)}{needed} | {_meaning(schema)} |")
+    return "\n".join([*lines, ""])
+
+
+def _types(models: Mapping[str, Any], common: Iterable[str]) -> str:
+    """Each type with the keys of its own; types of one model share a row."""
+    lines = ["| type | | keys of its own |", "|---|---|---|"]
+    for model, names in itertools.groupby(PARAMETER_TYPES, key=lambda name: PARAMETER_TYPES[name].__name__):
+        own = {key: each for key, each in models[model]["properties"].items() if key not in common}
+        keys = "<br>".join(
+            f"`{key}`{' (required)' if key in models[model].get('required', ()) else ''}: {_meaning(each)}"
+            for key, each in own.items()
+        )
+        about = " ".join(models[model]["description"].split())
+        lines.append(f"| {' '.join(f'`{name}`' for name in names)} | {about} | {keys} |")
+    return "\n".join([*lines, ""])
+
+
+def _meaning(schema: Mapping[str, Any]) -> str:
+    """Its description, with what holds without it where that is not plain."""
+    default = schema.get("default")
+    told = f"; without it `{json.dumps(default)}`" if default not in (None, False, [], {}) else ""
+    return schema["description"].replace("|", "\\|") + told
+
+
+def _takes(schema: Mapping[str, Any]) -> str:
+    """What a value is, in words: `a text`, `one of "a", "b"`, `a list of texts`."""
+    if "$ref" in schema:
+        return f"{_NAMES[schema['$ref'].rpartition('/')[2]]}"
+    if "oneOf" in schema:
+        return "a parameter"
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(_takes(each) for each in schema["anyOf"] if each.get("type") != "null"))
+    if "const" in schema:
+        return f"`{json.dumps(schema['const'])}`"
+    if "enum" in schema:
+        return " ".join(f"`{json.dumps(each)}`" for each in schema["enum"])
+    if schema.get("type") == "array":
+        return f"a list of {_plural(_takes(schema['items']))}"
+    if isinstance(schema.get("additionalProperties"), dict):
+        return f"names, each with {_takes(schema['additionalProperties'])}"
+    return _WORDS.get(schema.get("type", ""), "anything")
+
+
+def _plural(words: str) -> str:
+    singular = words.removeprefix("a ").removeprefix("an ")
+    return " or ".join(f"{each.removeprefix('a ')}s" for each in singular.split(" or ")) if singular != words else words
+
+
+_WORDS = {
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "an object",
+}
+_NAMES = {
+    "BindingPath": "a long form",
+    "Computed": "a long form",
+    "Example": "an example",
+    "ModelFile": "a model file",
+    "Output": "an output",
+    "Repeat": "a repeat",
+    "Requires": "an object",
+    "Rule": "a rule",
+    "Switch": "a switch",
+}
+
+
 if __name__ == "__main__":
     (ROOT / "schemas" / "parameter-map.schema.json").write_text(json.dumps(json_schema(), indent=2) + "\n")
     (ROOT / "docs" / "errors.md").write_text(errors_page())
     (ROOT / "docs" / "settings.md").write_text(settings_page())
+    page = ROOT / "docs" / "workflows.md"
+    page.write_text(workflows_page(page.read_text()))

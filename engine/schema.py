@@ -71,11 +71,11 @@ class AnyParameter(Model):
 
     model_config = ConfigDict(alias_generator=spelling)
 
-    title: str | None = None
-    description: str | None = None
+    title: str | None = Field(None, description="a name for people")
+    description: str | None = Field(None, description="what it does, for people")
     group: str | None = Field(None, description="heading under which forms show it")
-    deprecated: bool = False
-    examples: list[Any] = Field(default_factory=list)
+    deprecated: bool = Field(False, description="callers had better not send it any more")
+    examples: list[Any] = Field(default_factory=list, description="values that work")
     required: bool = Field(False, description="the caller must send it")
     bind: Bind = Field(default_factory=list, description="where the value goes: a JSONPath or several")
     default: Any = Field(None, description="the value when it is not sent; without it, the template's own")
@@ -101,10 +101,10 @@ class StringParameter(AnyParameter):
     """A text, or one of a list of choices."""
 
     type: Literal["string"]
-    min_length: int | None = Field(None, ge=0)
-    max_length: int | None = Field(None, ge=0)
+    min_length: int | None = Field(None, ge=0, description="the fewest characters")
+    max_length: int | None = Field(None, ge=0, description="the most characters")
     pattern: str | None = Field(None, description="a regular expression of Python, searched for in the text")
-    enum: list[str] | None = Field(None, min_length=1)
+    enum: list[str] | None = Field(None, min_length=1, description="the texts that are allowed")
     choices: str | Literal[False] | None = Field(
         None,
         description='"Class.input" whose list holds; false: none; absent: the bound input decides',
@@ -113,25 +113,25 @@ class StringParameter(AnyParameter):
 
 
 class _Numeric(AnyParameter):
-    minimum: float | int | None = None
-    maximum: float | int | None = None
-    exclusive_minimum: float | int | None = None
-    exclusive_maximum: float | int | None = None
-    multiple_of: float | int | None = Field(None, gt=0)
+    minimum: float | int | None = Field(None, description="the least")
+    maximum: float | int | None = Field(None, description="the most")
+    exclusive_minimum: float | int | None = Field(None, description="it must be above")
+    exclusive_maximum: float | int | None = Field(None, description="it must be below")
+    multiple_of: float | int | None = Field(None, gt=0, description="it must be a multiple, exact in decimal")
 
 
 class IntegerParameter(_Numeric):
     """A whole number."""
 
     type: Literal["integer"]
-    enum: list[int] | None = Field(None, min_length=1)
+    enum: list[int] | None = Field(None, min_length=1, description="the numbers that are allowed")
 
 
 class NumberParameter(_Numeric):
     """A number."""
 
     type: Literal["number"]
-    enum: list[float | int] | None = Field(None, min_length=1)
+    enum: list[float | int] | None = Field(None, min_length=1, description="the numbers that are allowed")
 
 
 class BooleanParameter(AnyParameter):
@@ -147,7 +147,7 @@ class SeedParameter(AnyParameter):
     """
 
     type: Literal["seed"]
-    maximum: int = Field(SEED_MAXIMUM, ge=0, le=SEED_MAXIMUM)
+    maximum: int = Field(SEED_MAXIMUM, ge=0, le=SEED_MAXIMUM, description="the most")
 
 
 class MediaParameter(AnyParameter):
@@ -200,16 +200,16 @@ class ArrayParameter(AnyParameter):
     """A list."""
 
     type: Literal["array"]
-    items: Parameter
-    min_items: int | None = Field(None, ge=0)
-    max_items: int | None = Field(None, ge=0)
+    items: Parameter = Field(description="what each item is, as a parameter")
+    min_items: int | None = Field(None, ge=0, description="the fewest items")
+    max_items: int | None = Field(None, ge=0, description="the most items")
 
 
 class ObjectParameter(AnyParameter):
     """Named values."""
 
     type: Literal["object"]
-    properties: dict[str, Parameter]
+    properties: dict[str, Parameter] = Field(description="its parts by name, each as a parameter")
 
 
 Parameter: TypeAlias = Annotated[
@@ -229,10 +229,10 @@ Parameter: TypeAlias = Annotated[
 class Computed(Model):
     """An expression for one input, where the bare expression does not say enough."""
 
-    expression: str
-    match: Literal["one", "all"] = "one"
+    expression: str = Field(description="what is computed")
+    match: Literal["one", "all"] = Field("one", description="`all`: the path may match several inputs")
     replaces_link: bool = Field(False, description="the input holds a link; the expression may give another")
-    create: bool = False
+    create: bool = Field(False, description="the input is not in the export; make it")
 
 
 class Rule(Model):
@@ -245,34 +245,36 @@ class Rule(Model):
 class Output(Model):
     """A node whose results are returned under a name."""
 
-    node: str
-    kind: Literal["image", "video", "audio", "text", "3d", "file"] | None = None
-    title: str | None = None
-    description: str | None = None
+    node: str = Field(description="id of a node that saves something")
+    kind: Literal["image", "video", "audio", "text", "3d", "file"] | None = Field(
+        None, description="what it makes; of a node that makes several, these are returned"
+    )
+    title: str | None = Field(None, description="a name for people")
+    description: str | None = Field(None, description="what it is, for people")
 
 
 class ModelFile(Model):
     """A model file that the workflow needs."""
 
     path: str = Field(min_length=1, description="below ComfyUI's models folder: checkpoints/sd15.safetensors")
-    url: str | None = None
-    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
-    source: str | None = None
+    url: str | None = Field(None, description="where it is downloaded from")
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="of its bytes, as hex")
+    source: str | None = Field(None, description="where that is known from, in words: `unverified`")
 
 
 class Requires(Model):
     """What a worker must have to run the workflow."""
 
-    models: list[ModelFile] = Field(default_factory=list)
-    node_packs: list[str] = Field(default_factory=list)
+    models: list[ModelFile] = Field(default_factory=list, description="the model files")
+    node_packs: list[str] = Field(default_factory=list, description="names of custom node packs")
 
 
 class Example(Model):
     """A payload that works."""
 
-    title: str = Field(min_length=1)
-    description: str | None = None
-    payload: dict[str, Any]
+    title: str = Field(min_length=1, description="what it shows")
+    description: str | None = Field(None, description="more about it")
+    payload: dict[str, Any] = Field(description="what a caller would send")
 
 
 class Repeat(Model):
@@ -309,20 +311,30 @@ class Switch(Model):
 class ParameterMap(Model):
     """The whole file."""
 
-    schema_: str | None = Field(None, alias="$schema")
-    title: str | None = None
-    description: str | None = None
-    version: str = "1.0"
-    parameters: dict[str, Parameter]
-    computed: dict[str, str | Computed] = Field(default_factory=dict)
-    rules: list[Rule] = Field(default_factory=list)
+    schema_: str | None = Field(
+        None, alias="$schema", description="`parameter-map.schema.json`: your editor then completes and checks the file"
+    )
+    title: str | None = Field(None, description="a name for people; the workflow's own without it")
+    description: str | None = Field(None, description="what it does, for people")
+    version: str = Field("1.0", description="reported with every result")
+    parameters: dict[str, Parameter] = Field(description="what a caller may send, by name")
+    computed: dict[str, str | Computed] = Field(
+        default_factory=dict, description="JSONPath of an input to the expression for it"
+    )
+    rules: list[Rule] = Field(default_factory=list, description="what must hold between parameters")
     switches: dict[str, Switch] = Field(default_factory=dict, description="parts that a payload turns on and off")
     repeat: dict[str, Repeat] = Field(default_factory=dict, description="node id to how it is repeated")
-    outputs: dict[str, Output] = Field(default_factory=dict)
-    expects: dict[str, str] = Field(default_factory=dict, description="node id to the class it had")
-    requires: Requires = Field(default_factory=Requires)
-    timeout_seconds: float | None = Field(None, gt=0)
-    examples: list[Example] = Field(default_factory=list)
+    outputs: dict[str, Output] = Field(
+        default_factory=dict, description="what is returned, by name; without it, what every output node makes"
+    )
+    expects: dict[str, str] = Field(
+        default_factory=dict, description="node id to the class it had: finds out when a new export moved the ids"
+    )
+    requires: Requires = Field(default_factory=Requires, description="what a worker must have")
+    timeout_seconds: float | None = Field(None, gt=0, description="the longest a run may take")
+    examples: list[Example] = Field(
+        default_factory=list, description="payloads that work; tried whenever the workflow loads"
+    )
 
 
 ArrayParameter.model_rebuild()

@@ -124,7 +124,7 @@ def test_nothing_is_cut_off_and_a_pipe_gets_no_escape_codes(describe, tmp_path, 
     printed = describe("w", folder=tmp_path, COLUMNS=columns).stdout
     assert "\x1b" not in printed
     table = printed[: printed.index("Outputs")]
-    assert not [word for word in description.split() if word not in table.split()]
+    assert not [word for word in description.split() if word not in table.replace(".", " ").split()]
     assert table.count("d") >= 150
     assert long in "".join(re.findall(r"^ ([a-z_]+)", table, re.MULTILINE))
     assert max(map(len, table.splitlines())) <= max(60, int(columns))

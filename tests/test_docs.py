@@ -82,14 +82,14 @@ def test_links_of_the_docs_lead_somewhere():
 def test_every_filter_and_test_of_expressions_is_documented():
     from engine.expression_filters import FILTERS
 
-    text = (ROOT / "docs" / "parameter-maps.md").read_text()
+    text = (ROOT / "docs" / "workflows.md").read_text()
     assert not [name for name in FILTERS if not re.search(rf"\b{name}\b", text)]
 
 
 def test_every_key_of_a_map_is_documented():
     from engine.map_file import json_schema
 
-    text = (ROOT / "docs" / "parameter-maps.md").read_text()
+    text = (ROOT / "docs" / "workflows.md").read_text()
     assert not [key for key in json_schema()["properties"] if f"{key}" not in text]
 
 

@@ -1,6 +1,7 @@
 """What holds for the code as a whole: imports go one way, modules stay small, generated files are current."""
 
 import ast
+import importlib.util
 import json
 import subprocess
 import sys
@@ -118,6 +119,21 @@ def test_the_settings_are_documented():
     for each in variables():
         default = f"`{each.default}`" if each.default else ""
         assert f"| `{each.names[0]}` | {default} | {each.description}" in text, "make generated"
+
+
+def test_the_reference_of_maps_is_current():
+    specification = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    generate = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(generate)
+    text = (ROOT / "docs" / "workflows.md").read_text()
+    assert text.count("<!-- generated: ") > 9
+    assert generate.workflows_page(text) == text, "make generated"
+
+
+def test_every_key_of_a_map_says_what_it_is_for():
+    models = json_schema()["$defs"] | {"map": json_schema()}
+    keys = [(name, key, each) for name, model in models.items() for key, each in model["properties"].items()]
+    assert not [(name, key) for name, key, each in keys if key != "type" and not each.get("description")]
 
 
 def test_modules_stay_small():
