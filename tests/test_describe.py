@@ -176,6 +176,25 @@ def test_files_are_shown_as_urls_and_sent_as_they_are(describe):
     assert '"image": "data:image/png;base64,' in call
 
 
+def test_only_files_are_shortened(describe, tmp_path):
+    graph = sampler_graph() | {"10": {"class_type": "LoadImage", "inputs": {"image": "a.png"}}}
+    parameters = {
+        "images": {"type": "array", "items": {"type": "image"}, "default": []},
+        "prompt": {"type": "string", "bind": "$['6'].inputs.text"},
+    }
+    link = "https://example.org/" + "long" * 60
+    payload = {"images": ["QUJD" * 60, link, {"url": link}], "prompt": "data:image/png;base64," + "x" * 200}
+    document = {
+        "parameters": parameters,
+        "computed": {"$['10'].inputs.image": "images[0]"},
+        "examples": [{"title": "One", "payload": payload}],
+    }
+    write_workflow(tmp_path, "w", graph, document)
+    printed = describe("w", folder=tmp_path).stdout
+    shown = json.loads(next(line for line in printed.splitlines() if line.startswith('{"images"')))
+    assert shown == {**payload, "images": ["https://example.com/image", link, {"url": link}]}
+
+
 def test_without_an_example_a_call_holds_what_is_required(describe, tmp_path):
     parameters = {
         "prompt": {"type": "string", "required": True, "bind": "$['6'].inputs.text"},

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.media_values import MediaValue, with_media
 from engine.schema import MEDIA_TYPES, Parameter
 from engine.wording import listed, shorter
 from engine.workflow import Workflow
 
 _MOST_CHOICES = 6
 _LONGEST_TEXT = 300
-_LONGEST_DATA_URI = 120
+_LONGEST_FILE = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +58,26 @@ def example_payload(workflow: Workflow) -> tuple[dict[str, Any], bool]:
     return {name: _made_up(parameter) for name, parameter in workflow.parameters.items() if parameter.required}, False
 
 
-def with_short_files(value: Any) -> Any:
-    """A payload for people: long data URIs and base64 are replaced by a URL, which says what stood there."""
-    if isinstance(value, dict):
-        return {key: with_short_files(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [with_short_files(each) for each in value]
-    if isinstance(value, str) and len(value) > _LONGEST_DATA_URI and value.startswith("data:"):
-        kind, _, suffix = value[5:].partition(";")[0].partition("/")
-        return f"https://example.com/{kind or 'file'}.{suffix.partition('+')[0] or 'bin'}"
-    return value
+def with_short_files(workflow: Workflow, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """A payload for people: a file that is in it as a long text is replaced by a URL that says what stood there.
+
+    Args:
+        workflow: says which values are files.
+        payload: one that is valid.
+    """
+    shown = dict(payload)
+    for name in shown.keys() & workflow.parameters.keys():
+        shown[name] = with_media(workflow.parameters[name], name, shown[name], _shorter_file)
+    return shown
+
+
+def _shorter_file(media: MediaValue) -> Any:
+    value = media.value
+    if not isinstance(value, str) or len(value) <= _LONGEST_FILE or value.startswith(("http:", "https:")):
+        return value
+    content_type = value[5:].partition(";")[0] if value.startswith("data:") else ""
+    suffix = content_type.rpartition("/")[2].partition("+")[0]
+    return f"https://example.com/{media.parameter.type}" + (f".{suffix}" if suffix else "")
 
 
 def _rows(name: str, parameter: Parameter, schema: Mapping[str, Any], group: str) -> Iterator[Row]:

@@ -82,7 +82,7 @@ class _Components:
         )
         schema = workflow.payload_schema()
         if "examples" in schema:
-            schema["examples"] = with_short_files(schema["examples"])
+            schema["examples"] = [with_short_files(workflow, each) for each in schema["examples"]]
         payload_component(schema, payload, names, schemas)
         values_component(schema, values, names, schemas)
         outputs = output_components(workflow, names, schemas)
@@ -124,7 +124,7 @@ def _operation(workflow: Workflow, own: _Components, name: str) -> dict[str, Any
         f"example{index}": {
             "summary": example.title,
             **({"description": example.description} if example.description else {}),
-            "value": {"input": {"workflow": workflow.name, "payload": with_short_files(example.payload)}},
+            "value": {"input": {"workflow": workflow.name, "payload": with_short_files(workflow, example.payload)}},
         }
         for index, example in enumerate(workflow.examples, 1)
     }

@@ -66,7 +66,7 @@ def _object(schema: Mapping[str, Any], name: str, names: ComponentNames, into: d
 def _part(
     schema: Mapping[str, Any], parent: str, key: str, names: ComponentNames, into: dict[str, Any]
 ) -> dict[str, Any]:
-    kinds = [schema["type"]] if isinstance(schema["type"], str) else list(schema["type"])
+    kinds = _kinds(schema)
     if schema.get("x-type") in MEDIA_TYPES:
         return _either(schema, [{"type": "string", "minLength": 1}, reference(FILE)], kinds, ("minLength",))
     if "object" in kinds:
@@ -106,7 +106,7 @@ def _told(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(schema: Mapping[str, Any], name: str, names: ComponentNames, into: dict[str, Any]) -> dict[str, Any]:
-    kinds = [schema["type"]] if isinstance(schema["type"], str) else list(schema["type"])
+    kinds = _kinds(schema)
     if schema.get("x-type") in MEDIA_TYPES:
         return {"type": ["string", "null"]}
     if "object" in kinds:
@@ -122,10 +122,14 @@ def _value(schema: Mapping[str, Any], name: str, names: ComponentNames, into: di
 def _named_value(
     schema: Mapping[str, Any], parent: str, key: str, names: ComponentNames, into: dict[str, Any]
 ) -> dict[str, Any]:
-    kinds = [schema["type"]] if isinstance(schema["type"], str) else list(schema["type"])
+    kinds = _kinds(schema)
     if "object" not in kinds or schema.get("x-type") in MEDIA_TYPES:
         return _value(schema, f"{parent}-{key}", names, into)
     name = names.component(parent, key)
     into[name] = {}
     into[name] = _value(schema, name, names, into)
     return _either({}, [reference(name)], kinds, ())
+
+
+def _kinds(schema: Mapping[str, Any]) -> list[str]:
+    return [schema["type"]] if isinstance(schema["type"], str) else list(schema["type"])

@@ -156,9 +156,9 @@ def _calls(workflow: Workflow, url: str) -> Iterator[RenderableType]:
         yield from _heading(f"Example: {example.title}")
         if example.description:
             yield example.description
-        yield json.dumps(with_short_files(example.payload), ensure_ascii=False)
+        yield json.dumps(with_short_files(workflow, example.payload), ensure_ascii=False)
     payload, _ = example_payload(workflow)
-    shown: dict[str, Any] = with_short_files(payload)
+    shown: dict[str, Any] = with_short_files(workflow, payload)
     for language in LANGUAGES:
         yield from _heading(f"In {_TITLES[language]}")
         yield example_call(language, workflow.name, shown, url=url)
