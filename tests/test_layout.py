@@ -46,7 +46,7 @@ LAYERS = [
     {"transfers"},
     {"results", "delivery", "documents", "volume", "cancellation", "aspect_ratio", "tally", "timings", "machine"},
     {"wording", "errors", "dialing"},
-    {"addresses"},
+    {"addresses", "containers"},
 ]
 
 
