@@ -33,9 +33,13 @@ LAYERS = [
     {"names"},
     {"catalog"},
     {"workflow"},
-    {"compilation", "raw_graph"},
-    {"bindings", "fitting", "expressions", "payload_schema", "template_checks"},
+    {"compilation", "raw_graph", "attribution"},
+    {"operator_compilation"},
+    {"compiled"},
+    {"operators"},
+    {"bindings", "fitting", "expressions", "payload_schema", "template_checks", "ui_format"},
     {"value_checks"},
+    {"rewiring"},
     {"payload", "expression_filters", "graph"},
     {"map_file", "value_schemas"},
     {"media_values", "media_forms"},
@@ -46,7 +50,7 @@ LAYERS = [
     {"transfers"},
     {"results", "delivery", "documents", "volume", "cancellation", "aspect_ratio", "tally", "timings", "machine"},
     {"wording", "errors", "dialing"},
-    {"addresses"},
+    {"addresses", "containers"},
 ]
 
 
