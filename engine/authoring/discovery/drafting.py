@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.authoring.discovery.chosen import chosen
 from engine.authoring.discovery.examples import example_of
-from engine.authoring.discovery.fields import CFG, SEED, STEPS
+from engine.authoring.discovery.fields import CFG, STEPS
 from engine.authoring.discovery.found import Candidate
 from engine.authoring.discovery.loras import lora_candidates
 from engine.authoring.discovery.media import media_candidates
@@ -77,7 +77,7 @@ def _found(
 ) -> tuple[list[Candidate], list[Candidate], list[str]]:
     settings = settings_of(wiring)
     texts, notes = texts_of(wiring)
-    samples = any(each.field in {SEED, STEPS} for each in settings)
+    samples = any(each.field is STEPS for each in settings)
     scales = [each for each in settings if each.field is CFG and each.place.node_id in wiring.active]
     guided = not scales or any(each.shown for each in scales)
     candidates = [

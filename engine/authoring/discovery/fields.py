@@ -39,9 +39,11 @@ class Field:
     joins: bool = True
     choice: bool = False
 
-    def takes(self, name: str, value: Any) -> bool:
-        """Whether an input of that name, with that literal, is one of these."""
-        return bool(re.fullmatch(self.inputs, name)) and self.fits(value)
+    def takes(self, name: str, value: Any, *, known: bool) -> bool:
+        """Whether an input of that name, with that literal, is one of these; see `field_of`."""
+        if not re.fullmatch(self.inputs, name):
+            return False
+        return self.fits(value) or (not known and (self.choice or self.type == "seed"))
 
     def fits(self, value: Any) -> bool:
         """Whether a literal is of the field's type."""
@@ -111,8 +113,12 @@ ASPECT_RATIO = Field("aspect_ratio", r"(aspect_)?ratio|aspect_?ratio", "string",
 RESOLUTION = Field("resolution", r"resolution", "string", 35, "", choice=True)
 MEGAPIXELS = Field("megapixels", r"mega_?pixels?", "number", 36, "The size, in millions of pixels.", "", 0.01, 64)
 SIZE = Field("size", r"size|image_size|video_size|output_size", "string", 37, "", choice=True)
-WIDTH = Field("width", r"(\w+_)?width|empty_latent_width", "integer", 38, "In pixels.", "", 16, 4096)
-HEIGHT = Field("height", r"(\w+_)?height|empty_latent_height", "integer", 39, "In pixels.", "", 16, 4096)
+WIDTH = Field(
+    "width", r"((empty_latent|image|video|output|target|latent)_)?width", "integer", 38, "In pixels.", "", 16, 4096
+)
+HEIGHT = Field(
+    "height", r"((empty_latent|image|video|output|target|latent)_)?height", "integer", 39, "In pixels.", "", 16, 4096
+)
 FRAMES = Field(
     "frames",
     r"length|(num_|video_|n_|total_)?frames|frame_count|frames_number|video_length|max_frames",
@@ -205,6 +211,13 @@ FIELDS = (
 )
 
 
-def field_of(name: str, value: Any) -> Field | None:
-    """The field that an input of that name and literal belongs to."""
-    return next((field for field in FIELDS if field.takes(name, value)), None)
+def field_of(name: str, value: Any, *, known: bool) -> Field | None:
+    """The field that an input belongs to.
+
+    Args:
+        name: of the input.
+        value: its literal.
+        known: whether the node catalogue has its class. Where it does not, a choice may be of any type, and a seed's
+            literal says nothing: it is drawn anew.
+    """
+    return next((field for field in FIELDS if field.takes(name, value, known=known)), None)

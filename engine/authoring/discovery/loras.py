@@ -41,7 +41,7 @@ def lora_candidates(wiring: Wiring, *, as_lists: bool = True) -> list[Candidate]
     """
     found = []
     for chain in lora_chains(wiring):
-        active = all(node_id in wiring.active for node_id in chain)
+        active = all(node_id in wiring.active for node_id in chain) and not _is_a_mode(wiring, chain[-1])
         order = wiring.position[chain[0]]
         if as_lists and active and (len(chain) > 1 or "strength_clip" in wiring.inputs(chain[0])):
             found.append(_list_of(wiring, chain, order))
@@ -125,6 +125,12 @@ def _is_loader(wiring: Wiring, node_id: str) -> bool:
         and "strength_model" in inputs
         and all(isinstance(each, int | float) and not isinstance(each, bool) for each in numbers)
     )
+
+
+def _is_a_mode(wiring: Wiring, node_id: str) -> bool:
+    """Whether a LoRA is one side of a switch, as those are that make a model fast."""
+    users = wiring.users.get(node_id, ())
+    return bool(users) and all(wiring.branches(place.node_id) for place, _ in users)
 
 
 def _before(wiring: Wiring, node_id: str) -> str | None:

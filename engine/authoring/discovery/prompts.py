@@ -12,7 +12,7 @@ from engine.authoring.discovery.wiring import Wiring, base_name
 from engine.bindings import Place
 from engine.graph import label_of
 
-_MOST = 3  # texts of one role that may be parameters; where there are more, they are the recipe
+MOST_PROMPTS = 3  # texts of one role that may be parameters; where there are more, they are the recipe
 _FAR = 10
 
 
@@ -102,7 +102,7 @@ def prompt_candidates(texts: Iterable[Text], *, guided: bool, samples: bool) -> 
             listed = [text for text in mine if text.value.strip() and text.active]
         else:
             listed = [text for text in mine if text.active][:1]
-        many = len(listed) > _MOST
+        many = len(listed) > MOST_PROMPTS
         for number, text in enumerate(mine):
             shown = text in listed and not (many and (not samples or text is not listed[0]))
             if role == NEGATIVE:
@@ -111,7 +111,7 @@ def prompt_candidates(texts: Iterable[Text], *, guided: bool, samples: bool) -> 
                 shown = False
             entry = _entry(role, text, required=role == POSITIVE and len(listed) == 1)
             found.append(
-                Candidate(name, text.places, rank + number / 100, entry, shown=shown, order=number, most=_MOST)
+                Candidate(name, text.places, rank + number / 100, entry, shown=shown, order=number, most=MOST_PROMPTS)
             )
     return found
 

@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from engine.authoring.discovery.fields import BATCH, CFG, CHECKPOINT, SAMPLER, SCHEDULER, SEED, STEPS
+from engine.authoring.discovery.fields import (
+    ASPECT_RATIO,
+    BATCH,
+    CFG,
+    CHECKPOINT,
+    RESOLUTION,
+    SAMPLER,
+    SCHEDULER,
+    SEED,
+    SIZE,
+    STEPS,
+)
 from engine.authoring.discovery.found import Candidate
+from engine.authoring.discovery.prompts import MOST_PROMPTS
 from engine.bindings import Place
-from engine.schema import RESERVED_NAMES
+from engine.schema import MEDIA_TYPES, RESERVED_NAMES
 
 MOST_PARAMETERS = 15
 _KEPT = ("prompt", SEED.name, STEPS.name)
@@ -49,11 +61,16 @@ def _restrained(candidates: list[Candidate]) -> list[Candidate]:
     loaded each by itself they belong to that model's recipe, and in a graph of many samplers to the author's.
     """
     passes = {tuple(each.places) for each in candidates if each.name == STEPS.name and each.shown}
-    hidden = set()
+    hidden: set[str] = set()
     if not any(each.name == CHECKPOINT.name and each.shown for each in candidates):
         hidden |= {SAMPLER.name, SCHEDULER.name}
     if len(passes) > STEPS.most:
         hidden |= {SAMPLER.name, SCHEDULER.name, CFG.name, BATCH.name}
+    has_media = any(each.entry["type"] in MEDIA_TYPES and each.shown for each in candidates)
+    if has_media and not any(each.name == CHECKPOINT.name and each.shown for each in candidates):
+        hidden.add(BATCH.name)
+    if len([each for each in candidates if each.name == "prompt"]) > MOST_PROMPTS and not passes:
+        hidden |= {ASPECT_RATIO.name, RESOLUTION.name, SIZE.name}
     return [replace(each, shown=False) if each.name in hidden else each for each in candidates]
 
 

@@ -73,7 +73,7 @@ def _setting(wiring: Wiring, place: Place, value: Any) -> Setting | None:
         if not wiring.is_source(place.node_id):
             return None
         return _by_uses(wiring, place, value)
-    field = field_of(base_name(place), value)
+    field = field_of(base_name(place), value, known=wiring.known(place.node_id) is not None)
     if field is None or not _belongs(wiring, field, place):
         return None
     shown = field.most > 0 and place.node_id in wiring.active and _matters(wiring, field, place, value)
@@ -84,7 +84,7 @@ def _by_uses(wiring: Wiring, place: Place, value: Any) -> Setting | None:
     """What a node that gives one value gives it for."""
     told: list[tuple[Field, Use]] = []
     for use in uses(wiring, place.node_id):
-        field = field_of(base_name(use.place), value)
+        field = field_of(base_name(use.place), value, known=wiring.known(use.place.node_id) is not None)
         if field and _belongs(wiring, field, use.place):
             told.append((field, use))
     if not told:

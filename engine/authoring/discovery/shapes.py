@@ -62,7 +62,7 @@ def _type(field: Field, value: Any, specs: Sequence[InputSpec]) -> str:
         return plain_type(value)
     if field.type == "number" and isinstance(value, int) and not specs and field.name in {"fps", "duration"}:
         return "integer"  # a node that nobody knows may take whole numbers alone
-    return field.type
+    return field.type if field.fits(value) else plain_type(value)
 
 
 def _range(field: Field, kind: str, values: Sequence[Any], specs: Sequence[InputSpec]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from engine.authoring.discovery.wiring import Wiring, base_name
 from engine.bindings import Place
 
 POSITIVE, NEGATIVE, INSTRUCTION, TEXT = "positive", "negative", "instruction", "text"
-OWN_NAMES = ("lyrics", "tags")
-"""Texts that the field calls otherwise than prompts."""
+OWN_NAMES = ("lyrics",)
+"""Texts that the field calls otherwise than prompts; the tags of a song are its prompt."""
 
 _TEXTUAL = re.compile(
     r"(^|_)(text|texts|prompt|positive|negative|caption|string|t5xxl|clip_l|clip_g|llama|bert|mt5xl|tags|lyrics|instruction"
@@ -118,7 +118,7 @@ class TextFlow:
             return set()  # its conditioning is zeroed, or used for nothing that has a role
         if wiring.makes_values(place.node_id):
             return {INSTRUCTION}
-        return {POSITIVE} if "prompt" in name or "positive" in name or name in OWN_NAMES else {TEXT}
+        return {POSITIVE} if re.search(r"prompt|positive|tags", name) or name in OWN_NAMES else {TEXT}
 
     def _encodes(self, node_id: str) -> bool:
         spec = self.wiring.known(node_id)

@@ -10,6 +10,7 @@ from engine.bindings import Place
 from engine.graph import Graph, Link, as_link, links, needed_by
 from engine.nodes import InputSpec, NodeCatalogue, NodeSpec
 
+_DEEPEST = 20  # nodes in a row that hand on what they get, of whatever type
 VALUE_TYPES = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "NUMBER"})
 _ANY = frozenset({"", "*", "COMFY_MATCHTYPE_V3"})
 _WHEN_TRUE = frozenset({"on_true", "if_true", "true_value", "tt_value", "when_true"})
@@ -95,7 +96,7 @@ class Wiring:
         """The type of an output, told by who uses it where the class does not; empty where nothing tells."""
         spec = self.known(node_id)
         own = spec.outputs[index] if spec and 0 <= index < len(spec.outputs) else ""
-        return self._type_by_users(node_id).get(index, "") if own in _ANY else own
+        return self._type_by_users(node_id).get(index, "") or self._type_by_links(node_id) if own in _ANY else own
 
     def used_types(self, node_id: str) -> set[str]:
         """The types of the outputs that are used."""
@@ -127,7 +128,11 @@ class Wiring:
             value = self.value(place)
             return value if isinstance(value, bool) else None
         inputs = self.inputs(link[0])
-        return self._truth(Place(link[0], next(iter(inputs))), depth + 1) if len(inputs) == 1 and depth < 20 else None
+        return (
+            self._truth(Place(link[0], next(iter(inputs))), depth + 1)
+            if len(inputs) == 1 and depth < _DEEPEST
+            else None
+        )
 
     def off_branch(self, node_id: str) -> str | None:
         """The input of a switch that its own literal turns off."""
@@ -181,6 +186,16 @@ class Wiring:
                 if told not in _ANY and "," not in told:
                     found.setdefault(index, told)
         return self._inferred[node_id]
+
+    def _type_by_links(self, node_id: str, depth: int = 0) -> str:
+        """The type that a node of any type hands on, as what is linked to it tells."""
+        types = set()
+        for name, (source, index) in links(self.graph[node_id]) if self.known(node_id) and depth < _DEEPEST else ():
+            spec, made_by = self.spec(Place(node_id, name)), self.known(source)
+            if spec is not None and spec.type in _ANY:
+                own = made_by.outputs[index] if made_by and 0 <= index < len(made_by.outputs) else ""
+                types.add(self._type_by_links(source, depth + 1) if own in _ANY else own)
+        return types.pop() if len(types) == 1 else ""
 
     def _type_handed_on(self, place: Place) -> str:
         """The type of the single output of a node that takes anything, as its users tell."""
