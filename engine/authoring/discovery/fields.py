@@ -133,7 +133,7 @@ DURATION = Field(
     "duration", r"duration|seconds|duration_seconds|length_seconds", "number", 41, "In seconds.", "", 0, 600
 )
 DURATION_CHOICE = Field("duration", r"duration|seconds", "string", 41, "In seconds.", choice=True)
-FPS = Field("fps", r"fps|frame_?rate|force_rate", "number", 42, "Frames a second.", "", 1, 120)
+FPS = Field("fps", r"fps|frame_?rate", "number", 42, "Frames a second.", "", 1, 120)
 BATCH = Field(
     "batch_size", r"batch_size|empty_latent_batch_size|num_images", "integer", 54, "Results at a time.", SAMPLING, 1, 16
 )
@@ -147,6 +147,14 @@ STRENGTH = Field(
     "How strongly it takes part.",
     most=2,
     joins=False,
+)
+LORA_STRENGTH = Field(
+    "lora_strength",
+    r"lora_((model|clip)_)?(strength|weight|wt)",
+    "number",
+    48,
+    "How strong the LoRA is.",
+    MODEL,
 )
 UPSCALE = Field(
     "upscale_by",
@@ -197,6 +205,7 @@ FIELDS = (
     VOLUME,
     CHOICE,
     STRENGTH,
+    LORA_STRENGTH,
     UPSCALE,
     CHECKPOINT,
     QUALITY,

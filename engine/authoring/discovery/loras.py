@@ -50,12 +50,6 @@ def lora_candidates(wiring: Wiring, *, as_lists: bool = True) -> list[Candidate]
     return found
 
 
-def as_list(wiring: Wiring, chain: list[str]) -> dict[str, dict[str, Any]]:
-    """What makes a list of a chain: the sections of a map with what is added to each."""
-    candidate = _list_of(wiring, chain, 0)
-    return {"parameters": {candidate.name: candidate.entry}, "repeat": candidate.repeat}
-
-
 def _list_of(wiring: Wiring, chain: list[str], order: int) -> Candidate:
     strengths = [name for name in _STRENGTHS if name in wiring.inputs(chain[0])]
     values = [[wiring.inputs(node_id)[name] for name in strengths] for node_id in chain]

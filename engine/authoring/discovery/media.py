@@ -113,6 +113,8 @@ def _role(wiring: Wiring, kind: str, places: list[Place]) -> str:
             name = base_name(user)
             if inputs & {"control_net", "controlnet"}:
                 name = "control_image"
+            elif name == "image" and inputs & {"model", "seed", "noise_seed"}:
+                name = "init_image"
             role = next((role for role, pattern in _ROLES if pattern.fullmatch(name)), None)
             if role:
                 reached.add(role)

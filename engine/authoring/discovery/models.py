@@ -87,7 +87,7 @@ def required_models(wiring: Wiring) -> tuple[list[dict[str, Any]], list[str]]:
         if folder:
             path = f"{folder}/{file}"
             listed.setdefault(path, {"path": path, "url": None, "sha256": None, "source": "unverified"})
-        else:
+        elif "load" in wiring.class_of(place.node_id).lower():  # others fetch theirs by themselves
             notes.append(
                 f"{wiring.class_of(place.node_id)} ({place.node_id}) loads {file}: which folder of models it is in is "
                 "not known; add it to requires.models"

@@ -52,7 +52,8 @@ def output_nodes(graph: Graph, nodes: NodeCatalogue) -> tuple[str, ...]:
             saving.append(node_id)
         else:
             unknown.append(node_id)
-    return tuple(saving or unknown or showing)
+    seen = [each for each in showing if kind_of_output(graph, nodes, each) != "text"]
+    return tuple(saving or unknown or seen or showing)
 
 
 def declared_outputs(graph: Graph, nodes: NodeCatalogue, ends: Iterable[str]) -> dict[str, dict[str, str]]:

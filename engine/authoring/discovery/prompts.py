@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.authoring.discovery.found import Candidate
-from engine.authoring.discovery.texts import INSTRUCTION, NEGATIVE, OWN_NAMES, POSITIVE, TEXT, Sink, TextFlow
+from engine.authoring.discovery.texts import INSTRUCTION, NEGATIVE, OWN_NAMES, POSITIVE, TEXT, ZEROED, Sink, TextFlow
 from engine.authoring.discovery.wiring import Wiring, base_name
 from engine.bindings import Place
 from engine.graph import label_of
@@ -45,16 +45,25 @@ def texts_of(wiring: Wiring) -> tuple[list[Text], list[str]]:
     flow = TextFlow(wiring)
     groups: dict[tuple[Any, ...], list[tuple[Place, str, list[Sink]]]] = {}
     notes = []
-    for place, value in wiring.literals():
-        if not isinstance(value, str) or not (sinks := flow.sinks(place)):
+    reached = {
+        place: sinks for place, value in wiring.literals() if isinstance(value, str) and (sinks := flow.sinks(place))
+    }
+    only_zeroed = not any(sink.role in {POSITIVE, TEXT, INSTRUCTION} for sinks in reached.values() for sink in sinks)
+    for place, all_sinks in reached.items():
+        value = wiring.value(place)
+        sinks = [
+            replace(sink, role=POSITIVE) if sink.role == ZEROED else sink
+            for sink in all_sinks
+            if sink.role != ZEROED or only_zeroed
+        ]
+        if not sinks:
             continue
         roles = {sink.role for sink in sinks}
         own = next((name for name in OWN_NAMES if any(base_name(sink.place) == name for sink in sinks)), None)
         role = own or next((each for each in (POSITIVE, NEGATIVE, TEXT, INSTRUCTION) if each in roles), TEXT)
         if {POSITIVE, NEGATIVE} <= roles:
-            notes.append(
-                f"the text of {label_of(wiring.graph, place.node_id)} feeds positive and negative inputs alike"
-            )
+            fed = label_of(wiring.graph, place.node_id)
+            notes.append(f"the text of {fed} feeds positive and negative inputs alike; it is taken for the prompt")
         key = (role, value) if value.strip() else (role, "", place.node_id)
         groups.setdefault(key, []).append((place, role, sinks))
     found = []
@@ -86,8 +95,7 @@ def prompt_candidates(texts: Iterable[Text], *, guided: bool, samples: bool) -> 
         samples: whether a sampler takes part, so that some text is the prompt.
     """
     texts = list(texts)
-    roles = {text.role for text in texts if text.active and text.value.strip()} or {text.role for text in texts}
-    promoted = next((each for each in (POSITIVE, TEXT, INSTRUCTION) if each in roles), POSITIVE)
+    promoted = _promoted(texts)
     texts = [replace(text, role=POSITIVE) if text.role == promoted else text for text in texts]
     found: list[Candidate] = []
     for role, name, rank in (
@@ -114,6 +122,16 @@ def prompt_candidates(texts: Iterable[Text], *, guided: bool, samples: bool) -> 
                 Candidate(name, text.places, rank + number / 100, entry, shown=shown, order=number, most=MOST_PROMPTS)
             )
     return found
+
+
+def _promoted(texts: Iterable[Text]) -> str:
+    """The role whose texts are the prompt: where nothing else is written, what a language model is asked is."""
+    active = [text for text in texts if text.active]
+    for some in ([text for text in active if text.value.strip()], active):
+        roles = {text.role for text in some}
+        if found := next((each for each in (POSITIVE, TEXT, INSTRUCTION) if each in roles), None):
+            return found
+    return POSITIVE
 
 
 def _entry(role: str, text: Text, *, required: bool) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def selected(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Can
     shown = _most_important(shown)
     left = [each for each in ranked if not any(each is other for other in shown)]
     names: dict[str, None] = {}
-    return [_named(each, names) for each in shown], [_named(each, names) for each in left]
+    return named(shown, names), named(left, names)
 
 
 def _unclaimed(candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -84,15 +84,24 @@ def _most_important(shown: list[Candidate]) -> list[Candidate]:
     return [each for each in shown if any(each is other for other in chosen)]
 
 
-def _named(candidate: Candidate, names: dict[str, None]) -> Candidate:
-    base = f"{candidate.name}_value" if candidate.name in RESERVED_NAMES else candidate.name
-    name, number = base, 2
-    while name in names:
-        name, number = f"{base}_{number}", number + 1
-    names[name] = None
-    repeat = candidate.repeat
-    if repeat and name != candidate.name:
-        repeat = {
-            node: {**each, "over": each["over"].replace(candidate.name, name, 1)} for node, each in repeat.items()
-        }
-    return replace(candidate, name=name, repeat=repeat)
+def named(candidates: Iterable[Candidate], names: dict[str, None]) -> list[Candidate]:
+    """The candidates under names that are neither taken nor reserved.
+
+    Args:
+        candidates: the first of a name keeps it, the others get numbers.
+        names: those that are taken; it grows by the given ones.
+    """
+    found = []
+    for each in candidates:
+        base = f"{each.name}_value" if each.name in RESERVED_NAMES else each.name
+        name, number = base, 2
+        while name in names:
+            name, number = f"{base}_{number}", number + 1
+        names[name] = None
+        repeat = each.repeat
+        if name != each.name:
+            repeat = {
+                node: {**entry, "over": entry["over"].replace(each.name, name, 1)} for node, entry in repeat.items()
+            }
+        found.append(replace(each, name=name, repeat=repeat))
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.authoring.discovery.fields import (
@@ -16,17 +16,22 @@ from engine.authoring.discovery.fields import (
     FPS,
     FRAMES,
     HEIGHT,
+    LORA_STRENGTH,
+    MEGAPIXELS,
     SAMPLER,
     SCHEDULER,
     SEED,
+    STEPS,
     STRENGTH,
     UPSCALE,
+    VOLUME,
     WIDTH,
     Field,
     field_of,
 )
 from engine.authoring.discovery.flow import Use, is_plain, uses
 from engine.authoring.discovery.found import Candidate
+from engine.authoring.discovery.media import media_kind
 from engine.authoring.discovery.shapes import entry_of
 from engine.authoring.discovery.wiring import Wiring, base_name
 from engine.bindings import Place
@@ -36,6 +41,7 @@ _MAKERS = frozenset(
 )
 _MEDIA = frozenset({"IMAGE", "VIDEO", "AUDIO", "MASK", "LATENT"})
 _ADAPTS = ("control", "lora", "ipadapter", "ip_adapter", "adapter", "lllite", "style", "reference")
+_OF_PROCESSING = frozenset({WIDTH, HEIGHT, MEGAPIXELS, UPSCALE, FPS, VOLUME})
 _DERIVED = 40  # how much less a value matters that something is computed from
 
 
@@ -52,12 +58,17 @@ class Setting:
 
 
 def settings_of(wiring: Wiring) -> list[Setting]:
-    """Every literal that the field has a word for, what is first computed first."""
-    found = []
-    for place, value in wiring.literals():
-        if setting := _setting(wiring, place, value):
-            found.append(setting)
-    return found
+    """Every literal that the field has a word for, what is first computed first.
+
+    In a graph that generates nothing, what its steps are told is all there is to set.
+    """
+    found = [setting for place, value in wiring.literals() if (setting := _setting(wiring, place, value))]
+    if any(setting.field in {SEED, STEPS} for setting in found):
+        return found
+    return [
+        replace(each, shown=True) if each.field in _OF_PROCESSING and each.place.node_id in wiring.active else each
+        for each in found
+    ]
 
 
 def setting_candidates(wiring: Wiring, settings: Iterable[Setting]) -> list[Candidate]:
@@ -140,9 +151,11 @@ def _matters(wiring: Wiring, field: Field, place: Place, value: Any) -> bool:
         return any(word in each.lower() for word in _ADAPTS for each in words)
     if field is UPSCALE:
         return bool(value > 1)
+    if field is LORA_STRENGTH:
+        return wiring.inputs(place.node_id).get("lora_name") != "None"  # what several node packs call no LoRA
     if field is DENOISE:
         return bool(value != 1)  # 1 takes nothing of what is given, whatever feeds the latent
-    sized = ASPECT_RATIO.rank <= field.rank <= FPS.rank
+    sized = ASPECT_RATIO.rank <= field.rank < FPS.rank
     return not sized or not _processes(wiring, place.node_id)
 
 
@@ -157,9 +170,7 @@ def _processes(wiring: Wiring, node_id: str) -> bool:
 
 
 def _loads_media(wiring: Wiring, node_id: str) -> bool:
-    return not wiring.linked_types(node_id) and any(
-        (spec := wiring.spec(Place(node_id, name))) and spec.uploads for name in wiring.inputs(node_id)
-    )
+    return any(media_kind(wiring, Place(node_id, name)) for name in wiring.inputs(node_id))
 
 
 def _name(wiring: Wiring, field: Field, place: Place) -> str:
@@ -167,6 +178,8 @@ def _name(wiring: Wiring, field: Field, place: Place) -> str:
         inputs = {base_name(Place(place.node_id, name)) for name in wiring.inputs(place.node_id)}
         if inputs & {"control_net", "controlnet"}:
             return "control_strength"
+        if "lora" in wiring.class_of(place.node_id).lower():
+            return "lora_strength"
     return field.name
 
 

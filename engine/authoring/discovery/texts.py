@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from engine.authoring.discovery.wiring import Wiring, base_name
 from engine.bindings import Place
 
-POSITIVE, NEGATIVE, INSTRUCTION, TEXT = "positive", "negative", "instruction", "text"
+POSITIVE, NEGATIVE, INSTRUCTION, TEXT, ZEROED = "positive", "negative", "instruction", "text", "zeroed"
 OWN_NAMES = ("lyrics",)
 """Texts that the field calls otherwise than prompts; the tags of a song are its prompt."""
 
 _TEXTUAL = re.compile(
-    r"(^|_)(text|texts|prompt|positive|negative|caption|string|t5xxl|clip_l|clip_g|llama|bert|mt5xl|tags|lyrics|instruction"
-    r"|instructions|query|question|description|wildcard_text|opt_text|value)(_|\d|$)|prompt"
+    r"(\w+_)?(text|prompt)s?(_?[a-z0-9]{1,2})?|(positive|negative)(_(prompt|text)s?)?|captions?|string(_?\w)?|t5xxl|clip_[lg]"
+    r"|llama|bert|mt5xl|tags|lyrics|instructions?|query|question|description|value"
 )
 _NO_PROMPT = re.compile(
     r"system|template|delim|separ|file|path|font|colou?r|language|(^|_)mode|find|replace|pattern|regex|type|name|url"
@@ -84,11 +84,9 @@ class TextFlow:
         if spec is not None and spec.type not in {"STRING", "*"}:
             return False
         name = base_name(place)
-        if _NO_PROMPT.search(name) and name != "wildcard_text":
+        if _NO_PROMPT.search(name):
             return False
-        if self._hands_on_text(place.node_id):
-            return True
-        return bool(_TEXTUAL.search(name)) or bool(spec and spec.multiline)
+        return bool(_TEXTUAL.fullmatch(name)) or bool(spec and spec.multiline)
 
     def _hands_on_text(self, node_id: str) -> bool:
         """Whether a node gives the texts it gets, whole or joined; a language model does not."""
@@ -103,10 +101,10 @@ class TextFlow:
     def _roles_at(self, place: Place) -> set[str]:
         """What a text is at an input that does not hand it on."""
         wiring, name = self.wiring, base_name(place)
-        if not _TEXTUAL.search(name) and not ((spec := wiring.spec(place)) and spec.multiline):
-            return set()
         if _NO_PROMPT.search(name):
             return set()
+        if not _TEXTUAL.fullmatch(name) and not ((spec := wiring.spec(place)) and spec.multiline):
+            return {TEXT} if self._is_written_at_length(place) else set()
         roles = self.conditioning_roles(place.node_id)
         if "negative" in name:
             return {NEGATIVE}
@@ -118,7 +116,15 @@ class TextFlow:
             return set()  # its conditioning is zeroed, or used for nothing that has a role
         if wiring.makes_values(place.node_id):
             return {INSTRUCTION}
-        return {POSITIVE} if re.search(r"prompt|positive|tags", name) or name in OWN_NAMES else {TEXT}
+        return {POSITIVE} if re.search(r"prompt|positive|^tags", name) or name in OWN_NAMES else {TEXT}
+
+    def _is_written_at_length(self, place: Place) -> bool:
+        """Whether an input gets the text of a node that is made for long ones."""
+        link, spec = self.wiring.link(place), self.wiring.spec(place)
+        if link is None or (spec is not None and spec.type != "STRING"):
+            return False
+        inputs = [self.wiring.spec(Place(link[0], name)) for name in self.wiring.inputs(link[0])]
+        return len(inputs) == 1 and inputs[0] is not None and inputs[0].multiline
 
     def _encodes(self, node_id: str) -> bool:
         spec = self.wiring.known(node_id)
@@ -141,8 +147,10 @@ class TextFlow:
     def _role_of_user(self, place: Place) -> set[str]:
         wiring, name = self.wiring, base_name(place)
         class_type = wiring.class_of(place.node_id)
-        if place.input_name == wiring.off_branch(place.node_id) or "zeroout" in class_type.lower().replace("_", ""):
+        if place.input_name == wiring.off_branch(place.node_id):
             return set()
+        if "zeroout" in class_type.lower().replace("_", ""):
+            return {ZEROED} if self.conditioning_roles(place.node_id) else set()
         if re.search(r"(^|_)neg(ative)?(_|\d|$)", name):
             return {NEGATIVE}
         if re.search(r"(^|_)pos(itive)?(_|\d|$)", name):
