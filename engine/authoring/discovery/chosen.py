@@ -23,9 +23,11 @@ def chosen(
     labels: list[str] = []
     notes = list(app_mode.lost)
     for place, label in app_mode.inputs:
-        value = wiring.value(place) if place.node_id in wiring.graph else None
+        if any(place in each.places for each in picked):
+            continue
+        value = wiring.value(place) if place.node_id in wiring.needed else None
         if not isinstance(value, str | int | float):
-            notes.append(f"App mode's input {label or place.input_name} holds no value in the graph ({place})")
+            notes.append(f"App mode's input {label or place.input_name} holds no value that an output needs ({place})")
             continue
         known = by_place.get(place)
         if known is None:

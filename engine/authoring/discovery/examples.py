@@ -33,6 +33,6 @@ def example_of(wiring: Wiring, candidates: Sequence[Candidate]) -> dict[str, Any
             payload[each.name] = _PICTURE
         elif kind in _ADDRESSES:
             payload[each.name] = _ADDRESSES[kind]
-        elif each.entry.get("required"):
+        elif each.entry.get("required") or each.name == "prompt":
             payload[each.name] = wiring.value(each.places[0])
     return {"title": "As exported", "payload": payload}

@@ -63,6 +63,7 @@ SEED = Field(
     "seed",
     30,
     "The same seed gives the same result; -1 draws a new one.",
+    most=4,
 )
 STEPS = Field(
     "steps",

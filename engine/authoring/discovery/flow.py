@@ -33,6 +33,8 @@ class Use:
 def uses(wiring: Wiring, node_id: str) -> list[Use]:
     """Where the values of a node end up, whatever they are handed on by.
 
+    A switch hands on the side alone that it is set to, unless the node takes no part otherwise.
+
     Args:
         wiring: the graph.
         node_id: a node that makes values.
@@ -46,7 +48,7 @@ def uses(wiring: Wiring, node_id: str) -> list[Use]:
             continue
         seen.add((use.place, use.computed))
         user = use.place.node_id
-        if wiring.makes_values(user) and use.place.input_name == wiring.off_branch(user):
+        if node_id in wiring.active and use.place.input_name == wiring.off_branch(user):
             continue
         if not wiring.makes_values(user):
             found.append(use)

@@ -38,7 +38,9 @@ def _prompts(wiring: Wiring, in_map: Sequence[Candidate], left: Sequence[Candida
 
 
 def _as_prompt(base: str, picked: Candidate, holder: Candidate | None) -> dict[str, dict[str, Any]]:
-    entry = {**picked.entry, "required": True, "minLength": 1} if base == "prompt" else dict(picked.entry)
+    # Without a prompt in the map its examples hold none, so that none can be required.
+    required = base == "prompt" and holder is not None
+    entry = {**picked.entry, "required": True, "minLength": 1} if required else dict(picked.entry)
     parameters: dict[str, Any] = {base: _bound(entry, picked)}
     if holder is not None and holder is not picked:
         plain = {key: value for key, value in holder.entry.items() if key not in {"required", "minLength"}}
