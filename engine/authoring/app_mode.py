@@ -77,7 +77,7 @@ class _Chooser:
         return [], self._why_lost(str(node_id), [each.api_id for each, _ in found], widget)
 
     def _name(self, node: ExportNode, widget: str) -> str:
-        """The name that the author gave a widget, the outermost subgraph's that shows it; empty where it has its own."""
+        """The name that the author gave a widget, on the outermost subgraph that shows it; empty for its own."""
         slots = inputs_of(node.node)
         index = next((at for at, slot in enumerate(slots) if widget_of(slot) == widget), None)
         outer = self._export.nodes.get(node.prefix[:-1])
