@@ -146,6 +146,11 @@ def test_an_authors_alternatives_are_not_drawn_once_and_for_all():
     assert note.startswith("CLIPTextEncode (6).text: the editor takes one of the texts in {braces|like these}")
 
 
+def test_texts_with_all_ends_of_lines_come_through():
+    text = "one\ntwo\r\nthree\u2028four\x85five\x0bsix\x1cseven 灯台 😀"
+    assert inputs_of(CONVERT(document([node(6, "CLIPTextEncode", (text,))])))["6"] == {"text": text}
+
+
 def test_a_class_that_the_converter_would_leave_out_stays():
     ui = document([node(1, "LoadImageOutput", ("a.png [output]", "image"))])
     assert CONVERT(ui).graph["1"]["class_type"] == "LoadImageOutput"

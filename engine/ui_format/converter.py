@@ -86,7 +86,7 @@ class Converter:
 
 def _graph_in(text: str) -> Any:
     """The graph in what comfy-cli printed: its last line is `{"ok": true, "data": {"prompt": {…}}}` (1.23)."""
-    said = text.strip().splitlines()[-1]
+    said = text.strip().rsplit("\n", 1)[-1]  # texts in it may hold other ends of lines
     try:
         envelope = parse_json(said, label="")
     except InvalidMap as error:
