@@ -150,6 +150,24 @@ def test_a_document_that_was_made_to_be_a_burden_is_refused():
         chosen(ui, {})
 
 
+def test_ways_that_multiply_are_gone_once():
+    """Fifty links from each level's input to the next one's: fifty to the ninth ways to one place."""
+    ids = [f"{level:08d}-0000-4000-8000-000000000000" for level in range(9)]
+    levels = [
+        subgraph(
+            [node(1, (*ids, "EmptyImage")[level + 1], inputs=[("width", "INT", 1, {})])],
+            [[link, -10, 0, 1, 0, "INT"] for link in range(50)],
+            inputs=[("width", "INT", range(50))],
+            subgraph_id=own,
+        )
+        for level, own in enumerate(ids)
+    ]
+    linear = {"inputs": [[1, "width"]], "outputs": []}
+    graph = {":".join("1" * 10): {"class_type": "EmptyImage", "inputs": {"width": 5}}}
+    mode = chosen(document([node(1, ids[0])], subgraphs=levels, extra={"linearData": linear}), graph)
+    assert places(mode) == [("1:1:1:1:1:1:1:1:1:1", "width", "")]
+
+
 def chosen_in(name):
     document = json.loads(official_workflows()[name].read_text())
     linear = (document.get("extra") or {}).get("linearData") or {}

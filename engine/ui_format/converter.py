@@ -76,7 +76,7 @@ class Converter:
         try:
             graph = with_primitives(as_it_was(parse_graph(_graph_in(text), label="")), document)
         except InvalidMap as error:
-            raise NotConverted(f"what comfy-cli made of it can't be used: {error.message}") from error
+            raise NotConverted(f"what comfy-cli made of it can't be used: {shorter(error.message, 500)}") from error
         return Converted(graph, tuple(notes_on(document, graph, self._nodes)))
 
     @functools.cached_property
