@@ -111,13 +111,14 @@ class _Reader:
         )
 
     def _text(self, data: bytes) -> str:
-        if not data.strip():
-            raise self._refused("is empty", hint=_EXPORT)
         try:
-            return data.decode("utf-8-sig")
+            text = data.decode("utf-8-sig")
         except UnicodeDecodeError:
             message = "is neither JSON nor a picture, film or sound that ComfyUI writes graphs into"
             raise self._refused(message, hint=_EXPORT) from None
+        if not text.strip():
+            raise self._refused("is empty", hint=_EXPORT)
+        return text
 
     def _embedded_document(self, text: str) -> Any:
         """A graph that was written by Python, which writes NaN where a node's own check gave it (`is_changed`)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from engine.ui_format.bounds import check
 from engine.ui_format.converter import Converted, Converter
+from engine.ui_format.places import ExportNode, ExportNodes
 from engine.ui_format.problems import ConverterMissing, NotConverted
 from engine.ui_format.program import find_program
 from engine.ui_format.reading import classes_of, is_ui_format
@@ -16,6 +17,8 @@ __all__ = [
     "Converted",
     "Converter",
     "ConverterMissing",
+    "ExportNode",
+    "ExportNodes",
     "NotConverted",
     "check",
     "classes_of",

@@ -17,6 +17,7 @@ from engine.nodes import NodeCatalogue
 from engine.ui_format.bounds import check
 from engine.ui_format.notes import notes_on
 from engine.ui_format.prepared import as_it_was, prepared
+from engine.ui_format.primitives import with_primitives
 from engine.ui_format.problems import ConverterMissing, NotConverted
 from engine.ui_format.program import find_program, printed
 from engine.ui_format.serving import serving, without_dynamic_prompts
@@ -73,9 +74,9 @@ class Converter:
         with serving(self._object_info) as port:
             text = printed(program, workflow, port=port, seconds=self._seconds, cancel=cancel or CancellationToken())
         try:
-            graph = as_it_was(parse_graph(_graph_in(text), label=""))
+            graph = with_primitives(as_it_was(parse_graph(_graph_in(text), label="")), document)
         except InvalidMap as error:
-            raise NotConverted(f"what comfy-cli made of it can't be used: {error.message}") from error
+            raise NotConverted(f"what comfy-cli made of it can't be used: {shorter(error.message, 500)}") from error
         return Converted(graph, tuple(notes_on(document, graph, self._nodes)))
 
     @functools.cached_property
@@ -85,7 +86,7 @@ class Converter:
 
 def _graph_in(text: str) -> Any:
     """The graph in what comfy-cli printed: its last line is `{"ok": true, "data": {"prompt": {…}}}` (1.23)."""
-    said = text.strip().splitlines()[-1]
+    said = text.strip().rsplit("\n", 1)[-1]  # texts in it may hold other ends of lines
     try:
         envelope = parse_json(said, label="")
     except InvalidMap as error:

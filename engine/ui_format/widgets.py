@@ -53,7 +53,7 @@ def widgets_of(node: Mapping[str, Any], spec: NodeSpec | None) -> Widgets:
     values = node.get("widgets_values")
     if not isinstance(values, list) or not values:
         return Widgets()
-    named = _named(node, values)
+    named = _named(node, values, known=spec is not None)
     if spec is not None:
         if named is None:
             return Widgets()
@@ -67,14 +67,16 @@ def widgets_of(node: Mapping[str, Any], spec: NodeSpec | None) -> Widgets:
     return Widgets(dict(zip(names, plain, strict=False)), tuple(names), max(0, len(plain) - len(names)))
 
 
-def _named(node: Mapping[str, Any], values: list[Any]) -> dict[str, Any] | None:
+def _named(node: Mapping[str, Any], values: list[Any], *, known: bool) -> dict[str, Any] | None:
     """All values by their names; None where the export does not tell them."""
     recorded = node.get("widgets_values_named")
-    if isinstance(recorded, dict) and recorded:
-        # Shorter where two of the editor's own widgets go by one name.
-        return dict(zip(recorded, values, strict=True)) if len(recorded) == len(values) else dict(recorded)
+    if isinstance(recorded, dict) and len(recorded) == len(values):
+        return dict(zip(recorded, values, strict=True))
     names, plain = _slots(node), _without_control(values)
-    return dict(zip(names, plain, strict=True)) if len(names) == len(plain) else None
+    if len(names) == len(plain):
+        return dict(zip(names, plain, strict=True))
+    # The record is shorter where two of the editor's own widgets go by one name.
+    return dict(recorded) if isinstance(recorded, dict) and recorded and not known else None
 
 
 def _slots(node: Mapping[str, Any]) -> list[str]:
