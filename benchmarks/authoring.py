@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 COMMANDS = {
     "convert": ("support.official_loading", "how many convert, and load as a workflow"),
+    "draft": ("support.official_drafts", "whether every drafted map loads and gives its template back"),
+    "score": ("support.authoring_score", "how well drafted maps find what authors chose in App mode"),
 }
 
 

@@ -5,13 +5,12 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.authoring_score import score, totals
+from support.authoring_score import scores, totals
 from support.drafted import drafted, rendered_back
-from support.official import converted, official_workflows
+from support.official import official_workflows
 from support.workflows import ROOT, SHARED
 
 from engine.authoring.discovery import draft_map
-from engine.authoring.draft import Export
 from engine.nodes import load_catalogue
 
 CORPUS = {path.stem: path for path in sorted((SHARED / "corpus" / "api_workflows").glob("*.json"))}
@@ -68,15 +67,9 @@ def test_the_bare_template_gives_every_parameter_of_the_shipped_map(name):
 
 @pytest.mark.skipif(not official_workflows(), reason="the official workflows are not installed")
 def test_what_authors_chose_in_app_mode_is_found():
-    names = [name for name, path in official_workflows().items() if '"linearData"' in path.read_text()]
-    scores = [
-        found
-        for name, export in converted(names)
-        if isinstance(export, Export) and export.app_mode is not None
-        if (found := score(name, export.graph, export.app_mode, load_catalogue())) is not None
-    ]
-    assert len(scores) >= 20
-    reached = totals(scores)
+    found = [each for each, _ in scores()]
+    assert len(found) >= 20
+    reached = totals(found)
     assert reached["recall"] >= 0.85, reached
     assert reached["precision"] >= 0.4, reached
 

@@ -1,14 +1,19 @@
-"""How well a drafted map finds what authors chose: pairs of node and input, against App mode's choice."""
+"""How well drafted maps find what authors chose: pairs of node and input, against App mode's choice.
 
-from collections.abc import Mapping
+`python benchmarks/authoring.py score` prints each workflow with its hits, misses and extras, then the totals.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from support.official import converted, official_workflows
+
 from engine.authoring.discovery import draft_map
-from engine.authoring.draft import AppMode, Draft
+from engine.authoring.draft import AppMode, Draft, Export
 from engine.bindings import Place, resolve
 from engine.graph import Graph, as_link
-from engine.nodes import NodeCatalogue
+from engine.nodes import NodeCatalogue, load_catalogue
 from engine.schema import ParameterMap
 
 MOST_PARAMETERS = 15
@@ -43,7 +48,29 @@ class Score:
         return _share(len(self.hits), len(self.hits) + len(self.missed))
 
 
-def score(name: str, graph: Graph, app_mode: AppMode, nodes: NodeCatalogue) -> Score | None:
+def scores(names: Iterable[str] | None = None) -> Iterator[tuple[Score, tuple[str, ...]]]:
+    """The score of each official workflow with App mode, and what of its author's choice is not in the graph."""
+    chosen = (name for name, path in official_workflows().items() if '"linearData"' in path.read_text(encoding="utf-8"))
+    for name, outcome in converted(chosen if names is None else names):
+        if isinstance(outcome, Export) and outcome.app_mode is not None:
+            found = scored(name, outcome.graph, outcome.app_mode, load_catalogue())
+            if found is not None:
+                yield found, outcome.app_mode.lost
+
+
+def score(names: Iterable[str] | None) -> int:
+    """Print the scores; the exit status."""
+    every = []
+    for found, lost in scores(names):
+        every.append(found)
+        print("\n".join([*lines(found), *(f"  lost   {each}" for each in lost)]))  # noqa: T201
+    print(f"\n{len(every)} workflows with App mode, at most {MOST_PARAMETERS} parameters each")  # noqa: T201
+    for word, value in totals(every).items():
+        print(f"{word:16} {value:.3f}")  # noqa: T201
+    return 0
+
+
+def scored(name: str, graph: Graph, app_mode: AppMode, nodes: NodeCatalogue) -> Score | None:
     """Draft a map without looking at App mode's choice, and compare; None where no input was chosen that is left."""
     chosen = [place for place, _ in app_mode.inputs if _is_literal(graph, place)]
     if not chosen:
@@ -72,13 +99,13 @@ def settable(draft: Draft, graph: Graph, nodes: NodeCatalogue) -> dict[Place, st
     return found
 
 
-def totals(scores: list[Score]) -> dict[str, float]:
+def totals(of: list[Score]) -> dict[str, float]:
     """Precision, recall and F1 over all pairs together (micro) and as the mean of the workflows' (macro)."""
-    hits = sum(len(each.hits) for each in scores)
-    precision = _share(hits, hits + sum(len(each.extra) for each in scores))
-    recall = _share(hits, hits + sum(len(each.missed) for each in scores))
-    mean_precision = sum(each.precision for each in scores) / len(scores)
-    mean_recall = sum(each.recall for each in scores) / len(scores)
+    hits = sum(len(each.hits) for each in of)
+    precision = _share(hits, hits + sum(len(each.extra) for each in of))
+    recall = _share(hits, hits + sum(len(each.missed) for each in of))
+    mean_precision = sum(each.precision for each in of) / len(of)
+    mean_recall = sum(each.recall for each in of) / len(of)
     return {
         "precision": precision,
         "recall": recall,
@@ -89,13 +116,13 @@ def totals(scores: list[Score]) -> dict[str, float]:
     }
 
 
-def lines(score: Score) -> list[str]:
+def lines(of: Score) -> list[str]:
     """A workflow's score, for people."""
     return [
-        f"{score.name}: precision {score.precision:.2f}, recall {score.recall:.2f}, {score.parameters} parameters",
-        *_listed("hit", score.hits),
-        *_listed("missed", score.missed),
-        *_listed("extra", score.extra),
+        f"{of.name}: precision {of.precision:.2f}, recall {of.recall:.2f}, {of.parameters} parameters",
+        *_listed("hit", of.hits),
+        *_listed("missed", of.missed),
+        *_listed("extra", of.extra),
     ]
 
 
