@@ -8,10 +8,11 @@ from typing import Any
 from engine.authoring.discovery.found import Candidate
 from engine.authoring.discovery.wiring import Wiring
 
-# A square of 64 pixels: the smallest that every encoder of a latent takes.
+# A grey square of 64 pixels.
 _PICTURE = (
     "data:image/png;base64,"
-    "iVBORw0KGgoAAAANSUhEUgAAAEAAAABAAQAAAACCEkxzAAAAD0lEQVR4nGNgGAWjgFwAAAJAAAFcnjpFAAAAAElFTkSuQmCC"
+    "iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAAAAACPAi4CAAAAK0lEQVR42u3MMREAAAgEoNfkRjeEmwcBqMlNRyAQCAQCgUAg"
+    "EAgEAsHzYAFAdAEArKmlZAAAAABJRU5ErkJggg=="
 )
 _ADDRESSES = {
     "video": "https://example.com/video.mp4",

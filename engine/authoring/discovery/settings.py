@@ -100,11 +100,15 @@ def _by_uses(wiring: Wiring, place: Place, value: Any) -> Setting | None:
             told.append((field, use))
     if not told:
         return None
-    direct = [(field, use) for field, use in told if not use.computed]
+    # What reaches the frames a second is these, though frames are computed of them as well.
+    rates = [(field, use) for field, use in told if field is FPS]
+    direct = rates or [(field, use) for field, use in told if not use.computed]
     field, use = min(direct or told, key=lambda each: each[0].rank)
     name = _name(wiring, field, use.place)
     active = place.node_id in wiring.active and any(each.place.node_id in wiring.active for _, each in direct or told)
-    shown = field.most > 0 and active and any(_matters(wiring, each, at.place, value) for each, at in direct or told)
+    # A size may go to a picture directly, and to the latent at half of it.
+    alike = [(each, at) for each, at in told if each in {made for made, _ in direct or told}]
+    shown = field.most > 0 and active and any(_matters(wiring, each, at.place, value) for each, at in alike)
     names = {each.name for each, _ in direct or told}
     if {WIDTH.name, HEIGHT.name} <= names:
         name = "size"
@@ -121,7 +125,9 @@ def _belongs(wiring: Wiring, field: Field, place: Place) -> bool:
     """Whether the node has to do with what the word means elsewhere."""
     inputs = wiring.inputs(place.node_id)
     if field is SEED:
-        return inputs.get("add_noise") != "disable"
+        # A stage that adds no noise has none to draw, and what a language model writes is a step on the way.
+        writes = wiring.makes_values(place.node_id) and not wiring.is_source(place.node_id)
+        return inputs.get("add_noise") not in {"disable", False} and not writes
     if field is SCHEDULER or field is SAMPLER:
         return not str(inputs.get(place.input_name, "")).endswith((".safetensors", ".pth"))
     if field is FPS or field is DURATION:
@@ -197,8 +203,8 @@ def _key(wiring: Wiring, setting: Setting, index: int) -> tuple[Any, ...]:
 
 def _variant(wiring: Wiring, place: Place) -> int:
     """The number of a node among those that differ from it by their seed alone: with one seed they'd be one result."""
-    if wiring.is_source(place.node_id):
-        return 0
+    if not any(wiring.link(Place(place.node_id, name)) for name in wiring.inputs(place.node_id)):
+        return 0  # what it draws for is told by its users, which are the stages of one result
     mine = _but_for_seed(wiring, place)
     value = wiring.value(place)
     earlier = 0

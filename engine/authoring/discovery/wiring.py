@@ -13,6 +13,7 @@ from engine.nodes import InputSpec, NodeCatalogue, NodeSpec
 _DEEPEST = 20  # nodes in a row that hand on what they get, of whatever type
 VALUE_TYPES = frozenset({"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "NUMBER"})
 _ANY = frozenset({"", "*", "COMFY_MATCHTYPE_V3"})
+_TEXTS = frozenset({"prompt", "negative_prompt", "text", "positive_prompt"})
 _WHEN_TRUE = frozenset({"on_true", "if_true", "true_value", "tt_value", "when_true"})
 _WHEN_FALSE = frozenset({"on_false", "if_false", "false_value", "ff_value", "when_false"})
 _CONDITIONS = ("switch", "boolean", "condition", "value", "bool")
@@ -183,6 +184,8 @@ class Wiring:
                 told = spec.type if spec else ""
                 if told in _ANY and self.known(place.node_id) and spec is not None:
                     told = self._type_handed_on(place)
+                if self.known(place.node_id) is None and base_name(place) in _TEXTS:
+                    told = "STRING"
                 if told not in _ANY and "," not in told:
                     found.setdefault(index, told)
         return self._inferred[node_id]
