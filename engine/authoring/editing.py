@@ -68,7 +68,7 @@ def _parse(text: str, start: int) -> _Value:
     if opening not in "{[":
         match = _TEXT.match(text, start) if opening == '"' else _PLAIN.match(text, start)
         return _Value(match[0] if match else "")
-    entries = []
+    entries: list[_Entry] = []
     position = start + 1
     while True:
         after = _space(text, position)
@@ -120,8 +120,7 @@ def _pairs(before: Sequence[str], after: Sequence[str]) -> list[tuple[int | None
     pairs: list[tuple[int | None, int]] = []
     for kind, old_from, old_to, new_from, new_to in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         renamed = kind == "equal" or (kind == "replace" and old_to - old_from == new_to - new_from)
-        for offset in range(new_to - new_from):
-            pairs.append((old_from + offset if renamed else None, new_from + offset))
+        pairs += [(old_from + each if renamed else None, new_from + each) for each in range(new_to - new_from)]
     return pairs
 
 

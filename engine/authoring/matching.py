@@ -116,7 +116,7 @@ class _Side:
 
 
 _PARTS: Mapping[str, Callable[[_Side, str], Hashable]] = {
-    "id": lambda side, node_id: node_id,
+    "id": lambda _, node_id: node_id,
     "title": lambda side, node_id: side.titles[node_id],
     "literals": lambda side, node_id: side.literals[node_id],
     "near": lambda side, node_id: side.place(node_id, 1),

@@ -9,7 +9,6 @@ from typing import Any
 from engine.authoring.naming import names_in, renamed
 from engine.authoring.references import bindings_of, expressions_of, with_expressions
 
-
 NO_USE = "nothing uses it any more"
 
 
