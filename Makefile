@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements.lock
 UV := .tools/bin/uv
-COMPILE := $(UV) pip compile --universal --python-version 3.11 --extra gcs --group test --group lint --group build \
+COMPILE := $(UV) pip compile --universal --python-version 3.11 --extra gcs --extra ui --group test --group lint --group build \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet
 
 .PHONY: run setup test lint lock generated rendered bench outage verify reliability soak

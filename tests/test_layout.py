@@ -33,7 +33,7 @@ LAYERS = [
     {"names"},
     {"catalog"},
     {"workflow"},
-    {"compilation", "raw_graph"},
+    {"compilation", "raw_graph", "ui_format"},
     {"bindings", "fitting", "expressions", "payload_schema", "template_checks"},
     {"value_checks"},
     {"payload", "expression_filters", "graph"},
@@ -46,7 +46,7 @@ LAYERS = [
     {"transfers"},
     {"results", "delivery", "documents", "volume", "cancellation", "aspect_ratio", "tally", "timings", "machine"},
     {"wording", "errors", "dialing"},
-    {"addresses"},
+    {"addresses", "containers"},
 ]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from engine.media.containers.problems import BrokenContainer
+from engine.containers.problems import BrokenContainer
 
 MAKE = 0x010F
 """Where ComfyUI writes `workflow:{json}` (ComfyUI 0.8, comfy_api/latest/_ui.py)."""

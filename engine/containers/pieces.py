@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from engine.media.containers.problems import BrokenContainer
-from engine.media.containers.view import READ_AT_ONCE, Buffer
+from engine.containers.problems import BrokenContainer
+from engine.containers.view import READ_AT_ONCE, Buffer
 
 Piece = bytes | range
 """New bytes, or from where to where in the old file."""

@@ -6,10 +6,10 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from engine.media.containers import exif, stamp_text
-from engine.media.containers.pieces import Chunk, Piece, counted, joined
-from engine.media.containers.problems import BrokenContainer, NoRoom
-from engine.media.containers.view import Buffer
+from engine.containers import exif, stamp_text
+from engine.containers.pieces import Chunk, Piece, counted, joined
+from engine.containers.problems import BrokenContainer, NoRoom
+from engine.containers.view import Buffer
 
 _HEADER = 12  # RIFF, length of what follows these eight bytes, WEBP
 _LONGEST = 2**32 - 2 - 8
@@ -109,10 +109,19 @@ def stamp_of(data: Buffer) -> dict[str, Any] | None:
     Raises:
         BrokenContainer: it can't be understood.
     """
+    return stamp_text.in_exif(exif_of(data))
+
+
+def exif_of(data: Buffer) -> bytes:
+    """The EXIF block of a file; empty where there is none.
+
+    Raises:
+        BrokenContainer: it can't be understood.
+    """
     for chunk in chunks(data):
         if chunk.name == b"EXIF":
-            return stamp_text.in_exif(_exif_of(data, chunk))
-    return None
+            return _exif_of(data, chunk)
+    return b""
 
 
 def _exif_of(data: Buffer, chunk: Chunk) -> bytes:

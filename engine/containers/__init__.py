@@ -6,8 +6,8 @@ old file.
 
 from __future__ import annotations
 
-from engine.media.containers.pieces import Piece, unchanged, write
-from engine.media.containers.problems import BrokenContainer, NoRoom
-from engine.media.containers.view import Buffer, viewed
+from engine.containers.pieces import Piece, unchanged, write
+from engine.containers.problems import BrokenContainer, NoRoom
+from engine.containers.view import Buffer, viewed
 
 __all__ = ["BrokenContainer", "Buffer", "NoRoom", "Piece", "unchanged", "viewed", "write"]

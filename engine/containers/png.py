@@ -7,10 +7,10 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from engine.media.containers import exif, stamp_text
-from engine.media.containers.pieces import Chunk, Piece, joined
-from engine.media.containers.problems import BrokenContainer
-from engine.media.containers.view import Buffer
+from engine.containers import exif, stamp_text
+from engine.containers.pieces import Chunk, Piece, joined
+from engine.containers.problems import BrokenContainer
+from engine.containers.view import Buffer
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -79,6 +79,55 @@ def stamp_of(data: Buffer) -> dict[str, Any] | None:
             fields = content[len(stamp_text.KEYWORD) + 3 :].split(b"\0", 2)
             return stamp_text.read(fields[-1].decode("utf-8", "replace"))
     return None
+
+
+def texts(data: Buffer) -> Iterator[tuple[str, str]]:
+    """The texts that a file carries, each with its keyword, until its end or where it breaks off; too long ones less.
+
+    `comf` is a chunk of ComfyUI's SaveAnimatedPNG (ComfyUI 0.8, comfy_api/latest/_ui.py): a `tEXt` by another name.
+
+    Raises:
+        BrokenContainer: it is no PNG, breaks off, or has a chunk that is longer than the file.
+    """
+    for chunk in chunks(data):
+        if chunk.name not in (*_TEXTS, b"comf") or len(chunk.content) > _LONGEST_READ:
+            continue
+        keyword, _, content = data[chunk.content.start : chunk.content.stop].partition(b"\0")
+        text = _text(chunk.name, content)
+        if text is not None:
+            yield keyword.decode("latin-1"), text
+
+
+def _text(kind: bytes, content: bytes) -> str | None:
+    """The text of a chunk after its keyword; None where it is broken or too long."""
+    if kind in (b"tEXt", b"comf"):
+        return _decoded(content)
+    if kind == b"zTXt":
+        inflated = _inflated(content[1:])  # after the method, of which there is one
+        return None if inflated is None else _decoded(inflated)
+    # Compressed or not, method, language, 0, translated keyword, 0, text.
+    fields = content[2:].split(b"\0", 2)
+    if len(fields) < 3:
+        return None
+    plain = _inflated(fields[2]) if content[:1] == b"\1" else fields[2]
+    return None if plain is None else plain.decode("utf-8", "replace")
+
+
+def _decoded(content: bytes) -> str:
+    """Latin-1 by the standard; many programs write UTF-8 all the same, which hardly ever is Latin-1 by accident."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _inflated(content: bytes) -> bytes | None:
+    inflater = zlib.decompressobj()
+    try:
+        inflated = inflater.decompress(content, _LONGEST_READ)
+    except zlib.error:
+        return None
+    return inflated if inflater.eof else None
 
 
 def _pieces(data: Buffer, *, keep: bool, stamp: str | None) -> Iterator[Piece]:

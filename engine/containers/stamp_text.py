@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from engine.media.containers import exif
+from engine.containers import exif
 
 KEYWORD = "workflow_engine"
 """The name of the stamp: a PNG text chunk's keyword, and what an EXIF text begins with, as ComfyUI's own do."""

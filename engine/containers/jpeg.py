@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from engine.media.containers import exif, stamp_text
-from engine.media.containers.pieces import Piece, counted, joined
-from engine.media.containers.problems import BrokenContainer, NoRoom
-from engine.media.containers.view import Buffer, first_match
+from engine.containers import exif, stamp_text
+from engine.containers.pieces import Piece, counted, joined
+from engine.containers.problems import BrokenContainer, NoRoom
+from engine.containers.view import Buffer, first_match
 
 LONGEST_EXIF = 0xFFFF - 2 - len(exif.PREFIX)
 """How many bytes of EXIF a file takes: a segment's length is written in two bytes, which it counts too."""
@@ -110,10 +110,19 @@ def stamp_of(data: Buffer) -> dict[str, Any] | None:
     Raises:
         BrokenContainer: it can't be understood.
     """
+    return stamp_text.in_exif(exif_of(data))
+
+
+def exif_of(data: Buffer) -> bytes:
+    """The EXIF block of a file; empty where there is none.
+
+    Raises:
+        BrokenContainer: it can't be understood.
+    """
     for segment in segments(data):
         if _is_exif(data, segment):
-            return stamp_text.in_exif(_exif_of(data, segment))
-    return None
+            return _exif_of(data, segment)
+    return b""
 
 
 def _looks(data: Buffer, segment: Segment) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import overload
 
-from engine.media.containers.problems import BrokenContainer
+from engine.containers.problems import BrokenContainer
 
 READ_AT_ONCE = 1024 * 1024
 """The most bytes of a file that copying and searching hold at a time."""

@@ -1,0 +1,213 @@
+"""What an author chose in ComfyUI's App mode, as places of the graph in API format.
+
+An export in UI format keeps it as `extra.linearData`: `{"inputs": [[node, widget], …], "outputs": [node, …]}`, and
+sometimes a third item with settings of how the input is shown. A node is named in several ways, as the editor's
+versions have it: by its id, by the id it has within a subgraph (`6` for what is `76:6` in API format), by that with
+the UUID of the subgraph or the graph (`UUID:12`), with the widget behind it (`UUID:12:prompt`), or by an instance of
+a subgraph that shows a widget of an inner node as its own. Read off exports of 2025 and 2026.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.authoring.draft import AppMode
+from engine.bindings import Place
+from engine.graph import Graph, as_link
+from engine.ui_format.bounds import check
+from engine.ui_format.reading import (
+    BYPASSED,
+    MUTED,
+    SUBGRAPH_INPUTS,
+    inputs_of,
+    links_of,
+    nodes_of,
+    subgraphs_of,
+    widget_of,
+)
+from engine.wording import shown
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_MOST_STEPS = 100
+_PASSED_ON = ("Reroute", "PrimitiveNode")
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """A node of the export: its id in API format, where it stands, and whether it runs."""
+
+    api_id: str
+    node: Mapping[str, Any]
+    prefix: str
+    scope: Mapping[str, Any]
+    runs: bool
+
+
+def chosen(document: Mapping[str, Any], graph: Graph) -> AppMode | None:
+    """The author's choice; None where none was made.
+
+    Args:
+        document: the export, in UI format.
+        graph: the same in API format.
+
+    Raises:
+        NotConverted: the document is too large or too deep.
+    """
+    extra = document.get("extra")
+    linear = extra.get("linearData") if isinstance(extra, dict) else None
+    if not isinstance(linear, dict) or not (linear.get("inputs") or linear.get("outputs")):
+        return None
+    check(document)
+    return _Chooser(document, graph).chosen(linear)
+
+
+class _Chooser:
+    def __init__(self, document: Mapping[str, Any], graph: Graph) -> None:
+        self._document = document
+        self._graph = graph
+        self._subgraphs = subgraphs_of(document)
+        self._nodes = {each.api_id: each for each in self._walk(document, "", runs=True)}
+
+    def chosen(self, linear: Mapping[str, Any]) -> AppMode:
+        inputs: dict[Place, str] = {}
+        outputs: list[str] = []
+        lost: list[str] = []
+        for entry in _items(linear.get("inputs")):
+            if not (isinstance(entry, list) and len(entry) >= 2 and isinstance(entry[1], str)):
+                lost.append(f"the input {shown(entry)}: it names no node and widget")
+                continue
+            places, why = self._input(entry[0], entry[1])
+            for place, name in places:
+                inputs.setdefault(place, _given(entry) or name)
+            if not places:
+                lost.append(f"the input {entry[1]} of node {entry[0]}: {why}")
+        for entry in _items(linear.get("outputs")):
+            found = [each.api_id for each in self._named(str(entry)) if each.api_id in self._graph]
+            if len(found) == 1:
+                outputs += [found[0]] if found[0] not in outputs else []
+            else:
+                lost.append(f"the output {entry}: {self._why_lost(str(entry), found)}")
+        return AppMode(tuple(inputs.items()), tuple(outputs), tuple(lost))
+
+    def _input(self, node_id: Any, widget: str) -> tuple[list[tuple[Place, str]], str]:
+        candidates = self._named(str(node_id))
+        found = [(each, places) for each in candidates if (places := list(self._places(each, widget)))]
+        if len(found) == 1:
+            label = _label(found[0][0], widget)
+            return [(place, label or name) for place, name in found[0][1]], ""
+        return [], self._why_lost(str(node_id), [each.api_id for each, _ in found], widget)
+
+    def _why_lost(self, node_id: str, found: list[str], widget: str = "") -> str:
+        if len(found) > 1:
+            return f"it may be one of the nodes {', '.join(found)}"
+        named = self._named(node_id)
+        if not named:
+            return "there is no such node in the graph"
+        if not any(each.runs for each in named):
+            return "it is muted or bypassed"
+        node_type = named[0].node.get("type")
+        if not widget:
+            return f"it is no node of the graph in API format ({node_type})"
+        linked = [each.api_id for each in named if as_link(self._literal(each.api_id, widget))]
+        if linked:
+            return "its value comes from another node"
+        return f"{node_type} has no such input in API format"
+
+    def _holds(self, api_id: str, name: str) -> bool:
+        return name in self._graph.get(api_id, {}).get("inputs", {})
+
+    def _literal(self, api_id: str, name: str) -> Any:
+        return self._graph.get(api_id, {}).get("inputs", {}).get(name)
+
+    def _named(self, name: str) -> list[_Node]:
+        """The nodes that a name can mean: the one of that id, else those that have it within a subgraph."""
+        parts = name.split(":")
+        scope = parts.pop(0) if len(parts) > 1 and _UUID.fullmatch(parts[0]) else ""
+        if scope and len(parts) > 1 and not any(each.endswith(":".join(parts)) for each in self._nodes):
+            parts.pop()  # the widget
+        node_id = ":".join(parts)
+        if scope in self._subgraphs:
+            inner = self._subgraphs[scope]
+            return [
+                each for each in self._nodes.values() if each.scope is inner and each.api_id.endswith(f":{node_id}")
+            ]
+        if node_id in self._nodes:
+            return [self._nodes[node_id]]
+        return [each for each in self._nodes.values() if each.api_id.endswith(f":{node_id}")]
+
+    def _places(self, node: _Node, widget: str, steps: int = 0) -> Iterator[tuple[Place, str]]:
+        """Where a widget's value stands in the graph; none where it does not reach it."""
+        if steps > _MOST_STEPS or not node.runs:
+            return
+        inner = self._subgraphs.get(str(node.node.get("type")))
+        if inner is not None:
+            yield from self._promoted(node, inner, widget, steps)
+        elif node.node.get("type") in _PASSED_ON:
+            outgoing = (link for link in links_of(node.scope) if str(link.get("origin_id")) == str(node.node.get("id")))
+            for link in outgoing:
+                yield from self._target(node.prefix, link, steps)
+        elif self._holds(node.api_id, widget) and as_link(self._literal(node.api_id, widget)) is None:
+            yield Place(node.api_id, widget), _label(node, widget)
+
+    def _promoted(self, node: _Node, inner: Mapping[str, Any], widget: str, steps: int) -> Iterator[tuple[Place, str]]:
+        """An inner node's widget that an instance shows as its own."""
+        prefix = f"{node.api_id}:"
+        found = False
+        for index, slot in enumerate(_items(inner.get("inputs"))):
+            if not isinstance(slot, dict) or widget not in (slot.get("name"), slot.get("label")):
+                continue
+            for link in links_of(inner):
+                if link.get("origin_id") == SUBGRAPH_INPUTS and link.get("origin_slot") == index:
+                    for each in self._target(prefix, link, steps):
+                        found = True
+                        yield each
+        properties = node.node.get("properties")
+        proxies = properties.get("proxyWidgets") if isinstance(properties, dict) else None
+        for proxy in _items(proxies):
+            if found or not (isinstance(proxy, list) and len(proxy) >= 2 and proxy[1] == widget):
+                continue
+            target = self._nodes.get(f"{prefix}{proxy[0]}")
+            if target is not None:
+                for each in self._places(target, widget, steps + 1):
+                    found = True
+                    yield each
+
+    def _target(self, prefix: str, link: Mapping[str, Any], steps: int) -> Iterator[tuple[Place, str]]:
+        target = self._nodes.get(f"{prefix}{link.get('target_id')}")
+        if target is None:
+            return
+        slots, index = inputs_of(target.node), link.get("target_slot")
+        if isinstance(index, int) and 0 <= index < len(slots) and isinstance(name := slots[index].get("name"), str):
+            yield from self._places(target, name, steps + 1)
+
+    def _walk(self, scope: Mapping[str, Any], prefix: str, *, runs: bool) -> Iterator[_Node]:
+        for node in nodes_of(scope):
+            running = runs and node.get("mode") not in (MUTED, BYPASSED)
+            api_id = f"{prefix}{node.get('id')}"
+            yield _Node(api_id, node, prefix, scope, running)
+            inner = self._subgraphs.get(str(node.get("type")))
+            if inner is not None:
+                yield from self._walk(inner, f"{api_id}:", runs=running)
+
+
+def _label(node: _Node, widget: str) -> str:
+    """The name that the author gave a widget; empty where it has its own."""
+    for slot in inputs_of(node.node):
+        if widget in (widget_of(slot), slot.get("name")):
+            label = slot.get("label")
+            return label if isinstance(label, str) and label != widget else ""
+    return ""
+
+
+def _given(entry: list[Any]) -> str:
+    """A name among the settings of an input's entry."""
+    settings = entry[2] if len(entry) > 2 else None
+    name = settings.get("label") or settings.get("name") if isinstance(settings, dict) else settings
+    return name if isinstance(name, str) else ""
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
