@@ -34,7 +34,11 @@ class Interview:
         self._graph = graph
         self._nodes = nodes
         self._ask = ask
-        self._say = say
+        self.say = say
+
+    def agrees(self, text: str) -> bool:
+        """Whether the author says yes; Enter alone is no."""
+        return self._ask(f"{text} [y/N] ").lower() in {"y", "yes"}
 
     def answered(self, draft: Draft) -> dict[str, Any]:
         """The map that the answers make of a draft; Enter alone leaves everything as it was proposed."""
@@ -45,33 +49,33 @@ class Interview:
         return self._trimmed(document)
 
     def _answer(self, document: dict[str, Any], question: Question) -> dict[str, Any]:
-        self._say(question.text)
+        self.say(question.text)
         for number, option in enumerate(question.options, start=1):
-            self._say(f"  {number}  {option.label}")
+            self.say(f"  {number}  {option.label}")
         while answer := self._ask("A number, or Enter to leave it open: "):
             if answer.isdecimal() and 1 <= int(answer) <= len(question.options):
                 return combined(document, question.options[int(answer) - 1].adds)
-            self._say(f"There is no answer {answer}.")
+            self.say(f"There is no answer {answer}.")
         return document
 
     def _more(self, document: dict[str, Any], left_out: Mapping[str, Any]) -> dict[str, Any]:
         open_ones = {name: each for name, each in left_out.items() if name not in document["parameters"]}
         if not open_ones:
             return document
-        self._say("Also found:")
+        self.say("Also found:")
         for name, parameter in open_ones.items():
-            self._say(f"  {row(name, parameter, document, self._graph, self._nodes)}")
+            self.say(f"  {row(name, parameter, document, self._graph, self._nodes)}")
         while answer := self._ask("Names to add, * for all, or Enter for none: "):
             names = list(open_ones) if answer == "*" else answer.replace(",", " ").split()
             unknown = [name for name in names if name not in open_ones]
             if not unknown:
                 chosen = {name: open_ones[name] for name in names}
                 return with_parameters(document, chosen, self._graph, self._nodes)
-            self._say(f"{unknown[0]} was not found{did_you_mean(unknown[0], open_ones)}.")
+            self.say(f"{unknown[0]} was not found{did_you_mean(unknown[0], open_ones)}.")
         return document
 
     def _trimmed(self, document: dict[str, Any]) -> dict[str, Any]:
-        self._say("For each parameter: Enter keeps it, - drops it, another name renames it, . keeps all that follow.")
+        self.say("For each parameter: Enter keeps it, - drops it, another name renames it, . keeps all that follow.")
         for each in rows(document, self._graph, self._nodes):
             if each.name not in document["parameters"]:
                 continue  # it went with another
@@ -81,7 +85,7 @@ class Interview:
             if answer == "-":
                 document, also = without(document, [each.name])
                 for lost in also:
-                    self._say(f"  goes with it: {lost}")
+                    self.say(f"  goes with it: {lost}")
             elif answer:
                 document = with_name(document, each.name, answer)
         return with_expected(document)
@@ -92,11 +96,11 @@ class Interview:
             if answer in {"", "-", "."}:
                 return answer
             if not PARAMETER_NAME.fullmatch(answer):
-                self._say(f'"{answer}" is no name for a parameter: a-z first, then a-z, 0-9 and _')
+                self.say(f'"{answer}" is no name for a parameter: a-z first, then a-z, 0-9 and _')
             elif answer in RESERVED_NAMES:
-                self._say(f'the name "{answer}" is reserved for expressions; choose another')
+                self.say(f'the name "{answer}" is reserved for expressions; choose another')
             elif answer in taken:
-                self._say(f'there is a parameter "{answer}" already')
+                self.say(f'there is a parameter "{answer}" already')
             else:
                 return answer
 

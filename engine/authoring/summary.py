@@ -49,7 +49,9 @@ def rows(document: Mapping[str, Any], graph: Graph, nodes: NodeCatalogue) -> lis
     return [row(name, each, document, graph, nodes) for name, each in document.get("parameters", {}).items()]
 
 
-def row(name: str, parameter: Mapping[str, Any], document: Mapping[str, Any], graph: Graph, nodes: NodeCatalogue) -> Row:
+def row(
+    name: str, parameter: Mapping[str, Any], document: Mapping[str, Any], graph: Graph, nodes: NodeCatalogue
+) -> Row:
     """One parameter of a map, or one that is to become one."""
     places = places_of(parameter, graph, nodes)
     named = [f"{label_of(graph, each.node_id)}.{each.input_name}" for each in places]

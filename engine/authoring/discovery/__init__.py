@@ -18,6 +18,8 @@ def draft_map(graph: Graph, nodes: NodeCatalogue, *, title: str = "", app_mode: 
             key = "negative_prompt" if "prompt" in parameters else "prompt"
             parameters[key] = {"type": "string", "required": True} if key == "prompt" else {"type": "string"}
             parameters[key]["bind"] = f"$['{node_id}'].inputs.text"
-    outputs = {"image": {"node": key, "kind": "image"} for key, node in graph.items() if nodes[node["class_type"]].is_output}
+    outputs = {
+        "image": {"node": key, "kind": "image"} for key, node in graph.items() if nodes[node["class_type"]].is_output
+    }
     document = {"title": title, "version": "1.0", "parameters": parameters, "outputs": outputs, "expects": {}}
     return Draft(document)
