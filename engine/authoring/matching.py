@@ -25,14 +25,17 @@ _EVIDENCE: tuple[Evidence, ...] = (
     ("whole", "literals", "title"),
     ("id", "near", "literals"),
     ("around", "literals", "title"),
-    ("id", "literals"),
+    ("id", "literals", "title"),
     ("id", "near"),
-    ("whole",),
-    ("id",),
-    ("title",),
-    ("near",),
+    ("near", "literals", "title"),
+    ("around",),
     ("literals", "title"),
+    ("whole",),
+    ("id", "title"),
+    ("near",),
     ("feeds",),
+    ("title",),
+    ("id",),
 )
 
 
