@@ -111,8 +111,9 @@ def _edited(value: _Value, wanted: Any, indent: str) -> str:
         _entry_text(value, None if at is None else value.entries[at], position, wanted, values[position])
         for at, position in pairs
     ]
-    end = value.entries[-1].trail
-    return value.text[0] + ",".join(entries) + end + value.text[-1]
+    trails = ["" if at is None or at == len(value.entries) - 1 else value.entries[at].trail for at, _ in pairs]
+    trails[-1] = value.entries[-1].trail
+    return value.text[0] + ",".join(map("".join, zip(entries, trails, strict=True))) + value.text[-1]
 
 
 def _pairs(before: Sequence[str], after: Sequence[str]) -> list[tuple[int | None, int]]:
