@@ -96,9 +96,23 @@ class _Chooser:
         candidates = self._named(str(node_id))
         found = [(each, places) for each in candidates if (places := list(self._places(each, widget)))]
         if len(found) == 1:
-            label = _label(found[0][0], widget)
+            label = self._name(found[0][0], widget)
             return [(place, label or name) for place, name in found[0][1]], ""
         return [], self._why_lost(str(node_id), [each.api_id for each, _ in found], widget)
+
+    def _name(self, node: _Node, widget: str) -> str:
+        """The name that the author gave a widget, where a subgraph shows it under another one that one; or empty."""
+        slots = inputs_of(node.node)
+        index = next((at for at, slot in enumerate(slots) if widget_of(slot) == widget), None)
+        outer = self._nodes.get(node.prefix[:-1])
+        for link in links_of(node.scope) if outer and index is not None else ():
+            from_outside = link.get("origin_id") == SUBGRAPH_INPUTS
+            if from_outside and (link.get("target_id"), link.get("target_slot")) == (node.node.get("id"), index):
+                shown_as = _at(_items(node.scope.get("inputs")), link.get("origin_slot"))
+                name = shown_as.get("name")
+                if outer and isinstance(name, str) and (label := self._name(outer, name) or shown_as.get("label")):
+                    return str(label) if label != widget else ""
+        return _label(node, widget)
 
     def _why_lost(self, node_id: str, found: list[str], widget: str = "") -> str:
         if len(found) > 1:
@@ -207,6 +221,11 @@ def _given(entry: list[Any]) -> str:
     settings = entry[2] if len(entry) > 2 else None
     name = settings.get("label") or settings.get("name") if isinstance(settings, dict) else settings
     return name if isinstance(name, str) else ""
+
+
+def _at(entries: list[Any], index: Any) -> Mapping[str, Any]:
+    there = isinstance(index, int) and 0 <= index < len(entries) and isinstance(entries[index], dict)
+    return entries[index] if there else {}
 
 
 def _items(value: Any) -> list[Any]:

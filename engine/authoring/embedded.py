@@ -121,7 +121,7 @@ def _exif(kind: str, data: bytes) -> bytes:
                 return exif.block(bytes(picture.info.get("exif") or b""))
         except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
             raise BrokenContainer("can't be read") from error
-    return (webp if kind == "WebP" else jpeg).exif_of(data)
+    return webp.exif_of(data) if kind == "WebP" else jpeg.exif_of(data)
 
 
 def _of_exif(block: bytes) -> dict[str, str]:

@@ -6,9 +6,19 @@ classes is served to it from a node catalogue.
 
 from __future__ import annotations
 
+from engine.ui_format.bounds import check
 from engine.ui_format.converter import Converted, Converter
 from engine.ui_format.problems import ConverterMissing, NotConverted
 from engine.ui_format.program import find_program
-from engine.ui_format.reading import is_ui_format
+from engine.ui_format.reading import classes_of, is_ui_format
 
-__all__ = ["Converted", "Converter", "ConverterMissing", "NotConverted", "find_program", "is_ui_format"]
+__all__ = [
+    "Converted",
+    "Converter",
+    "ConverterMissing",
+    "NotConverted",
+    "check",
+    "classes_of",
+    "find_program",
+    "is_ui_format",
+]

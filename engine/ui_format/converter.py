@@ -69,7 +69,7 @@ class Converter:
         if program is None:
             raise ConverterMissing
         check(document)
-        workflow = json.dumps(prepared(document)).encode()
+        workflow = json.dumps(prepared(document, self._nodes)).encode()
         with serving(self._object_info) as port:
             text = printed(program, workflow, port=port, seconds=self._seconds, cancel=cancel or CancellationToken())
         try:

@@ -66,6 +66,13 @@ def widget_of(slot: Mapping[str, Any]) -> str | None:
     return name if isinstance(name, str) else None
 
 
+def classes_of(document: Mapping[str, Any]) -> set[str]:
+    """The node classes of a document, those in its subgraphs too, without what only the editor knows."""
+    subgraphs = subgraphs_of(document)
+    types = {str(node.get("type")) for scope in (document, *subgraphs.values()) for node in nodes_of(scope)}
+    return types - set(subgraphs) - EDITORS_OWN
+
+
 def walk(
     document: Mapping[str, Any], subgraphs: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, dict[str, Any]]]:

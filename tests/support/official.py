@@ -1,7 +1,7 @@
 """The workflows that come with ComfyUI's editor: 759 graphs in UI format, and what becomes of them.
 
-They are in two packages of data (the group `test`). A conversion takes most of a second, so their outcomes are kept in a
-temporary folder, by the versions of all that takes part in them.
+They are in two packages of data (the group `test`). A conversion takes most of a second, so their outcomes are kept in
+a temporary folder, by the versions of all that takes part in them.
 """
 
 import concurrent.futures
@@ -74,7 +74,8 @@ def _read(path: Path) -> Export | EngineError:
 def _folder() -> Path:
     """Where outcomes are kept: another one as soon as something changes that decides them."""
     digest = hashlib.sha256(importlib.metadata.version("comfy-cli").encode())
-    sources = [*(ENGINE / "ui_format").glob("*.py"), *(ENGINE / "authoring").glob("*.py"), BUNDLED]
+    reading = [ENGINE / "authoring" / f"{name}.py" for name in ("app_mode", "draft", "exports")]
+    sources = [*(ENGINE / "ui_format").glob("*.py"), *reading, BUNDLED]
     for path in sorted(sources):
         digest.update(path.read_bytes())
     folder = Path(tempfile.gettempdir()) / f"official-workflows-{os.getuid()}-{digest.hexdigest()[:16]}"
