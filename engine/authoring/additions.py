@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.authoring.naming import names_in
 from engine.authoring.references import expressions_of, places_at, places_of
+from engine.authoring.trimming import with_name
 from engine.bindings import Place
 from engine.graph import Graph, as_link
 from engine.nodes import NodeCatalogue
@@ -39,17 +40,21 @@ def new_in_export(
     written = _written(document, new, nodes)
     found: dict[str, dict[str, Any]] = {}
     names = set(document.get("parameters", {}))
-    for name, parameter in draft.get("parameters", {}).items():
-        places = places_of(parameter, new, nodes)
-        seen = any(_was_there(place, before, old) for place in places)
-        if not places or seen or written.intersection(places) or _is_in_expressions(name, draft):
+    for name in draft.get("parameters", {}):
+        part = _with_its_writers(name, draft)
+        places = _written(part, new, nodes)
+        repeated = set(part["repeat"])
+        seen = any(_was_there(place, before, old) for place in places) or repeated & before.keys()
+        if seen or written & places or repeated & document.get("repeat", {}).keys() or not (places or repeated):
             continue
         fresh = _free_name(name, names)
         names.add(fresh)
-        found.setdefault("parameters", {})[fresh] = parameter
+        for section, entries in with_name(part, name, fresh).items():
+            found.setdefault(section, {}).update(entries)
         if "expects" in document:
-            expects = {place.node_id: new[place.node_id]["class_type"] for place in places}
-            found.setdefault("expects", {}).update(expects)
+            ids = {place.node_id for place in places} | repeated
+            found.setdefault("expects", {}).update({each: new[each]["class_type"] for each in new if each in ids})
+    found = {section: entries for section, entries in found.items() if entries}
     for name, output in draft.get("outputs", {}).items() if document.get("outputs") else ():
         if output["node"] not in before:
             found.setdefault("outputs", {})[_free_name(name, set(document["outputs"]))] = output
@@ -71,8 +76,17 @@ def _was_there(place: Place, before: Mapping[str, str], old: Graph) -> bool:
     return place.input_name in inputs and not as_link(inputs[place.input_name])
 
 
-def _is_in_expressions(name: str, draft: Mapping[str, Any]) -> bool:
-    return any(name in names_in(source) for _, source in expressions_of(draft))
+def _with_its_writers(name: str, draft: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """A parameter of a draft, and what writes its value where it has no place of its own."""
+    part: dict[str, dict[str, Any]] = {"parameters": {name: draft["parameters"][name]}}
+    for section in ("computed", "repeat"):
+        entries = draft.get(section, {}).items()
+        part[section] = {key: each for key, each in entries if _uses(name, {section: {key: each}})}
+    return part
+
+
+def _uses(name: str, part: Mapping[str, Any]) -> bool:
+    return any(name in names_in(source) for _, source in expressions_of(part))
 
 
 def _free_name(name: str, taken: set[str]) -> str:
