@@ -262,8 +262,8 @@ def _old_graph(source: Source, document: Mapping[str, Any], given: Given) -> tup
 def _content(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
-    except FileNotFoundError:
-        return None
+    except (FileNotFoundError, NotADirectoryError):
+        return None  # where its folder can't be made either, that is said when it is written
     except OSError as error:
         raise StorageError(f"{path}: can't be read: {error.strerror}", retryable=False) from error
 
