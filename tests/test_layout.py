@@ -34,7 +34,7 @@ LAYERS = [
     {"catalog"},
     {"workflow"},
     {"compilation", "raw_graph"},
-    {"bindings", "fitting", "expressions", "payload_schema", "template_checks"},
+    {"bindings", "fitting", "expressions", "payload_schema"},
     {"value_checks"},
     {"payload", "expression_filters", "graph"},
     {"map_file", "value_schemas"},
