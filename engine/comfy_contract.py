@@ -83,6 +83,7 @@ class Comfy(Protocol):
         declared: Sequence[Declared],
         folder: Path,
         *,
+        originals: Mapping[str, str],
         previews: bool,
         cancel: CancellationToken,
     ) -> list[tuple[RawOutput, Path | None]]:

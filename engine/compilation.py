@@ -5,18 +5,17 @@ All problems are found before any is raised, so that an author sees them togethe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
 
 from engine.bindings import BindingInvalid, Place, resolve
+from engine.compiled import Compiled, DeclaredOutput, Writer
 from engine.errors import BindingNotFound, InvalidMap, InvalidPayload, Problem
 from engine.expressions import Expression, ExpressionInvalid, compile_expression
 from engine.fitting import misfit_of_type, narrowed, takes_choices
 from engine.graph import Graph, as_link, label_of, links
 from engine.nodes import InputSpec, NodeCatalogue
+from engine.operator_compilation import compile_operators, tried
 from engine.payload import ChoiceList, PayloadValidator
-from engine.results import OutputKind
 from engine.schema import (
     ArrayParameter,
     Computed,
@@ -29,64 +28,6 @@ from engine.schema import (
 )
 from engine.value_checks import parameter_problems, payload_problems
 from engine.wording import did_you_mean, listed, shown
-
-
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """What writes one place.
-
-    Attributes:
-        place: where.
-        spec: of the input there; None where the node catalogue does not know it.
-        parameter: the name of the parameter whose value goes there; empty for an expression.
-        expression: what is computed for it otherwise.
-        replaces_link: the place held a link.
-        choices: what the input takes, where that may be enforced offline.
-    """
-
-    place: Place
-    spec: InputSpec | None
-    parameter: str = ""
-    expression: Expression | None = None
-    replaces_link: bool = False
-    choices: tuple[Any, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredOutput:
-    """A node whose results are returned under a name; see `engine.schema.Output`."""
-
-    name: str
-    node_id: str
-    kind: OutputKind | None
-
-
-@dataclass(slots=True)
-class Compiled:
-    """What a workflow is made of, once checked.
-
-    Attributes:
-        parameters: as the map has them, their ranges narrowed to those of the inputs they are bound to.
-        defaults: the value of each parameter that may be left out.
-        writers: what is written where.
-        rules: expression and message of each.
-        outputs: what is returned.
-        choice_lists: parameters whose values come from lists of the node catalogue.
-        choices: those lists, where they hold without asking a running ComfyUI.
-        validator: of payloads.
-        warnings: what may be wrong, for `engine check`.
-    """
-
-    parameters: dict[str, Parameter]
-    defaults: dict[str, Any] = field(default_factory=dict)
-    writers: list[Writer] = field(default_factory=list)
-    rules: list[tuple[Expression, str]] = field(default_factory=list)
-    outputs: tuple[DeclaredOutput, ...] = ()
-    choice_lists: list[ChoiceList] = field(default_factory=list)
-    choices: dict[str, Sequence[Any]] = field(default_factory=dict)
-    validator: PayloadValidator = field(init=False)
-    warnings: list[str] = field(default_factory=list)
-
 
 EXPRESSION_NAMES = ("workflow", "job_id")
 
@@ -130,10 +71,8 @@ class _Compiler:
             self._compute(path, computed)
         self._one_writer_each()
         self._rules()
-        for section in ("switches", "repeat"):
-            if getattr(self.map, section):
-                self._problem(section, "not yet supported; leave it out")
         self._outputs()
+        self._operators()
         for name in self.map.parameters:
             self._nested_choices(self.map.parameters[name], (name,))
             self._default(name)
@@ -226,9 +165,9 @@ class _Compiler:
             self._problem(where, message, path=True)
             return ()
 
-    def _expression(self, where: str, source: str) -> Expression | None:
+    def _expression(self, where: str, source: str, more: Collection[str] = ()) -> Expression | None:
         try:
-            expression = compile_expression(source, [*self.map.parameters, *EXPRESSION_NAMES])
+            expression = compile_expression(source, [*self.map.parameters, *EXPRESSION_NAMES, *more])
         except ExpressionInvalid as error:
             self._problem(where, f"{shown(source)}: {error}")
             return None
@@ -271,6 +210,35 @@ class _Compiler:
             if not declared:
                 self._problem("outputs", "no node of the template saves anything; add one, such as SaveImage")
         self.result.outputs = tuple(declared)
+
+    def _operators(self) -> None:
+        operators = self.result.operators = compile_operators(
+            self.map,
+            self.graph,
+            self.nodes,
+            compiled=self._expression,
+            problem=self._problem,
+            warning=self.result.warnings.append,
+        )
+        setters = {Place(row.node_id, each.input_name) for row in operators.rows for each in row.setters}
+        for writer in self.result.writers:
+            if writer.place in setters:
+                name = f"parameters.{writer.parameter}" if writer.parameter else f"computed.{writer.place}"
+                self._problem(
+                    name, f"{writer.place} is written by repeat.{writer.place.node_id} too; one place, one writer"
+                )
+        if self.problems:
+            return
+        trouble = tried(
+            operators,
+            self.graph,
+            self.nodes,
+            outputs=[each.node_id for each in self.result.outputs],
+            declared={each.node: name for name, each in self.map.outputs.items()},
+            written={writer.place for writer in self.result.writers if writer.replaces_link},
+        )
+        for what, message in trouble:
+            self._problem(what, message)
 
     def _output_nodes(self) -> Iterator[str]:
         linked = {link[0] for node in self.graph.values() for _, link in links(node)}

@@ -229,6 +229,7 @@ class NodeComplaint:
         message: what is wrong, for people.
         title: the node's title in the graph, where it has one.
         received: the value that stood in the input.
+        original: the node of the template that it is a copy of; empty where it is none.
     """
 
     node_id: str
@@ -238,11 +239,13 @@ class NodeComplaint:
     message: str
     title: str | None = None
     received: Any = field(default=None, repr=False)
+    original: str = ""
 
     @property
     def where(self) -> str:
         """`KSampler "Second pass" (12).steps`."""
-        return node_name(self.class_type, self.node_id, self.title) + (f".{self.input_name}" if self.input_name else "")
+        name = node_name(self.class_type, self.original or self.node_id, self.title)
+        return name + (f".{self.input_name}" if self.input_name else "")
 
 
 class GraphRejected(ComfyError):

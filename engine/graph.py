@@ -17,6 +17,9 @@ Node: TypeAlias = dict[str, Any]
 Graph: TypeAlias = dict[str, Node]
 Link: TypeAlias = tuple[str, int]
 
+COPY_OF = "copy_of"
+"""The key in the `_meta` of a rendered node that says of which node of the template it is a copy."""
+
 
 def parse_graph(document: Any, *, label: str) -> Graph:
     """Check that a document is a graph in API format.
@@ -123,6 +126,14 @@ def find_cycle(graph: Mapping[str, Mapping[str, Any]]) -> list[str] | None:
 
 def _links_if_node(node: Any) -> Iterator[tuple[str, Link]]:
     return links(node) if isinstance(node, Mapping) and isinstance(node.get("inputs", {}), Mapping) else iter(())
+
+
+def original_id(graph: Mapping[str, Any], node_id: str) -> str:
+    """The node of the template that a rendered node is a copy of; itself where it is none."""
+    node = graph.get(node_id)
+    meta = node.get("_meta") if isinstance(node, Mapping) else None
+    original = meta.get(COPY_OF) if isinstance(meta, Mapping) else None
+    return original if isinstance(original, str) else node_id
 
 
 def label_of(graph: Mapping[str, Mapping[str, Any]], node_id: str) -> str:

@@ -315,7 +315,14 @@ class Runner:
         failures = 0
         while True:
             try:
-                return comfy.collect(execution, run.plan.outputs, folder, previews=job.previews, cancel=run.cancel)
+                return comfy.collect(
+                    execution,
+                    run.plan.outputs,
+                    folder,
+                    originals=run.plan.originals,
+                    previews=job.previews,
+                    cancel=run.cancel,
+                )
             except ComfyUnavailable as error:
                 failures += 1
                 if failures == _COLLECTIONS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from engine.callers_words import out_of_memory, rejected
@@ -53,6 +54,10 @@ class Plan(Protocol):
     @property
     def needed_outputs(self) -> Sequence[str]:
         """The output nodes without which the job has failed, as the rendered graph names them."""
+
+    @property
+    def originals(self) -> Mapping[str, str]:
+        """The nodes of the rendered graph that are copies, to the node of the template."""
 
     def wanted(self, settings: Settings) -> list[Wanted]:
         """The media values that are to be read, with their bounds."""
@@ -135,7 +140,14 @@ class NamedPlan:
     @property
     def needed_outputs(self) -> Sequence[str]:
         """All that the workflow returns: who asks for it by name knows of no part that could be left out."""
-        return [output.node_id for output in self.workflow.outputs]
+        returned = {output.node_id for output in self.workflow.outputs}
+        return [node_id for node_id in self._rendered if self.workflow.original_of(node_id) in returned]
+
+    @property
+    def originals(self) -> Mapping[str, str]:
+        """What repeats copied."""
+        named = {node_id: self.workflow.original_of(node_id) for node_id in self._rendered}
+        return {node_id: original for node_id, original in named.items() if original != node_id}
 
     @property
     def parameters(self) -> Sequence[str]:
@@ -214,9 +226,8 @@ class GraphPlan:
     timeout_seconds: float | None = None
     outputs: Sequence[Declared] = ()
     parameters: Sequence[str] = ()
-    needed_outputs: Sequence[
-        str
-    ] = ()  # whoever sends a graph gets what ComfyUI makes of it, and is told what is missing
+    needed_outputs: Sequence[str] = ()  # who sends a graph gets what ComfyUI makes of it, and is told what is missing
+    originals: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, graph: Graph, sent: Mapping[str, Any], live: LiveNodes) -> None:
         self._graph = graph

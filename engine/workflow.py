@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from engine.compilation import Compiled, DeclaredOutput, Writer, compile_workflow
+from jinja2.runtime import Context
+
+from engine.attribution import is_computed, original_of, parameters_at
+from engine.compilation import compile_workflow
+from engine.compiled import Compiled, DeclaredOutput, Writer
 from engine.errors import InvalidMap, InvalidPayload, Problem, RenderFailed
 from engine.expression_filters import ExpressionFailed
 from engine.expressions import context_of
 from engine.fitting import fitted, fitted_link
-from engine.graph import Graph, Node, find_cycle, label_of, needed_by
+from engine.graph import COPY_OF, Graph, Node, find_cycle, label_of, needed_by
 from engine.media_values import MediaValue, holds_media, media_in, with_media
 from engine.nodes import NodeCatalogue
+from engine.operators import still_needed
 from engine.payload_schema import payload_schema
 from engine.schema import Example, Parameter, ParameterMap, Requires
+from engine.wording import listed
 
+_FOR_THE_AUTHOR = "tell the workflow's author; other values may work"
 # What stands for a file in a graph that was rendered without uploading any.
 _PLACEHOLDER_SUFFIX = {"image": ".png", "mask": ".png", "video": ".mp4", "audio": ".wav", "file": ".bin"}
 
@@ -52,12 +59,14 @@ class Workflow:
         self._compiled: Compiled = compile_workflow(parameter_map, template, nodes, label=label)
         self._media = {key: each for key, each in self.parameters.items() if holds_media(each)}
         self._output_ids = tuple(output.node_id for output in self.outputs)
-        # Links can only change where an expression replaces one: elsewhere what is needed is known now.
-        self._rewires = any(writer.replaces_link for writer in self._compiled.writers)
+        # Links can only change where an expression replaces one or an operator passes a node by: elsewhere what is
+        # needed is known now. Operators never make a node needed that was not.
+        relinks = any(writer.replaces_link for writer in self._compiled.writers)
+        self._rewires = relinks or bool(self._compiled.operators)
         shown = [key for key, node in template.items() if (spec := nodes.get(node["class_type"])) and spec.is_output]
         self._end_ids = {False: self._output_ids, True: tuple(dict.fromkeys((*self._output_ids, *shown)))}
         self._kept = {
-            previews: set(template) if self._rewires else needed_by(template, ends)
+            previews: set(template) if relinks else needed_by(template, ends)
             for previews, ends in self._end_ids.items()
         }
         self._try_examples(label)
@@ -204,13 +213,15 @@ class Workflow:
             if value is not None:
                 node["inputs"][writer.place.input_name] = value
         if problems:
-            raise RenderFailed(problems=problems, hint="tell the workflow's author; other values may work")
+            raise RenderFailed(problems=problems, hint=_FOR_THE_AUTHOR)
         if self._rewires:
-            if cycle := find_cycle(graph):
-                raise RenderFailed(f"the links go round in a circle: {' -> '.join(cycle)}")
-            kept = needed_by(graph, self._end_ids[previews])
-            graph = {node_id: node for node_id, node in graph.items() if node_id in kept}
+            context = context or context_of({**values, "workflow": self.name, "job_id": job_id})
+            graph = self._rewired(graph, context, self._end_ids[previews])
         return graph
+
+    def original_of(self, node_id: str) -> str:
+        """The node of the template that a node of a rendered graph stands for: itself, unless a repeat copied it."""
+        return original_of(self._template, node_id)
 
     def payload_schema(self, live: NodeCatalogue | None = None) -> dict[str, Any]:
         """The JSON Schema (2020-12) of the payload; see `validate` for `live`."""
@@ -239,21 +250,15 @@ class Workflow:
         }
 
     def parameters_at(self, node_id: str, input_name: str) -> tuple[str, ...]:
-        """The parameters that decide what stands in an input: its own, or those its expression uses."""
-        writer = self._writer_at(node_id, input_name)
-        if writer is None:
-            return ()
-        names = [writer.parameter] if writer.expression is None else sorted(writer.expression.names)
-        return tuple(name for name in names if name in self.parameters)
+        """The parameters that decide what stands in an input of a rendered graph.
+
+        Its own, or those its expression uses; of a repeated node the item of the list: `loras[1].name`.
+        """
+        return parameters_at(self._compiled, self._template, node_id, input_name)
 
     def is_computed(self, node_id: str, input_name: str) -> bool:
         """Whether an expression gives what stands in an input, so that it need be no value of the payload."""
-        writer = self._writer_at(node_id, input_name)
-        return writer is not None and writer.expression is not None
-
-    def _writer_at(self, node_id: str, input_name: str) -> Writer | None:
-        at = (writer for writer in self._compiled.writers if writer.place.node_id == node_id)
-        return next((writer for writer in at if writer.place.input_name == input_name), None)
+        return is_computed(self._compiled, self._template, node_id, input_name)
 
     def _try_examples(self, label: str) -> None:
         problems: list[Problem] = []
@@ -265,6 +270,33 @@ class Workflow:
                 problems += [Problem(f"examples[{index}].payload", text, file=label) for text in found]
         if problems:
             raise InvalidMap(problems=problems)
+
+    def _rewired(self, graph: Graph, context: Context, ends: Sequence[str]) -> Graph:
+        """The graph once its operators are done, without what no output needs then."""
+        operators = self._compiled.operators
+        state, problems = operators.state_of(context, self._template)
+        if problems:
+            raise RenderFailed(problems=problems, hint=_FOR_THE_AUTHOR)
+        loose = operators.rebuilt(graph, state, self._template)
+        if cycle := find_cycle(graph):
+            raise RenderFailed(f"the links go round in a circle: {' -> '.join(cycle)}", hint=_FOR_THE_AUTHOR)
+        kept = needed_by(graph, [node_id for node_id in graph if self.original_of(node_id) in ends])
+        graph = {node_id: node for node_id, node in graph.items() if node_id in kept}
+        off = f" (off: {listed(sorted(state.shut))})" if state.shut else ""
+        problems += [
+            Problem(
+                f"{label_of(graph, each.node_id)}.{each.input_name}",
+                f"is left empty, which ComfyUI requires: {label_of(self._template, each.gone)} is switched off{off}",
+            )
+            for each in still_needed(loose, graph, self._nodes)
+        ]
+        if lost := [each.name for each in self.outputs if each.node_id not in graph] if self.declares_outputs else []:
+            problems.append(Problem(listed(lost), f"this output is switched off{off}"))
+        elif not kept:
+            problems.append(Problem("", f"no node that saves anything is left{off}"))
+        if problems:
+            raise RenderFailed(problems=problems, hint=_FOR_THE_AUTHOR)
+        return graph
 
     def _choices(self, live: NodeCatalogue | None) -> Mapping[str, Any]:
         if live is None:
@@ -316,6 +348,8 @@ def _copy(node: Node) -> Node:
     """A node that shares nothing with the template's: deepcopy does the same at many times the cost."""
     copied: Node = _copy_value(node)
     copied.setdefault("inputs", {})
+    if type(meta := copied.get("_meta")) is dict:
+        meta.pop(COPY_OF, None)  # a template that was taken from a rendered graph has copies of its own
     return copied
 
 

@@ -115,7 +115,7 @@ class Explanation:
 
     def changes(self) -> tuple[Explained, ...]:
         """Every change, in the order of the template."""
-        found = differences(self._workflow.template, self._graph, original_of=self._original_of)
+        found = differences(self._workflow.template, self._graph, original_of=self._workflow.original_of)
         return tuple(Explained(each, self._of_node(each), tuple(self._of_inputs(each))) for each in found)
 
     def lines(self) -> Iterator[str]:
@@ -131,10 +131,6 @@ class Explanation:
             for one, cause in zip(change.inputs, each.inputs, strict=True):
                 before, after = value_words(one.before, template), value_words(one.after, self._graph)
                 yield f"  {one.name}: {before} -> {after}   ({cause})"
-
-    def _original_of(self, node_id: str) -> str:
-        original, _, number = node_id.rpartition("#")
-        return original if node_id not in self._workflow.template and number.isdigit() else node_id
 
     def _switched_off(self) -> Iterator[tuple[str, str]]:
         """Nodes that a switch takes out, with its name."""
@@ -190,7 +186,7 @@ class Explanation:
             if node_id in self._off:
                 name = self._off[node_id]
                 return self._cause_of(f"switches.{name}", self._map.switches[name].when, "off")
-        copied = self._original_of(after[0]) if after else ""
+        copied = self._workflow.original_of(after[0]) if after else ""
         for node_id in (*passed, copied, original):
             if node_id in self._map.repeat:
                 return self._cause_of(f"repeat.{node_id}", self._map.repeat[node_id].over)

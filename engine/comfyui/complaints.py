@@ -14,7 +14,7 @@ from typing import Any
 from engine.comfyui.cleaning import as_json_says, cleaned, first_line, without_secrets
 from engine.comfyui.node_complaints import complaint_about, name_in, node_complaints, title_of
 from engine.errors import ExecutionFailed, GraphRejected, NodeComplaint, OutOfMemory, Problem, node_name
-from engine.graph import find_cycle, needed_by
+from engine.graph import find_cycle, needed_by, original_id
 from engine.wording import one_line, shorter
 
 UNKNOWN_CLASS = "unknown_class"
@@ -108,7 +108,8 @@ def execution_failure(
         graph: what was queued; it knows the nodes' titles.
     """
     node_id, class_type = (_text(error.get(key)) for key in ("node_id", "node_type"))
-    title = title_of((graph or {}).get(node_id))
+    graph = graph or {}
+    title, node_id = title_of(graph.get(node_id)), original_id(graph, node_id)
     node = node_name(one_line(class_type, 100) or "node", one_line(node_id, 60) or "?", title)
     kind, message = _text(error.get("exception_type")), _text(error.get("exception_message"))
     traceback = error.get("traceback")

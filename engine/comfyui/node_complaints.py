@@ -14,6 +14,7 @@ from typing import Any
 
 from engine.comfyui.cleaning import as_json_says, cleaned
 from engine.errors import NodeComplaint, node_name
+from engine.graph import original_id
 from engine.nodes import choices_of, is_list_of_files
 from engine.wording import not_available, one_line, shorter, shown
 
@@ -49,6 +50,7 @@ def complaint_about(
         message=message,
         title=title_of(node),
         received=received,
+        original=one_line(original, 60) if (original := original_id(graph, str(node_id))) != node_id else "",
     )
 
 
@@ -74,7 +76,9 @@ def name_in(graph: Mapping[str, Any], node_id: str) -> str:
     node = _mapping(graph.get(node_id))
     class_type = node.get("class_type")
     return node_name(
-        one_line(class_type, 100) if isinstance(class_type, str) else "", one_line(node_id, 60), title_of(node)
+        one_line(class_type, 100) if isinstance(class_type, str) else "",
+        one_line(original_id(graph, node_id), 60),
+        title_of(node),
     )
 
 

@@ -12,6 +12,7 @@ from engine.comfyui.frames import SENDING_CLASSES
 from engine.comfyui.node_complaints import title_of
 from engine.comfyui.previews import Previews
 from engine.errors import node_name
+from engine.graph import original_id
 from engine.results import Progress
 
 _MOST_STEPS = 1_000_000_000
@@ -23,7 +24,8 @@ class ProgressMeter:
 
     Each node that is not cached counts the same; within a node, its steps do. ComfyUI tells of steps with
     `progress` and, in newer versions, of all nodes with `progress_state`; nodes that a node made while it
-    ran count as the node of the graph that they stand for.
+    ran count as the node of the graph that they stand for. A copy that a repeat made is told of as the node that it is
+    a copy of.
 
     Args:
         graph: the rendered graph.
@@ -43,6 +45,7 @@ class ProgressMeter:
     ) -> None:
         self._classes = {node_id: str(node.get("class_type", "")) for node_id, node in graph.items()}
         self._titles = {node_id: title_of(node) for node_id, node in graph.items()}
+        self._originals = {node_id: original_id(graph, node_id) for node_id in graph}
         self._report = report
         self._open: set[str] = set(self._classes)
         self._done: dict[str, float] = {}
@@ -77,7 +80,7 @@ class ProgressMeter:
         node_id = self.latest.node_id
         if node_id is None:
             return "no node had begun"
-        text = node_name(self._classes[node_id], node_id, self._titles[node_id])
+        text = node_name(self._classes[node_id], self._originals[node_id], self._titles[node_id])
         return text + (f", step {self.latest.step} of {self.latest.steps}" if self.latest.steps > 1 else "")
 
     def _executing(self, data: Mapping[str, Any]) -> None:
@@ -141,7 +144,8 @@ class ProgressMeter:
             return
         self.latest = progress
         if self._report is not None:
-            self._report(progress)
+            told = progress.node_id if progress.node_id is None else self._originals[progress.node_id]
+            self._report(replace(progress, node_id=told))
 
     def _known(self, *candidates: Any) -> str | None:
         for candidate in candidates:

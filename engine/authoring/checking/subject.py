@@ -129,6 +129,10 @@ class Subject:
             each = Computed(expression=computed) if isinstance(computed, str) else computed
             for place in self._places(path, each.match, each.replaces_link, each.create):
                 yield Written(place, f"computed.{path}", "", each.expression, each.replaces_link, always=True)
+        for node_id, repeat in self.parameter_map.repeat.items():
+            # Without items the node is passed by: what the template holds there is never queued.
+            for name, expression in repeat.set.items() if node_id in self.graph else ():
+                yield Written(Place(node_id, name), f"repeat.{node_id}.set.{name}", "", expression)
 
     def _places(self, path: str, match: str, replaces_link: bool, create: bool) -> tuple[Place, ...]:
         try:

@@ -1,0 +1,239 @@
+"""The switches and repeats of a map, checked against its template and made ready to use. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+from engine.bindings import Place
+from engine.expressions import Expression
+from engine.graph import Graph, as_link, label_of, links, needed_by
+from engine.nodes import InputSpec, NodeCatalogue
+from engine.operators import MAX_COPIES, Gate, Operators, Row, Setter, still_needed
+from engine.schema import ArrayParameter, BooleanParameter, ParameterMap, Repeat, Switch
+from engine.wording import did_you_mean, listed, shown
+
+Report = Callable[[str, str], None]
+"""Takes where in the map something is wrong, and what."""
+
+Compile = Callable[[str, str, Collection[str]], Expression | None]
+"""Takes where an expression stands, its source, and the names it may use beside the parameters'."""
+
+
+def compile_operators(
+    parameter_map: ParameterMap,
+    graph: Graph,
+    nodes: NodeCatalogue,
+    *,
+    compiled: Compile,
+    problem: Report,
+    warning: Callable[[str], None],
+) -> Operators:
+    """Check the operators one by one.
+
+    Args:
+        parameter_map: whose they are.
+        graph: the template.
+        nodes: types of inputs and outputs.
+        compiled: makes an expression, or reports why it is none.
+        problem: is told what is wrong.
+        warning: is told what may be wrong.
+    """
+    compiler = _Compiler(parameter_map, graph, nodes, compiled, problem, warning)
+    rows = [row for node_id, each in parameter_map.repeat.items() if (row := compiler.row(node_id, each))]
+    gates = [gate for name, each in parameter_map.switches.items() if (gate := compiler.gate(name, each))]
+    return Operators(tuple(rows), tuple(gates))
+
+
+def tried(
+    operators: Operators,
+    graph: Graph,
+    nodes: NodeCatalogue,
+    *,
+    outputs: Sequence[str],
+    declared: Mapping[str, str],
+    written: Collection[Place],
+) -> Iterator[tuple[str, str]]:
+    """What goes wrong with the template when its switches are off and its lists empty or longer.
+
+    Args:
+        operators: as compiled.
+        graph: the template.
+        nodes: says which inputs are required.
+        outputs: the ids of all nodes whose results are returned.
+        declared: the name of each of them, where the map gives it one.
+        written: places whose link a payload replaces: what stands there then is only known at render.
+
+    Yields:
+        What was tried, and what is wrong then.
+    """
+    for what, state in operators.trials():
+        trial = {key: {**node, "inputs": dict(node.get("inputs", {}))} for key, node in graph.items()}
+        loose = operators.rebuilt(trial, state, graph)
+        for node_id in outputs:
+            if node_id not in trial and node_id in declared:
+                yield what, f"the output {declared[node_id]} goes with its node {label_of(graph, node_id)}"
+        left = [node_id for node_id in outputs if node_id in trial]
+        if not left and not declared:
+            yield what, "no node that saves anything is left"
+        kept = needed_by(trial, left)
+        needed = {key: node for key, node in trial.items() if key in kept}
+        for each in still_needed(loose, needed, nodes):
+            if Place(each.node_id, each.input_name) not in written:
+                yield (
+                    what,
+                    f"{label_of(needed, each.node_id)}.{each.input_name} is left empty, which ComfyUI requires: "
+                    f"it was linked to {label_of(graph, each.gone)}",
+                )
+
+
+class _Compiler:
+    def __init__(
+        self,
+        parameter_map: ParameterMap,
+        graph: Graph,
+        nodes: NodeCatalogue,
+        compiled: Compile,
+        problem: Report,
+        warning: Callable[[str], None],
+    ) -> None:
+        self.map = parameter_map
+        self.graph = graph
+        self.nodes = nodes
+        self.compiled = compiled
+        self.problem = problem
+        self.warning = warning
+
+    def row(self, node_id: str, repeat: Repeat) -> Row | None:
+        where = f"repeat.{node_id}"
+        over = self.compiled(f"{where}.over", repeat.over, ())
+        if not self._is_node(where, node_id):
+            return None
+        setters = [self._setter(f"{where}.set.{name}", node_id, name, each) for name, each in repeat.set.items()]
+        if not repeat.set:
+            self.problem(where, 'all copies would be alike; say what differs: "set": {"lora_name": "item.name"}')
+        through = self._through(f"{where}.through", node_id, repeat.through)
+        if not through and any(source == node_id for node in self.graph.values() for _, (source, _) in links(node)):
+            label = label_of(self.graph, node_id)
+            self.problem(where, f"copies of {label} can't be put in a row: none of its inputs takes what it gives")
+        for name in through:
+            if name in repeat.set:
+                self.problem(f"{where}.set.{name}", "`through` links this input; one place, one writer")
+            elif name in self.graph[node_id].get("inputs", {}) and not as_link(self.graph[node_id]["inputs"][name]):
+                self.problem(f"{where}.through.{name}", "the input holds a value in the template, no link to pass on")
+        if over is None or None in setters:
+            return None
+        source = self.map.parameters.get(repeat.over.strip())
+        if source is not None and not isinstance(source, ArrayParameter):
+            self.problem(f"{where}.over", f"it takes a list; {repeat.over.strip()} is of type {source.type}")
+        most = source.max_items if isinstance(source, ArrayParameter) else None
+        if isinstance(source, ArrayParameter) and (most is None or most > MAX_COPIES):
+            self.warning(f"{where}: give {repeat.over.strip()} a maxItems; above {MAX_COPIES} a job fails")
+        return Row(
+            node_id,
+            over,
+            through,
+            tuple(setter for setter in setters if setter),
+            {output: name for name, output in through.items()},
+            may_be_empty=not (isinstance(source, ArrayParameter) and source.min_items),
+        )
+
+    def gate(self, name: str, switch: Switch) -> Gate | None:
+        where = f"switches.{name}"
+        when = self.compiled(f"{where}.when", switch.when, ())
+        source = self.map.parameters.get(switch.when.strip())
+        if source is not None and not isinstance(source, BooleanParameter):
+            asked = switch.when.strip()
+            self.problem(
+                f"{where}.when", f"it takes true or false; {asked} is of type {source.type}: {asked} is not none"
+            )
+        if not switch.bypass and not switch.remove:
+            self.problem(where, 'it switches nothing; name nodes in "bypass" or "remove"')
+        for node_id in switch.through:
+            if node_id not in switch.bypass:
+                self.problem(f"{where}.through.{node_id}", f"only for nodes of `bypass`: {listed(switch.bypass)}")
+        for node_id in sorted({*switch.bypass} & {*switch.remove}):
+            self.problem(where, f"node {node_id} is in `bypass` and in `remove`; keep it in one")
+        bypass = {
+            node_id: {
+                output: name
+                for name, output in self._through(
+                    f"{where}.through.{node_id}", node_id, switch.through.get(node_id)
+                ).items()
+            }
+            for node_id in switch.bypass
+            if self._is_node(f"{where}.bypass", node_id)
+        }
+        remove = tuple(node_id for node_id in switch.remove if self._is_node(f"{where}.remove", node_id))
+        return Gate(name, when, bypass, remove) if when else None
+
+    def _is_node(self, where: str, node_id: str) -> bool:
+        if node_id in self.graph:
+            return True
+        known = listed(label_of(self.graph, each) for each in self.graph)
+        self.problem(where, f"no node {node_id} in the template; the nodes are: {known}")
+        return False
+
+    def _setter(self, where: str, node_id: str, name: str, source: str) -> Setter | None:
+        class_type = self.graph[node_id]["class_type"]
+        spec = self.nodes.input(class_type, name)
+        inputs = self.graph[node_id].get("inputs", {})
+        if name not in inputs and spec is None:
+            known = {*inputs, *(self.nodes[class_type].inputs if class_type in self.nodes else ())}
+            self.problem(where, f"{label_of(self.graph, node_id)} has no input {name}{did_you_mean(name, known)}")
+            return None
+        if as_link(inputs.get(name)):
+            self.problem(where, f"the input holds a link to {label_of(self.graph, inputs[name][0])}")
+            return None
+        expression = self.compiled(where, source, ("item",))
+        if expression is None:
+            return None
+        return Setter(name, spec, expression, self.nodes.choices(f"{class_type}.{name}") if spec else None)
+
+    def _through(self, where: str, node_id: str, given: Mapping[str, int] | None) -> dict[str, int]:
+        """Input to output: as the map says it, else the n-th input of a type and the n-th output of it."""
+        spec = self.nodes.get(self.graph[node_id]["class_type"])
+        label = label_of(self.graph, node_id)
+        if given is not None:
+            return {name: output for name, output in given.items() if self._fits(where, node_id, name, output)}
+        used = {output for node in self.graph.values() for _, (source, output) in links(node) if source == node_id}
+        if spec is None:
+            if used:
+                self.problem(
+                    where.partition(".through")[0],
+                    f"the node catalogue does not know {self.graph[node_id]['class_type']}; say what stands for its "
+                    f'outputs {listed(sorted(used))}: "through": {{INPUT: OUTPUT}}',
+                )
+            return {}
+        found: dict[str, int] = {}
+        of_type = Counter(spec.outputs)
+        for kind in of_type:
+            outputs = [index for index, each in enumerate(spec.outputs) if each == kind]
+            inputs = [each.name for each in spec.inputs.values() if each.type == kind]
+            if not inputs or not used & set(outputs):
+                continue
+            if len(inputs) != len(outputs):
+                self.problem(
+                    where.partition(".through")[0],
+                    f"{label} has {len(inputs)} inputs of type {kind} ({listed(inputs)}) and {len(outputs)} outputs; "
+                    f'say which stands for which: "through": {shown({inputs[0]: outputs[0]})}',
+                )
+                continue
+            found |= dict(zip(inputs, outputs, strict=True))
+        return found
+
+    def _fits(self, where: str, node_id: str, name: str, output: int) -> bool:
+        spec = self.nodes.get(self.graph[node_id]["class_type"])
+        label = label_of(self.graph, node_id)
+        taken: InputSpec | None = spec.input(name) if spec else None
+        if spec is None:
+            return True
+        if taken is None:
+            self.problem(where, f"{label} takes no input {name}{did_you_mean(name, spec.inputs)}")
+        elif not 0 <= output < len(spec.outputs):
+            self.problem(where, f"{label} has no output {output}; it has {len(spec.outputs)}: {listed(spec.outputs)}")
+        elif not taken.accepts_link_of(spec.outputs[output]):
+            self.problem(where, f"output {output} of {label} is {spec.outputs[output]}, {name} takes {taken.type}")
+        else:
+            return True
+        return False

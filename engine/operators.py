@@ -1,0 +1,218 @@
+"""The operators of a parameter map, compiled: nodes repeated for each item of a list, parts turned on and off. Pure.
+
+They come after the places are written, repeats before switches, so that a switch turns off all copies of a node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2.runtime import Context
+
+from engine.errors import Problem
+from engine.expressions import Expression
+from engine.fitting import fitted
+from engine.graph import Graph, label_of
+from engine.nodes import InputSpec, NodeCatalogue
+from engine.rewiring import Loose, leave_out, lined_up, pass_by
+from engine.wording import kind_of
+
+MAX_COPIES = 100
+"""The most items a node is repeated for: a graph of more is a mistake, or an attack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setter:
+    """What one input of a repeated node gets, item by item.
+
+    Attributes:
+        input_name: the input.
+        spec: of it; None where the node catalogue does not know it.
+        expression: over `item` and the parameters.
+        choices: what the input takes, where that may be enforced offline.
+    """
+
+    input_name: str
+    spec: InputSpec | None
+    expression: Expression
+    choices: tuple[Any, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A node that stands once for each item of a list; see `engine.schema.Repeat`.
+
+    Attributes:
+        node_id: the node.
+        over: gives the list.
+        through: input to the output of the node before.
+        setters: what differs from item to item.
+        passing: output to input, for an empty list.
+        may_be_empty: whether the list can have no item, as far as the map tells.
+    """
+
+    node_id: str
+    over: Expression
+    through: Mapping[str, int]
+    setters: tuple[Setter, ...]
+    passing: Mapping[int, str]
+    may_be_empty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Nodes that take part while a condition holds; see `engine.schema.Switch`.
+
+    Attributes:
+        name: of the switch.
+        when: gives true or false.
+        bypass: node to what passes it by where the gate is shut: output to input.
+        remove: nodes that go where it is.
+    """
+
+    name: str
+    when: Expression
+    bypass: Mapping[str, Mapping[int, str]]
+    remove: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What one payload makes of the operators.
+
+    Attributes:
+        items: repeated node to what its inputs get, for each item.
+        shut: the names of the switches that are off.
+    """
+
+    items: Mapping[str, Sequence[Mapping[str, Any]]]
+    shut: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Operators:
+    """All operators of a map, in its order."""
+
+    rows: tuple[Row, ...] = ()
+    gates: tuple[Gate, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.gates)
+
+    def rebuilt(self, graph: Graph, state: State, taken: Graph) -> list[Loose]:
+        """Repeat and switch.
+
+        Args:
+            graph: changed; nodes that it lacks are passed over.
+            state: of `state_of`, or one to try.
+            taken: the template, whose ids no copy may have.
+
+        Returns:
+            The inputs that lost their link.
+        """
+        copies: dict[str, list[str]] = {}
+        loose: list[Loose] = []
+        for row in self.rows:
+            items = state.items[row.node_id]
+            if row.node_id not in graph:
+                continue
+            if items:
+                copies[row.node_id] = lined_up(graph, row.node_id, row.through, items, taken)
+            else:
+                loose += pass_by(graph, row.node_id, row.passing)
+        for gate in self.gates:
+            if gate.name not in state.shut:
+                continue
+            for node_id, passing in gate.bypass.items():
+                for each in copies.get(node_id, [node_id]):
+                    loose += pass_by(graph, each, passing) if each in graph else []
+            loose += leave_out(graph, [each for node_id in gate.remove for each in copies.get(node_id, [node_id])])
+        return loose
+
+    def state_of(self, context: Context, template: Graph) -> tuple[State, list[Problem]]:
+        """What the values make of each operator, with what is wrong with that.
+
+        Args:
+            context: of the values.
+            template: for messages.
+        """
+        problems: list[Problem] = []
+        items: dict[str, Sequence[Mapping[str, Any]]] = {}
+        for row in self.rows:
+            try:
+                items[row.node_id] = _items(row, context)
+            except ValueError as error:
+                items[row.node_id] = ()
+                problems.append(Problem(f"repeat of {label_of(template, row.node_id)}", str(error)))
+        shut = set()
+        for gate in self.gates:
+            try:
+                holds = gate.when.evaluate(context)
+                if not isinstance(holds, bool):
+                    raise ValueError(f"`when` must give true or false, it gives {kind_of(holds)}: {gate.when.source}")
+            except ValueError as error:
+                problems.append(Problem(f"switch {gate.name}", str(error)))
+            else:
+                shut |= set() if holds else {gate.name}
+        return State(items, frozenset(shut)), problems
+
+    def trials(self) -> Iterator[tuple[str, State]]:
+        """What is tried at load, each with words for it.
+
+        Every switch alone and all of them off; every list of two items, and empty, unless it never is.
+        """
+        once: dict[str, Sequence[Mapping[str, Any]]] = {row.node_id: [{}] for row in self.rows}
+        nothing: frozenset[str] = frozenset()
+        for row in self.rows:
+            where = f"repeat.{row.node_id}"
+            if row.may_be_empty:
+                yield f"{where} with no item", State({**once, row.node_id: []}, nothing)
+            yield f"{where} with two items", State({**once, row.node_id: [{}, {}]}, nothing)
+        for gate in self.gates:
+            yield f"switches.{gate.name} off", State(once, frozenset({gate.name}))
+        if len(self.gates) > 1:
+            yield "switches, all of them off", State(once, frozenset(gate.name for gate in self.gates))
+
+
+def still_needed(loose: Sequence[Loose], graph: Graph, nodes: NodeCatalogue) -> list[Loose]:
+    """Those of the inputs without a link that ComfyUI requires.
+
+    Args:
+        loose: what lost its link.
+        graph: after all that, pruned.
+        nodes: says which inputs are required; of a class that it does not know, none is.
+    """
+    found = []
+    for each in loose:
+        node = graph.get(each.node_id)
+        if node is None or each.input_name in node["inputs"]:
+            continue
+        spec = nodes.input(node["class_type"], each.input_name)
+        if spec is not None and spec.required:
+            found.append(each)
+    return sorted(set(found))
+
+
+def _items(row: Row, context: Context) -> list[dict[str, Any]]:
+    listed = row.over.evaluate(context)
+    if listed is None:
+        return []
+    if not isinstance(listed, list):
+        raise ValueError(f"`over` must give a list, it gives {kind_of(listed)}: {row.over.source}")
+    if len(listed) > MAX_COPIES:
+        raise ValueError(f"{len(listed)} items; at most {MAX_COPIES} can be made; give the parameter a maxItems")
+    made = []
+    for item in listed:
+        below = context.derived({"item": item})
+        values = {}
+        for setter in row.setters:
+            try:
+                value = setter.expression.evaluate(below)
+                if value is not None:
+                    values[setter.input_name] = fitted(value, setter.spec, setter.choices)
+            except ValueError as error:
+                raise ValueError(f"{setter.input_name}: {error}; computed by: {setter.expression.source}") from error
+        made.append(values)
+    return made
