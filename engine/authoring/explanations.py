@@ -55,7 +55,8 @@ class Cause:
         names = listed(map(self._named, self.parameters))
         parts = [names] if self.parameters else []
         parts += [f"computed: {one_line(self.expression, 80)}"] if self.expression else []
-        return "; ".join([*parts, *(part for part in (self.operator, self.reason) if part)])
+        operator = ": ".join(part for part in (self.operator, self.reason) if part)
+        return "; ".join([*parts, operator] if operator else parts)
 
     def _named(self, name: str) -> str:
         return name + ("" if name in self.sent else ", drawn" if name in self.drawn else ", not sent")

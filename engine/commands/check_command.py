@@ -48,7 +48,7 @@ def check(
         UsageError: no workflow has that name, or there is nothing to check.
         ComfyUnavailable: the running ComfyUI does not answer.
     """
-    catalog = _catalog(folder, catalogue, live)
+    catalog, nodes = _catalog(folder, catalogue, live)
     for name in names:
         try:
             if name not in catalog:
@@ -57,17 +57,17 @@ def check(
             raise _usage(error.message) from error
     entries = list(catalog.entries(names or None))
     saved = [line for entry in entries for line in _save(entry)] if save else []
-    report = [checked(entry, catalog.nodes) for entry in entries]
+    report = [checked(entry, nodes) for entry in entries]
     failed = sum(each.fails(strict=strict) for each in report)
     if as_json:
-        _print_document(report, catalog.nodes, saved, strict=strict)
+        _print_document(report, nodes, saved, strict=strict)
     else:
         for line in saved:
             print_note(line)
         notes = bool(names) or len(report) <= _MANY
         for each in report:
             print_checked(each, strict=strict, notes=notes)
-        print_note(_summary(report, failed, catalog.nodes))
+        print_note(_summary(report, failed, nodes))
         hidden = sum(each.counts()["note"] for each in report)
         if hidden and not notes:
             print_note("the notes are not shown; engine check NAME shows them")
@@ -108,7 +108,8 @@ def print_checked(report: Checked, *, strict: bool = False, notes: bool = True) 
             print_line(f"          and {alike[kind] - _MOST_ALIKE} more of {each.code}; --json has all")
 
 
-def _catalog(folder: Path | None, catalogue: Path | None, live: str | None) -> Catalog:
+def _catalog(folder: Path | None, catalogue: Path | None, live: str | None) -> tuple[Catalog, NodeCatalogue]:
+    """The workflows, and the node catalogue that is checked against."""
     from engine.nodes import NodeCatalogue
 
     if live is not None and catalogue is not None:
@@ -116,13 +117,15 @@ def _catalog(folder: Path | None, catalogue: Path | None, live: str | None) -> C
     if folder is not None and not folder.is_dir():
         raise _usage(f"--folder {folder}: there is no such folder")
     folders = (folder,) if folder else workflow_folders()
+    running = None if live is None else _live(live, folders)
     nodes = NodeCatalogue.load(catalogue) if catalogue else None
-    if live is not None:
-        nodes = _live(live, folders)
+    if running:
+        # A file that is missing there must not keep a map from loading, or nothing else of it would be told.
+        nodes = NodeCatalogue(running.object_info, version=running.version, from_files=running.from_files)
     catalog = Catalog(folders, nodes)
     if folder is not None and not catalog.sources():
         raise _usage(f"--folder {folder}: no workflow is there; it is to hold templates/ and schemas/")
-    return catalog
+    return catalog, running or catalog.nodes
 
 
 def _live(url: str, folders: Sequence[Path]) -> NodeCatalogue:

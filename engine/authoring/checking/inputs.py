@@ -14,7 +14,7 @@ from engine.authoring.checking.subject import Subject
 from engine.authoring.finding import Finding
 from engine.graph import as_link, label_of
 from engine.nodes import InputSpec, NodeSpec
-from engine.wording import did_you_mean, listed, nearest, shown
+from engine.wording import did_you_mean, listed, nearest, not_available, shown
 
 MISSING_INPUT = code(
     "missing_input",
@@ -106,6 +106,8 @@ def _value(subject: Subject, node_id: str, name: str, value: Any, spec: InputSpe
         if choices is not None and not spec.multiselect and not _among(plain, choices):
             guess = did_you_mean(plain, [each for each in choices if isinstance(each, str)]) if _text(plain) else ""
             message = f"{label}: {shown(plain)} is no choice in {version}{guess}"
+            if spec.from_files:
+                message = f"{label}: {not_available(plain, choices, files=True)}"
             yield NO_CHOICE.at(subject.template, where, message, severity=subject.refused)
     elif spec.type in {"INT", "FLOAT"}:
         number = _number(plain, spec.type)
