@@ -64,7 +64,16 @@ UNKNOWN_CHOICES = code(
     "check with --live against the ComfyUI that runs it",
 )
 
+UNBOUNDED_LIST = code(
+    "unbounded_list",
+    "warning",
+    "The list of a `repeat` has no `maxItems`: a caller may send more items than a node is repeated for.",
+    "give the list a maxItems",
+)
+TWO_WRITERS = code("two_writers", "error", "Two things of the map write one place.", "keep one of the two")
+
 _UNUSED = "it is used nowhere"
+_ONE_WRITER = "one place, one writer"
 
 
 def load_findings(source: Source, error: WorkflowError, nodes: NodeCatalogue) -> Iterator[Finding]:
@@ -94,7 +103,8 @@ def compile_warnings(workflow: Workflow, file: str) -> Iterator[Finding]:
     for warning in workflow.warnings:
         where, separator, message = warning.partition(": ")
         known = separator and re.fullmatch(r"[\w.$\['\]\"-]+", where)
-        yield UNKNOWN_CHOICES.at(file, where if known else "", message if known else warning)
+        kind = UNBOUNDED_LIST if where.startswith("repeat.") else UNKNOWN_CHOICES
+        yield kind.at(file, where if known else "", message if known else warning)
 
 
 def parts_of(source: Source) -> tuple[Graph, Any, ParameterMap | None]:
@@ -219,8 +229,12 @@ def _kind_of_map(problem: Problem, source: Source) -> Code:
     if not (source.template.is_file() and source.map.is_file()):
         return MISSING_FILE
     section, _, rest = problem.where.partition(".")
-    if not problem.where:
-        return UNREADABLE if _document(source.map, "") is None else INVALID_MAP
+    if _document(source.map, "") is None:
+        return UNREADABLE
+    if not problem.where or (problem.where, problem.message) in _malformed(source):
+        return INVALID_MAP
+    if problem.message.endswith(_ONE_WRITER):
+        return TWO_WRITERS
     if problem.where == "outputs" and "saves" in problem.message:
         return NO_OUTPUT
     if section == "parameters":
@@ -233,6 +247,15 @@ def _kind_of_map(problem: Problem, source: Source) -> Code:
     if problem.where.startswith("examples["):
         return INVALID_EXAMPLE if ".payload" in problem.where else INVALID_MAP
     return INVALID_EXPRESSION if section.partition("[")[0] in {"rules", "switches", "repeat"} else INVALID_MAP
+
+
+def _malformed(source: Source) -> set[tuple[str, str]]:
+    """Place and message of what is wrong with the map by itself."""
+    try:
+        parse_map(_document(source.map, ""), label="")
+    except InvalidMap as error:
+        return {(each.where, each.message) for each in error.problems}
+    return set()
 
 
 def _says_what_to_do(message: str) -> bool:

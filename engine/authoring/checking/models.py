@@ -29,6 +29,8 @@ UNUSED_MODEL = code(
 _MODEL_FILE = re.compile(r"[^\n]{1,250}\.(safetensors|sft|ckpt|pth?|gguf|onnx)", re.IGNORECASE)
 _LOADER_INPUT = re.compile(r"(^|_)(name|model|file)\d*$")
 
+_SHORTEST_STEM = 5
+
 _FOLDERS = (  # the input of a core loader, to the folder below models/ (ComfyUI's nodes.py and folder_paths.py, 0.8.0)
     (re.compile(r"ckpt_name"), "checkpoints"),
     (re.compile(r"lora_name"), "loras"),
@@ -95,10 +97,11 @@ def _unused(subject: Subject, listed_paths: list[str]) -> Iterator[Finding]:
     named = {text.replace("\\", "/") for text in _texts([subject.graph, _without_requires(subject)])}
     together = "\n".join(named)
     for index, path in enumerate(listed_paths):
-        # An expression may put the name together: its stem alone is looked for, in every text.
-        stem = path.rpartition("/")[2].rpartition(".")[0] or path
-        if stem not in together:
-            message = f"nothing in the graph or the map names {shown(path.rpartition('/')[2])}"
+        name = path.rpartition("/")[2]
+        # An expression may put the name together: a stem that is no common word is looked for in every text.
+        stem = name.rpartition(".")[0]
+        if name not in together and (len(stem) < _SHORTEST_STEM or stem not in together):
+            message = f"nothing in the graph or the map names {shown(name)}"
             yield UNUSED_MODEL.at(subject.map, f"requires.models[{index}]", message)
 
 
