@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from engine.compiled import Compiled, Writer
 from engine.graph import Graph
 from engine.operators import Row, Setter
 from engine.rewiring import item_of
-
-_ITEM = re.compile(r"\s*item(?P<key>(\.\w+)*)\s*")
 
 
 def original_of(template: Graph, node_id: str) -> str:
@@ -31,10 +27,9 @@ def parameters_at(compiled: Compiled, template: Graph, node_id: str, input_name:
     """
     if found := _setter_at(compiled, template, node_id, input_name):
         row, setter = found
-        source, key = row.over.source.strip(), _key_of_item(setter)
-        if key is not None and source in compiled.parameters:
+        if setter.keys is not None and row.source in compiled.parameters:
             item = None if node_id in template else item_of(node_id)
-            return (f"{source}[{item[1] if item else 0}]{key}",)
+            return (".".join([f"{row.source}[{item[1] if item else 0}]", *setter.keys]),)
         names: set[str] = {*row.over.names, *setter.expression.names}
     else:
         writer = _writer_at(compiled, template, node_id, input_name)
@@ -47,7 +42,7 @@ def parameters_at(compiled: Compiled, template: Graph, node_id: str, input_name:
 def is_computed(compiled: Compiled, template: Graph, node_id: str, input_name: str) -> bool:
     """Whether an expression gives what stands in an input, so that it need be no value of the payload."""
     if found := _setter_at(compiled, template, node_id, input_name):
-        return _key_of_item(found[1]) is None
+        return found[1].keys is None
     writer = _writer_at(compiled, template, node_id, input_name)
     return writer is not None and writer.expression is not None
 
@@ -62,9 +57,3 @@ def _setter_at(compiled: Compiled, template: Graph, node_id: str, input_name: st
     original = original_of(template, node_id)
     rows = (row for row in compiled.operators.rows if row.node_id == original)
     return next(((row, each) for row in rows for each in row.setters if each.input_name == input_name), None)
-
-
-def _key_of_item(setter: Setter) -> str | None:
-    """`.name` of the expression `item.name`, the empty text of `item`; None of all that is computed."""
-    found = _ITEM.fullmatch(setter.expression.source)
-    return found["key"] or "" if found else None

@@ -13,6 +13,7 @@ from engine.errors import BindingNotFound, InvalidMap, InvalidPayload, Problem
 from engine.expressions import Expression, ExpressionInvalid, compile_expression
 from engine.fitting import misfit_of_type, narrowed, takes_choices
 from engine.graph import Graph, as_link, label_of, links
+from engine.item_inputs import held_to_inputs
 from engine.nodes import InputSpec, NodeCatalogue
 from engine.operator_compilation import compile_operators, tried
 from engine.payload import ChoiceList, PayloadValidator
@@ -220,6 +221,14 @@ class _Compiler:
             problem=self._problem,
             warning=self.result.warnings.append,
         )
+        for row in operators.rows:
+            if row.source in self.result.parameters:
+                class_type = self.graph[row.node_id]["class_type"]
+                parameter = self.result.parameters[row.source]
+                held, lists = held_to_inputs(parameter, row, class_type, self._problem)
+                self.result.parameters[row.source] = held
+                for each in lists:
+                    self._choice_list(each.path, each.reference)
         setters = {Place(row.node_id, each.input_name) for row in operators.rows for each in row.setters}
         for writer in self.result.writers:
             if writer.place in setters:

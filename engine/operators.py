@@ -39,6 +39,12 @@ class Setter:
     expression: Expression
     choices: tuple[Any, ...] | None
 
+    @property
+    def keys(self) -> tuple[str, ...] | None:
+        """`("name",)` of the expression `item.name`, none of `item`; None of all that is computed."""
+        first, *keys = self.expression.source.strip().split(".")
+        return tuple(keys) if first == "item" and all(key.isidentifier() for key in keys) else None
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -59,6 +65,11 @@ class Row:
     setters: tuple[Setter, ...]
     passing: Mapping[int, str]
     may_be_empty: bool
+
+    @property
+    def source(self) -> str:
+        """What the list is called: the name of a parameter, where it is one."""
+        return self.over.source.strip()
 
 
 @dataclass(frozen=True, slots=True)

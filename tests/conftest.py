@@ -15,7 +15,9 @@ import time
 from pathlib import Path
 
 import pytest
+from support.operator_workflows import CONTROL_NET, LORAS
 from support.proxy import CuttableProxy
+from support.random_loras import write_lora
 from support.reliability import ReliabilityReport
 from support.verified import STATS, VerifiedReport
 
@@ -95,7 +97,7 @@ def real_comfyui(home):
 
 @pytest.fixture(scope="session")
 def comfy_home():
-    """Where a real ComfyUI is installed, with the checkpoint of random weights in it."""
+    """Where a real ComfyUI is installed, with a checkpoint and LoRAs of random weights in it."""
     if not COMFY_HOME:
         pytest.skip("needs a ComfyUI that can be started: set COMFY_HOME")
     target = Path(COMFY_HOME) / "models" / "checkpoints" / CHECKPOINT
@@ -103,6 +105,11 @@ def comfy_home():
         script = Path(__file__).parent / "support" / "random_checkpoint.py"
         python = COMFY_PYTHON or sys.executable
         subprocess.run([python, script, COMFY_HOME, target.resolve()], check=True)
+    models = Path(COMFY_HOME) / "models"
+    for seed, name in enumerate(LORAS):
+        write_lora(models / "loras" / name, seed)
+    (models / "controlnet").mkdir(exist_ok=True)
+    (models / "controlnet" / CONTROL_NET).touch()  # in the list of models, which is what graphs are checked against
     return Path(COMFY_HOME)
 
 
@@ -134,7 +141,11 @@ def comfy_server(request):
         else:
             from engine.simulator import Simulator
 
-            choices = {"CheckpointLoaderSimple.ckpt_name": [CHECKPOINT]}
+            choices = {
+                "CheckpointLoaderSimple.ckpt_name": [CHECKPOINT],
+                "LoraLoader.lora_name": list(LORAS),
+                "ControlNetLoader.control_net_name": [CONTROL_NET],
+            }
             simulator = stack.enter_context(Simulator(choices=choices, step_seconds=0.02))
             url, base = simulator.url, simulator.folders.base
         with ComfyUI(url) as comfy:
@@ -171,6 +182,16 @@ def checkpoint(comfy_url):
     if CHECKPOINT not in known:
         pytest.skip(f"needs {CHECKPOINT} in that ComfyUI: see tests/support/random_checkpoint.py")
     return CHECKPOINT
+
+
+@pytest.fixture(scope="session")
+def lora_names(checkpoint, comfy_url):
+    """The names of LoRAs of random weights that this ComfyUI has."""
+    with ComfyUI(comfy_url) as comfy:
+        known = comfy.node_catalogue().choices("LoraLoader.lora_name") or ()
+    if not {*LORAS} <= {*known}:
+        pytest.skip(f"needs {', '.join(LORAS)} in that ComfyUI: see tests/support/random_loras.py")
+    return LORAS
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ LAYERS = [
     {"catalog"},
     {"workflow"},
     {"compilation", "raw_graph", "attribution"},
-    {"operator_compilation"},
+    {"operator_compilation", "item_inputs"},
     {"compiled"},
     {"operators"},
     {"bindings", "fitting", "expressions", "payload_schema"},

@@ -8,8 +8,12 @@ from hypothesis import strategies as st
 from support.operator_workflows import everything_graph, everything_map, loras
 from support.workflows import make_workflow
 
-from engine.errors import InvalidMap, RenderFailed
+from engine.comfyui.complaints import execution_failure
+from engine.comfyui.events import Event
+from engine.comfyui.progress import ProgressMeter
+from engine.errors import InvalidMap, InvalidPayload, RenderFailed
 from engine.graph import as_link, find_cycle
+from engine.nodes import NodeCatalogue
 
 PICTURE = "data:image/png;base64,iVBORw0KGgo="
 
@@ -96,6 +100,20 @@ def test_an_input_of_a_copy_is_traced_to_its_item(workflow):
     assert workflow.parameters_at(second, "lora_name") == ("loras[1].name",)
     assert workflow.parameters_at("10", "strength_clip") == ("loras[0].strength",)
     assert not workflow.is_computed(second, "lora_name")
+
+
+def test_items_are_held_to_what_the_node_takes(tmp_path):
+    document = everything_map()
+    items = document["parameters"]["loras"]["items"]["properties"]
+    items["name"] = {"type": "string", "required": True}
+    items["strength"] = {"type": "number", "default": 1}
+    workflow = make_workflow(tmp_path, document, everything_graph())
+    schema = workflow.payload_schema()["properties"]["loras"]["items"]["properties"]["strength"]
+    assert (schema["minimum"], schema["maximum"]) == (-100, 100)
+    live = NodeCatalogue(workflow_nodes_with("LoraLoader", "lora_name", ["a.safetensors"]), live=True)
+    with pytest.raises(InvalidPayload) as caught:
+        workflow.validate({"prompt": "x", "loras": [{"name": "a.safetensors"}, {"name": "b", "strength": 101}]}, live)
+    assert {problem.where for problem in caught.value.problems} == {"loras[1].name", "loras[1].strength"}
 
 
 def test_copies_never_take_an_id_that_is_there(tmp_path):
@@ -258,6 +276,16 @@ def test_repeats_of_a_node_that_saves_are_all_kept(tmp_path):
             "parameters.upscale",
             "is written by repeat.30 too; one place, one writer",
         ),
+        (
+            {"repeat": {"10": {"over": "loras", "set": {"strength_model": "item.name"}}}},
+            "repeat.10.set.strength_model",
+            "the input takes FLOAT, the parameter is of type string",
+        ),
+        (
+            {"repeat": {"10": {"over": "loras", "set": {"lora_name": "item.nam"}}}},
+            "repeat.10.set.lora_name",
+            "the items of loras have no nam",
+        ),
     ],
 )
 def test_what_can_be_told_at_load_is_refused(tmp_path, change, where, says):
@@ -329,7 +357,7 @@ def test_what_only_a_payload_brings_about_is_named_to_the_author(tmp_path):
             "`over` must give a list, it gives a string",
         ),
         (
-            {"repeat": {"10": {"over": "loras", "set": {"strength_model": "item.name"}}}},
+            {"repeat": {"10": {"over": "loras", "set": {"strength_model": "item.name ~ ''"}}}},
             "strength_model: the input takes FLOAT",
         ),
     ],
@@ -364,5 +392,20 @@ def test_a_template_that_was_taken_from_a_result_has_copies_of_its_own(workflow,
     assert "copy_of" not in again.render(again.validate({}))[second]["_meta"]
 
 
+def workflow_nodes_with(class_type, input_name, choices):
+    """`/object_info` of one class with one list."""
+    return {class_type: {"input": {"required": {input_name: [choices]}}, "output": [], "output_node": False}}
+
+
 def _image(color):
     return {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": color}}
+
+
+def test_a_failure_in_a_copy_names_the_node_of_the_template(workflow):
+    graph = rendered(workflow, loras=loras(2))
+    copied = next(node_id for node_id in graph if "#" in node_id)
+    error = {"node_id": copied, "node_type": "LoraLoader", "exception_message": "no such key", "exception_type": "E"}
+    assert execution_failure(error, graph).message == "LoraLoader (10) failed: no such key"
+    meter = ProgressMeter(graph, None)
+    meter.hear(Event("progress", {"node": copied, "value": 1, "max": 4}))
+    assert meter.where() == "LoraLoader (10), step 1 of 4"
