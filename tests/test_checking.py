@@ -131,6 +131,18 @@ def test_an_unknown_class_is_told_with_its_node_pack(tmp_path):
     assert "requires.node_packs" not in found.remedy
 
 
+@pytest.mark.parametrize("depth", [300, 900, 30_000])
+def test_nothing_is_nested_too_deeply_to_be_told(tmp_path, depth):
+    nested = f"{'[' * depth}{']' * depth}"
+    graph = json.dumps(sampler_graph()).replace("156680208700286", nested)
+    assert nested in graph
+    write_workflow(tmp_path, "template", graph, BASE)
+    write_workflow(tmp_path, "map", sampler_graph(), f'{{"parameters": {{}}, "versio": {nested}}}')
+    assert {each.code for each in check(tmp_path, "map")} <= {"unreadable", "invalid_map"}
+    assert {each.code for each in check(tmp_path, "template")} <= {"unreadable", "invalid_map"}
+    assert check(tmp_path, "map")
+
+
 @pytest.mark.parametrize("name", ["txt2img", "img2img", "resize"])
 def test_nothing_is_found_in_what_is_shipped(name):
     assert not check(ROOT, name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -163,7 +162,7 @@ def _rest(source: Source, known: list[Problem], nodes: NodeCatalogue) -> Iterato
 
 def _set_aside(document: Mapping[str, Any], wheres: Iterable[str]) -> tuple[dict[str, Any], set[str]]:
     """The map without its malformed parts, and which these are. A parameter keeps its name, for expressions to use."""
-    kept: dict[str, Any] = copy.deepcopy({**document})
+    kept: dict[str, Any] = {key: {**part} if isinstance(part, dict) else part for key, part in document.items()}
     aside: set[str] = set()
     for where in wheres:
         section, _, rest = where.partition(".")

@@ -54,7 +54,7 @@ _FOLDERS_BY_CLASS = {
 
 def model_findings(subject: Subject) -> Iterator[Finding]:
     """Files that are loaded and not listed, and the reverse."""
-    if subject.parameter_map is None:
+    if subject.parameter_map is None or not subject.graph:
         return
     listed_paths = [model.path.replace("\\", "/") for model in subject.parameter_map.requires.models]
     told: set[str] = set()

@@ -81,11 +81,13 @@ def _kind(name: str, text: str) -> str:
 
 def _texts(where: str, name: str, value: Any) -> Iterator[tuple[str, str, str]]:
     """Every text with its place and the last name on the way there."""
-    if isinstance(value, str):
-        yield where, name, value
-    elif isinstance(value, dict):
-        for key, each in value.items():
-            yield from _texts(f"{where}.{key}" if where else str(key), str(key), each)
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from _texts(f"{where}[{index}]", name, each)
+    waiting = [(where, name, value)]
+    while waiting:
+        at, last, each = waiting.pop()
+        if isinstance(each, str):
+            yield at, last, each
+        elif isinstance(each, dict):
+            inner = [(f"{at}.{key}" if at else str(key), str(key), item) for key, item in each.items()]
+            waiting += reversed(inner)
+        elif isinstance(each, list):
+            waiting += reversed([(f"{at}[{index}]", last, item) for index, item in enumerate(each)])
