@@ -43,7 +43,7 @@ generated: setup
 
 # The rendered graph of every example, where review sees what changed.
 rendered: setup
-	$(BIN)/python tests/support/write_rendered.py
+	$(BIN)/engine check --save --folder .
 
 # The measurements behind the numbers in the README.
 bench: setup
@@ -66,8 +66,7 @@ verify: setup
 # The fault suite, on the simulator and, with COMFY_HOME, on a real ComfyUI. Leaves the outcome in docs/reliability.md.
 reliability: setup
 	COMFY_HOME="$(COMFY_HOME)" COMFY_PYTHON="$(COMFY_PYTHON)" COMFY_ARGS="$(COMFY_ARGS)" \
-		$(BIN)/python -m pytest --reliability=docs/reliability.md tests/test_faults.py tests/test_faults_supervised.py \
-		tests/test_faults_real.py
+		$(BIN)/python -m pytest --reliability=docs/reliability.md tests/test_faults.py tests/test_faults_real.py
 
 # Hundreds of jobs through the RunPod SDK, with random faults and cancels: make soak [SEED=…] [JOBS=…].
 SEED ?= 1

@@ -167,7 +167,7 @@ class Runner:
         delivery = self._delivery(job, plan)
         cancel.raise_if_cancelled()
         with tempfile.TemporaryDirectory(prefix="job-") as scratch:
-            run = _Run(job, plan, delivery, Path(scratch), cancel, timings, on_progress)
+            run = _Run(job, plan, delivery, Path(scratch), cancel, on_progress)
             with timings.measure("fetch"):
                 run.files = self._fetch(job, plan, run.folder / "inputs", cancel)
             tries = Tries(job.prompt_id)
@@ -205,7 +205,7 @@ class Runner:
                 return step()
             except (ComfyUnavailable, ResultGone) as error:
                 tries.count(error)
-            run.timings.retries += 1
+            run.job.timings.retries += 1
             self._comfy().suspect()
             try:
                 self._wait_for_comfy(run)
@@ -217,12 +217,12 @@ class Runner:
         if comfy.started:
             comfy.ready(run.cancel)  # a look at most
             return
-        with run.timings.measure("start"):
+        with run.job.timings.measure("start"):
             comfy.ready(run.cancel)
 
     def _try(self, run: _Run, tries: Tries) -> tuple[list[StoredOutput], list[str]]:
         """Run the graph once, and store what it makes; with the warnings."""
-        job, plan, timings = run.job, run.plan, run.timings
+        job, plan, timings = run.job, run.plan, run.job.timings
         prompt_id = tries.prompt_id()
         folder = run.folder / prompt_id
         folder.mkdir()
@@ -277,7 +277,7 @@ class Runner:
                 cancel=run.cancel,
                 timeout_seconds=min(bound for bound in bounds if bound is not None),
                 queue_timeout_seconds=self.settings.queue_timeout_seconds,
-                on_progress=run.tell if run.on_progress else None,
+                on_progress=run.tell,
                 extra_data={"api_key_comfy_org": key} if key else None,
                 frames_folder=frames,
                 needed_outputs=plan.needed_outputs,
@@ -350,7 +350,6 @@ class _Run:
     delivery: Delivery
     folder: Path
     cancel: CancellationToken
-    timings: Timings
     on_progress: OnProgress | None
     files: Mapping[str, InputFile] = field(default_factory=dict)
     furthest: float = 0.0

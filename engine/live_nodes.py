@@ -19,7 +19,7 @@ class LiveNodes:
     """What the running ComfyUI has; one for the process.
 
     Args:
-        comfy: gives the ComfyUI, and starts it if need be.
+        comfy: gives the ComfyUI, which must be up when it is asked.
     """
 
     def __init__(self, comfy: Callable[[], HasNodes]) -> None:

@@ -60,8 +60,7 @@ class Tries:
             if self._others > _OTHERS:
                 raise error
         self._last = error
-        said = "the job is tried again"
-        event(log, logging.WARNING, said, reason=error.message, detail=error.detail)
+        event(log, logging.WARNING, "the job is tried again", reason=error.message, detail=error.detail)
 
     def left_alone(self, error: ComfyUnavailable) -> ComfyUnavailable:
         """What to say where no ComfyUI came for the next try: also where the last one left the job.
@@ -83,4 +82,4 @@ def _for_good(error: ComfyStopped) -> ComfyUnavailable | OutOfMemory:
             hint="ask for a smaller size, fewer frames or a smaller batch, or use a machine with more memory",
             detail=error.detail,
         )
-    return ComfyStopped(f"{error.message}, twice", crash=error.crash, hint=error.hint)
+    return ComfyStopped(f"{error.message}, twice", crash=error.crash, hint=error.hint, detail=error.detail)

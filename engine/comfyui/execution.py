@@ -138,9 +138,7 @@ class Executor:
             self._contact.watch.give_up(error.message)
         elif process_is_broken(error):
             if run.restart(error.message):
-                stopped = ComfyStopped(error.message, hint=SEND_AGAIN)
-                stopped.detail = error.detail
-                raise stopped from error
+                raise ComfyStopped(error.message, hint=SEND_AGAIN, detail=error.detail) from error
         else:
             self._contact.watch.went_well()
 

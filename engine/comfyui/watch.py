@@ -32,12 +32,20 @@ class ComfyStopped(ComfyUnavailable):
         began: the job had begun, and may be the reason.
         crash: how it ended, where that is known.
         hint: what to do about it.
+        detail: for the log only; left out, what the crash left behind.
     """
 
     def __init__(
-        self, message: str, *, began: bool = True, crash: Crash | None = None, hint: str | None = None
+        self,
+        message: str,
+        *,
+        began: bool = True,
+        crash: Crash | None = None,
+        hint: str | None = None,
+        detail: str | None = None,
     ) -> None:
-        super().__init__(message, hint=hint, detail=f"{crash.reason}\n{crash.log}".strip() if crash else None)
+        crashed = f"{crash.reason}\n{crash.log}".strip() if crash else None
+        super().__init__(message, hint=hint, detail=detail or crashed)
         self.began = began
         self.crash = crash
 

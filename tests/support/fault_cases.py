@@ -175,6 +175,7 @@ class Bench:
         self.comfy, self.base = comfy, base
         self.scratch = folder / "scratch"
         self.scratch.mkdir(exist_ok=True)
+        self.faults = []  # of a simulator in this process
         self.own = set()  # what ComfyUI itself puts into its folders
         self.runner = runner_on(comfy, folder, default="inline", **settings)
 
@@ -221,7 +222,7 @@ def simulated_bench(folder, script=(), settings=None, *, step_seconds=0.02):
     ):
         comfy.folders()
         comfy.events.start()
-        bench = Bench(comfy, folder, settings or {}, simulator.folders.base)
+        bench = Bench(lambda: comfy, folder, settings or {}, simulator.folders.base)
         bench.faults = simulator.faults
         bench.faults.add(*script)
         try:
