@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.authoring.checking import Checked
 from engine.authoring.discovery import draft_map
 from engine.authoring.draft import Export
 from engine.authoring.exports import read_export
 from engine.authoring.questions import Interview
 from engine.authoring.saving import save_all
-from engine.catalog import NAME, Source
-from engine.commands.add_check import checked, print_check
+from engine.catalog import NAME, Catalog, Source
 from engine.commands.add_plans import Given, Plan, Wishes, plan
 from engine.commands.add_report import as_document, next_command, print_report
+from engine.commands.check_command import checked, print_checked
+from engine.commands.folders import workflow_folders
 from engine.commands.output import print_json, print_line, print_note
 from engine.commands.payloads import UsageError
 from engine.errors import Cancelled, InvalidRequest
@@ -123,15 +124,8 @@ def _legal(text: str) -> str:
     return plain_name(text, otherwise="").lstrip("-_")
 
 
-def _folders() -> tuple[Path, ...]:
-    from engine import bundled_workflows, split_path
-
-    path = os.environ.get("WORKFLOWS_PATH")
-    return split_path(path) if path else (bundled_workflows(),)
-
-
 def _folder(chosen: Path | None) -> Path:
-    folder = chosen or _folders()[-1]
+    folder = chosen or workflow_folders()[-1]
     if folder.exists() and not folder.is_dir():
         raise InvalidRequest(f"{folder}: this is a file; workflows are in a folder that holds templates/ and schemas/")
     return folder
@@ -149,21 +143,28 @@ def _ask(text: str) -> str:
 
 def _tell(made: Plan, options: AddOptions, nodes: NodeCatalogue) -> None:
     """Print what was done, run the check, and end with what to do next."""
-    folders = _folders()
+    folders = workflow_folders()
     written = not options.check
     earlier = _earlier(made.source, folders)
-    report = None if options.check else checked(made.source, nodes)
+    report = None if options.check else _checked(made.source, nodes)
     command = next_command(made, folders)
     if options.as_json:
         document = as_document(made, nodes, written=written, replaces=earlier)
-        print_json({**document, "check": report, "next": command} if report else document)
+        print_json({**document, "check": report.as_dict(strict=False), "next": command} if report else document)
     else:
         print_report(made, nodes, written=written, replaces=earlier)
         if report:
-            print_check(report)
-            print_line(f"\nnext: {command}" if not report["problems"] else f"\nnext: mend {made.source.map}")
-    if (options.check and made.files) or (report and report["problems"]):
+            print_line()
+            print_checked(report)
+            failed = report.fails(strict=False)
+            print_line(f"\nnext: {f'mend it, then engine check {made.source.name}' if failed else command}")
+    if report.fails(strict=False) if report else made.files:
         raise SystemExit(1)
+
+
+def _checked(source: Source, nodes: NodeCatalogue) -> Checked:
+    entry = next(iter(Catalog([source.folder], nodes).entries({source.name})))
+    return checked(entry, nodes)
 
 
 def _earlier(source: Source, folders: Sequence[Path]) -> list[Path]:

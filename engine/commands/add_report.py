@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -122,11 +121,11 @@ def _print_found(plan: Plan, nodes: NodeCatalogue) -> None:
     if plan.left_out:
         print_line(f"\nalso found: {', '.join(plan.left_out)}; add them with --all")
     if plan.open_questions:
-        print_line("\nQuestions, which --interactive asks, or which you answer in the map")
+        print_line("\nQuestions, which --interactive asks; without an answer the map stands as it is")
         for question in plan.open_questions:
             print_line(f"  {question.text}")
             for option in question.options:
-                print_line(f"    - {option.label}{_added(option.adds)}")
+                print_line(f"    - {option.label}")
 
 
 def _print_merged(plan: Plan, nodes: NodeCatalogue, *, written: bool) -> None:
@@ -173,10 +172,3 @@ def _print_outputs(plan: Plan) -> None:
         )
     if not outputs:
         print_line("  every node that saves something")
-
-
-def _added(adds: Mapping[str, Mapping[str, Any]]) -> str:
-    """What an answer would add, to be copied into the map."""
-    parameters = adds.get("parameters", {}).items()
-    text = ", ".join(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in parameters)
-    return f": {text}" if text else ""
