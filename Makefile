@@ -43,7 +43,7 @@ generated: setup
 
 # The rendered graph of every example, where review sees what changed.
 rendered: setup
-	$(BIN)/python tests/support/write_rendered.py
+	$(BIN)/engine check --save --folder .
 
 # The measurements behind the numbers in the README.
 bench: setup

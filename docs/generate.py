@@ -1,9 +1,10 @@
-"""Write what is generated from the code: the editors' schema, the table of errors, the table of settings."""
+"""Write what is generated from the code: the editors' schema, the tables of errors, settings and findings."""
 
 import itertools
 import json
 from pathlib import Path
 
+from engine.authoring.checking import CODES
 from engine.errors import error_classes
 from engine.map_file import json_schema
 from engine.settings import variables
@@ -46,7 +47,23 @@ def settings_page() -> str:
     return "\n".join([*lines, ""])
 
 
+def codes_table() -> str:
+    """Every kind of finding of `engine check`, the errors first."""
+    order = ("error", "warning", "note")
+    codes = sorted(CODES.values(), key=lambda each: order.index(each.severity))
+    rows = [f"| `{each.name}` | {each.severity} | {each.meaning} | {each.remedy} |" for each in codes]
+    return "\n".join(["| code | severity | meaning | remedy |", "|---|---|---|---|", *rows])
+
+
+def with_codes(page: str) -> str:
+    """The page on checking with the present table of codes."""
+    begin, end = "<!-- codes -->\n", "\n<!-- /codes -->"
+    return page[: page.index(begin) + len(begin)] + codes_table() + page[page.index(end) :]
+
+
 if __name__ == "__main__":
     (ROOT / "schemas" / "parameter-map.schema.json").write_text(json.dumps(json_schema(), indent=2) + "\n")
     (ROOT / "docs" / "errors.md").write_text(errors_page())
     (ROOT / "docs" / "settings.md").write_text(settings_page())
+    checking = ROOT / "docs" / "checking.md"
+    checking.write_text(with_codes(checking.read_text()))

@@ -37,7 +37,7 @@ LAYERS = [
     {"operator_compilation", "item_inputs"},
     {"compiled"},
     {"operators"},
-    {"bindings", "fitting", "expressions", "payload_schema", "template_checks", "ui_format"},
+    {"bindings", "fitting", "expressions", "payload_schema", "ui_format"},
     {"value_checks"},
     {"rewiring"},
     {"payload", "expression_filters", "graph"},

@@ -1,34 +1,24 @@
-"""`engine list`, `describe`, `render` and `check`."""
+"""`engine list` and `describe`."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.catalog import Catalog
+from engine.commands.folders import workflow_folders
 from engine.commands.output import print_json, print_line, print_note
 
 if TYPE_CHECKING:
-    from engine.catalog import Entry, Source
+    from engine.catalog import Source
     from engine.workflow import Workflow
 
 CHECKED_WHEN_LISTED = 50  # compiling takes some ms each; above this `list` reads titles and `check` checks
 
 
-def _folders() -> tuple[Path, ...]:
-    """WORKFLOWS_PATH, without the cost of all other settings: a listing is to be instant."""
-    from engine import bundled_workflows, split_path
-
-    path = os.environ.get("WORKFLOWS_PATH")
-    return split_path(path) if path else (bundled_workflows(),)
-
-
 def list_workflows(*, as_json: bool) -> None:
     """Print every workflow with its title, and what is wrong with broken ones."""
-    catalog = Catalog(_folders())
+    catalog = Catalog(workflow_folders())
     sources = catalog.sources()
     checked = len(sources) <= CHECKED_WHEN_LISTED
     lines: list[dict[str, Any]]
@@ -65,7 +55,7 @@ def _unchecked_line(source: Source) -> dict[str, Any]:
 
 def describe(name: str, *, as_json: bool) -> None:
     """Print what a workflow takes and gives."""
-    workflow = Catalog(_folders())[name]
+    workflow = Catalog(workflow_folders())[name]
     if as_json:
         print_json(workflow.describe())
         return
@@ -110,51 +100,3 @@ def _type_words(workflow: Workflow, key: str, schema: dict[str, Any]) -> str:
     elif schema.get("default") is not None:
         words.append(f"default {json.dumps(schema['default'], ensure_ascii=False)}")
     return ", ".join(words)
-
-
-def render(name: str, parameters: Sequence[str], payload_file: Path | None, *, as_json: bool) -> None:
-    """Print the graph that a payload gives."""
-    from engine.commands.payloads import payload_from
-
-    workflow = Catalog(_folders())[name]
-    values = workflow.validate(payload_from(workflow, parameters, payload_file))
-    graph = workflow.render(values, job_id="local")
-    if as_json:
-        print_json({"workflow": name, "graph": graph, "values": workflow.without_media(values, {})})
-    else:
-        print_json(graph)
-
-
-def check(names: Sequence[str], catalogue: Path | None, *, as_json: bool) -> None:
-    """Check workflows and tell every problem; the status is 1 where there is one."""
-    from engine.nodes import NodeCatalogue
-
-    catalog = Catalog(_folders(), NodeCatalogue.load(catalogue) if catalogue else None)
-    for name in names:
-        if name not in catalog:
-            catalog[name]  # says so, with the nearest name
-    report = [_checked(entry) for entry in catalog.entries(names or None)]
-    failed = sum(bool(each["problems"]) for each in report)
-    if as_json:
-        print_json({"workflows": report})
-    else:
-        for each in report:
-            print_line(f"{'FAILED' if each['problems'] else 'ok':<7} {each['name']}  ({each['examples']} examples)")
-            for problem in each["problems"]:
-                print_line(f"          {problem}")
-            for warning in each["warnings"]:
-                print_line(f"          warning: {warning}")
-        print_note(f"{len(report) - failed} of {len(report)} workflows are fine (ComfyUI {catalog.nodes.version})")
-    if failed:
-        raise SystemExit(1)
-
-
-def _checked(entry: Entry) -> dict[str, Any]:
-    problems = [str(problem) for problem in entry.error.problems] or [entry.error.message] if entry.error else []
-    workflow = entry.workflow
-    return {
-        "name": entry.source.name,
-        "problems": problems,
-        "warnings": list(workflow.warnings) if workflow else [],
-        "examples": len(workflow.examples) if workflow else 0,
-    }
