@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements.lock
 UV := .tools/bin/uv
-COMPILE := $(UV) pip compile --universal --python-version 3.11 --extra gcs --group test --group lint --group build \
+COMPILE := $(UV) pip compile --universal --python-version 3.11 --extra gcs --extra ui --group test --group lint --group build \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet
 
 .PHONY: run setup test lint lock generated rendered bench outage verify reliability soak
@@ -43,7 +43,7 @@ generated: setup
 
 # The rendered graph of every example, where review sees what changed.
 rendered: setup
-	$(BIN)/python tests/support/write_rendered.py
+	$(BIN)/engine check --save --folder .
 
 # The measurements behind the numbers in the README.
 bench: setup

@@ -1,4 +1,4 @@
-"""Write what is generated from the code: the editors' schema, the tables of errors, of settings, of a map's keys."""
+"""Write what is generated from the code: the editors' schema, tables of errors, settings, findings and a map's keys."""
 
 import itertools
 import json
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.authoring.checking import CODES
 from engine.errors import error_classes
 from engine.map_file import json_schema
 from engine.schema import PARAMETER_TYPES, AnyParameter, spelling
@@ -48,6 +49,20 @@ def settings_page() -> str:
             default = f"`{row.default}`" if row.default else ""
             lines.append(f"| `{row.names[0]}` | {default} | {row.description}{others} |")
     return "\n".join([*lines, ""])
+
+
+def codes_table() -> str:
+    """Every kind of finding of `engine check`, the errors first."""
+    order = ("error", "warning", "note")
+    codes = sorted(CODES.values(), key=lambda each: order.index(each.severity))
+    rows = [f"| `{each.name}` | {each.severity} | {each.meaning} | {each.remedy} |" for each in codes]
+    return "\n".join(["| code | severity | meaning | remedy |", "|---|---|---|---|", *rows])
+
+
+def with_codes(page: str) -> str:
+    """The page on checking with the present table of codes."""
+    begin, end = "<!-- codes -->\n", "\n<!-- /codes -->"
+    return page[: page.index(begin) + len(begin)] + codes_table() + page[page.index(end) :]
 
 
 def workflows_page(text: str) -> str:
@@ -149,3 +164,5 @@ if __name__ == "__main__":
     (ROOT / "docs" / "settings.md").write_text(settings_page())
     page = ROOT / "docs" / "workflows.md"
     page.write_text(workflows_page(page.read_text()))
+    checking = ROOT / "docs" / "checking.md"
+    checking.write_text(with_codes(checking.read_text()))

@@ -40,15 +40,44 @@ def _openapi(options: argparse.Namespace) -> None:
 
 
 def _render(options: argparse.Namespace) -> None:
-    from engine.commands import catalog_commands
+    from engine.commands import render_command
 
-    catalog_commands.render(options.name, options.param, options.payload, as_json=options.json)
+    render_command.render(options.name, options.param, options.payload, as_json=options.json, difference=options.diff)
 
 
 def _check(options: argparse.Namespace) -> None:
-    from engine.commands import catalog_commands
+    from engine.commands import check_command
 
-    catalog_commands.check(options.names, options.catalogue, as_json=options.json)
+    live, names = options.live, options.names
+    if live and "/" not in live and ":" not in live:
+        live, names = "", [*names, live]  # `--live poster`: what follows is no URL but a workflow
+    check_command.check(
+        names,
+        catalogue=options.catalogue,
+        folder=options.folder,
+        live=live,
+        strict=options.strict,
+        save=options.save,
+        as_json=options.json,
+    )
+
+
+def _add(options: argparse.Namespace) -> None:
+    from engine.commands import add_command, add_plans
+
+    wishes = add_plans.Wishes(options.all, options.new, options.drop_lost, options.replace)
+    add_command.add(
+        add_command.AddOptions(
+            options.file,
+            name=options.name,
+            folder=options.folder,
+            catalogue=options.catalogue,
+            check=options.check,
+            interactive=options.interactive,
+            wishes=wishes,
+            as_json=options.json,
+        )
+    )
 
 
 def _worker(_: argparse.Namespace) -> None:
@@ -103,10 +132,24 @@ def _parser() -> argparse.ArgumentParser:
     openapi.add_argument("--out", type=Path, metavar="FILE", help="the file to write; stdout by default")
     openapi.add_argument("--url", help="the endpoint: http://127.0.0.1:8000; RunPod's by default")
     openapi.add_argument("--strict", action="store_true", help="fail where a workflow is broken")
-    _takes_payload(command("render", _render, "Print the graph that a payload gives; nothing is queued."))
-    check = command("check", _check, "Load workflows, validate and render their examples; tell every problem.")
+    render = command("render", _render, "Print the graph that a payload gives; nothing is queued.")
+    _takes_payload(render)
+    render.add_argument("--diff", action="store_true", help="print what differs from the template, and why")
+    check = command("check", _check, "Look over workflows: everything that is or may be wrong, with the remedy.")
     check.add_argument("names", nargs="*", metavar="NAME", help="workflows; all of them by default")
     check.add_argument("--catalogue", type=Path, metavar="FILE", help="another node catalogue to check against")
+    check.add_argument("--folder", type=Path, metavar="DIR", help="with templates/ and schemas/; else WORKFLOWS_PATH")
+    check.add_argument("--strict", action="store_true", help="warnings fail as well")
+    check.add_argument("--save", action="store_true", help="keep what the examples render to in tests/rendered/")
+    check.add_argument(
+        "--live",
+        nargs="?",
+        const="",
+        metavar="URL",
+        help="check against a running ComfyUI, its files too; without URL the one of COMFY_URL or COMFY_HOME",
+    )
+    add = command("add", _add, "Make a workflow of an exported graph, or carry one over to a changed export.")
+    _takes_export(add)
     command("worker", _worker, "Answer jobs from RunPod's queue.", takes_json=False)
     command("settings", _settings, "Show every environment variable, its default and its value.")
     nodes = commands.add_parser("nodes", help="The node catalogue that workflows are checked against.")
@@ -117,6 +160,20 @@ def _parser() -> argparse.ArgumentParser:
     refresh.add_argument("--from", dest="source", required=True, metavar="URL", help="http://127.0.0.1:8188")
     refresh.add_argument("--out", type=Path, metavar="FILE", help="the file to write; the bundled one by default")
     return parser
+
+
+def _takes_export(add: argparse.ArgumentParser) -> None:
+    add.add_argument("file", metavar="FILE", help="the export, or a picture ComfyUI made; - for stdin")
+    add.add_argument("--name", metavar="NAME", help="the workflow's name; the file's by default")
+    add.add_argument("--folder", type=Path, metavar="DIR", help="where it goes; the last of WORKFLOWS_PATH by default")
+    add.add_argument("--catalogue", type=Path, metavar="FILE", help="another node catalogue to read the graph by")
+    add.add_argument("--interactive", action="store_true", help="ask what the graph does not tell")
+    add.add_argument("--check", action="store_true", help="write nothing; the status is 1 where something would change")
+    add.add_argument("--all", action="store_true", help="every parameter that is found goes into the map")
+    again = add.add_argument_group("a workflow that there is")
+    again.add_argument("--new", action="store_true", help="what is new in the export goes into the map")
+    again.add_argument("--drop-lost", action="store_true", help="what leads nowhere any more goes from the map")
+    again.add_argument("--replace", action="store_true", help="a new map takes the place of the one that there is")
 
 
 def _takes_payload(parser: argparse.ArgumentParser) -> None:

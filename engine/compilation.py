@@ -27,7 +27,6 @@ from engine.schema import (
     SeedParameter,
     StringParameter,
 )
-from engine.template_checks import template_warnings
 from engine.value_checks import parameter_problems, payload_problems
 from engine.wording import did_you_mean, listed, shown
 
@@ -82,7 +81,6 @@ class _Compiler:
             if name not in self.used:
                 self._problem(f"parameters.{name}", "it is used nowhere; bind it, use it in an expression, or drop it")
         self._validator()
-        self.result.warnings += template_warnings(self.graph, self.nodes)
         return self.result
 
     def _problem(self, where: str, message: str, *, path: bool = False) -> None:

@@ -17,7 +17,7 @@ from engine.health import health
 from engine.job_account import Account
 from engine.jobs import Job, Runner
 from engine.logs import about, hiding, secrets_in
-from engine.raw_graph import CUSTOM, brings_graph, graph_document, parse_raw
+from engine.raw_graph import CUSTOM, UiGraphs, brings_graph, graph_document, parse_raw
 from engine.replies import MOST_LEVELS, failure_reply, fitting, fitting_failure, too_deep
 from engine.request import Request, parse_request
 from engine.results import Progress
@@ -143,7 +143,7 @@ def _run(request: Request, context: Context) -> dict[str, Any]:
     runner = context.runner
     keys = request.model_dump(exclude_unset=True, exclude_none=True, by_alias=True)
     delivery = _delivery(request, keys, runner)
-    graph = _graph(request, keys, context)
+    graph, notes = _graph(request, keys, context)
     job = Job(
         id=context.job_id,
         workflow=request.workflow if graph is None else CUSTOM,
@@ -152,6 +152,7 @@ def _run(request: Request, context: Context) -> dict[str, Any]:
         timeout_seconds=request.timeout_seconds,
         allow_files=context.allow_files,
         graph=graph,
+        notes=notes,
         sent=sent_files(request.images, request.input_images),
         delivery=delivery,
         s3_config=request.s3_config,
@@ -181,8 +182,8 @@ def _delivery(request: Request, keys: dict[str, Any], runner: Runner) -> Deliver
     return DeliveryRequest.model_validate({**others, **ours})
 
 
-def _graph(request: Request, keys: dict[str, Any], context: Context) -> Graph | None:
-    """The whole graph of a request; None where it names a workflow.
+def _graph(request: Request, keys: dict[str, Any], context: Context) -> tuple[Graph | None, tuple[str, ...]]:
+    """The whole graph of a request, None where it names a workflow; and what to say of it.
 
     Raises:
         InvalidRequest: the operator does not allow graphs, or it is none.
@@ -190,16 +191,17 @@ def _graph(request: Request, keys: dict[str, Any], context: Context) -> Graph | 
     """
     runner = context.runner
     if not _brings_graph(request, runner):
-        return None
+        return None, ()
     document = graph_document(keys, allowed=runner.settings.allow_raw_workflows)
     if document is None and request.workflow_url is not None:
         content = runner.media.fetch_document(
             request.workflow_url, where="workflow_url", max_bytes=_LARGEST_GRAPH_BYTES, cancel=context.cancel
         )
         document = content.decode("utf-8", errors="replace")
-    graph = parse_raw(document)
+    convert = UiGraphs(lambda refresh: runner.nodes(context.cancel, refresh=refresh), context.cancel)
+    graph = parse_raw(document, convert=convert)
     context.hidden.enter_context(hiding(*secrets_in(graph)))  # it may have come as a text, or from a URL
-    return graph
+    return graph, convert.notes
 
 
 def _describe(request: Request, context: Context) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from engine.graph import Graph
 from engine.live_nodes import LiveNodes
 from engine.logs import event
 from engine.media import MediaReader, describe, finish, text_as_file
+from engine.nodes import NodeCatalogue
 from engine.plans import GraphPlan, NamedPlan, Plan
 from engine.results import Execution, InputFile, JobResult, OutputFile, Progress, RawOutput, StoredOutput
 from engine.settings import Settings
@@ -60,6 +61,7 @@ class Job:
         comfy_org_api_key: the caller's own, for nodes that call comfy.org.
         timings: what its steps took, filled in as it runs; also there when it fails.
         discard: its results go nowhere.
+        notes: what its caller is warned of beforehand.
     """
 
     id: str
@@ -76,6 +78,7 @@ class Job:
     comfy_org_api_key: str | None = field(default=None, repr=False)
     timings: Timings = field(default_factory=Timings, repr=False)
     discard: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class Runner:
@@ -139,6 +142,12 @@ class Runner:
         """
         return self._comfy().system_stats()
 
+    def nodes(self, cancel: CancellationToken | None, *, refresh: bool = False) -> NodeCatalogue:
+        """The node classes of ComfyUI, which is waited for, and started if need be; read once, or again."""
+        cancel = cancel or CancellationToken()
+        self._comfy().ready(cancel)
+        return unless_cancelled(functools.partial(self.live.get, refresh=refresh), cancel)
+
     def close(self) -> None:
         """Close what is open towards buckets and the network."""
         self.media.close()
@@ -172,7 +181,7 @@ class Runner:
             outputs=tuple(stored),
             values=run.values,
             timings=timings.total(),
-            warnings=(*plan.warnings, *tries.warnings, *warnings),
+            warnings=(*job.notes, *plan.warnings, *tries.warnings, *warnings),
         )
 
     def _comfy(self) -> Comfy:

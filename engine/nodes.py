@@ -20,7 +20,10 @@ from typing import Any
 
 from engine.errors import InvalidMap
 
-BUNDLED = Path(__file__).resolve().parent.parent / "snapshots" / "node-catalogue.json.gz"
+_HERE = Path(__file__).resolve().parent
+# Beside the package in the repository, inside of it where it was installed (pyproject.toml).
+_SNAPSHOTS = _HERE / "snapshots" if (_HERE / "snapshots").is_dir() else _HERE.parent / "snapshots"
+BUNDLED = _SNAPSHOTS / "node-catalogue.json.gz"
 
 _PROSE = frozenset({"tooltip", "tooltips", "description", "output_tooltips", "help"})
 _UPLOADS = frozenset({"image_upload", "video_upload", "audio_upload", "file_upload", "image_folder"})

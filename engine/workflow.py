@@ -107,6 +107,11 @@ class Workflow:
         return bool(self._map.outputs)
 
     @property
+    def parameter_map(self) -> ParameterMap:
+        """As its file has it."""
+        return self._map
+
+    @property
     def examples(self) -> tuple[Example, ...]:
         """Payloads that work."""
         return tuple(self._map.examples)

@@ -137,7 +137,7 @@ def test_texts_come_from_files_and_payloads_from_stdin(engine, tmp_path):
         (("run", "resize", "-p", "width=wide"), 1, 'width: must be a whole number (got "wide")'),
         (("run", "resize", "-p", "image=@nothing.png"), 1, "nothing.png"),
         (("describe", "txt2mg"), 1, 'did you mean "txt2img"?'),
-        (("check", "txt2mg"), 1, 'did you mean "txt2img"?'),
+        (("check", "txt2mg"), 2, 'did you mean "txt2img"?'),
         (("nodes", "refresh"), 2, "--from"),
     ],
 )

@@ -38,7 +38,7 @@ LAYERS = [
     {"operator_compilation", "item_inputs"},
     {"compiled"},
     {"operators"},
-    {"bindings", "fitting", "expressions", "payload_schema", "template_checks"},
+    {"bindings", "fitting", "expressions", "payload_schema", "ui_format"},
     {"value_checks"},
     {"rewiring"},
     {"payload", "expression_filters", "graph"},
@@ -51,7 +51,7 @@ LAYERS = [
     {"transfers"},
     {"results", "delivery", "documents", "volume", "cancellation", "aspect_ratio", "tally", "timings", "machine"},
     {"wording", "errors", "dialing"},
-    {"addresses"},
+    {"addresses", "containers"},
 ]
 
 

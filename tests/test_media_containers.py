@@ -20,7 +20,7 @@ from support.finishing import (
     with_profile,
 )
 
-from engine.media.containers import BrokenContainer, NoRoom, exif, jpeg, png, stamp_text, webp
+from engine.containers import BrokenContainer, NoRoom, exif, jpeg, png, stamp_text, webp
 
 STAMP = '{"seed":7}'
 PICTURES = {

@@ -21,9 +21,9 @@ from support.finishing import (
     with_profile,
 )
 
+from engine.containers import exif
 from engine.delivery import Delivery
 from engine.media import describe, finish, read_stamp
-from engine.media.containers import exif
 from engine.results import RawOutput
 
 CONTENT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "avif": "image/avif"}

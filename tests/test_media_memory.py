@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.finishing import STAMP, comfy_jpeg, comfy_png, comfy_webp, saved, speckled
 
-from engine.media.containers import jpeg, png, webp
+from engine.containers import jpeg, png, webp
 
 MEBIBYTE = 1024 * 1024
 PART = 64 * 1024

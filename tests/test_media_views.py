@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.finishing import comfy_jpeg, comfy_png, comfy_webp
 
-from engine.media.containers import BrokenContainer, jpeg, png, viewed, webp
-from engine.media.containers.pieces import counted, joined
-from engine.media.containers.view import READ_AT_ONCE, first_match
+from engine.containers import BrokenContainer, jpeg, png, viewed, webp
+from engine.containers.pieces import counted, joined
+from engine.containers.view import READ_AT_ONCE, first_match
 
 CONTENT = bytes(range(256)) * 50
 PLACES = st.integers(0, len(CONTENT) + 10)

@@ -1,27 +1,17 @@
-"""`engine list`, `render` and `check`."""
+"""`engine list`."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.catalog import Catalog
+from engine.commands.folders import workflow_folders
 from engine.commands.output import print_json, print_line, print_note
 
 if TYPE_CHECKING:
-    from engine.catalog import Entry, Source
+    from engine.catalog import Source
 
 CHECKED_WHEN_LISTED = 50  # compiling takes some ms each; above this `list` reads titles and `check` checks
-
-
-def workflow_folders() -> tuple[Path, ...]:
-    """WORKFLOWS_PATH, without the cost of all other settings: a listing is to be instant."""
-    from engine import bundled_workflows, split_path
-
-    path = os.environ.get("WORKFLOWS_PATH")
-    return split_path(path) if path else (bundled_workflows(),)
 
 
 def list_workflows(*, as_json: bool) -> None:
@@ -59,51 +49,3 @@ def _unchecked_line(source: Source) -> dict[str, Any]:
         problems = [f"there is no {path.parent.name}/{path.name}" for path in missing]
         return {"name": source.name, "status": "broken", "problems": problems}
     return {"name": source.name, "status": "not checked", "title": source.title}
-
-
-def render(name: str, parameters: Sequence[str], payload_file: Path | None, *, as_json: bool) -> None:
-    """Print the graph that a payload gives."""
-    from engine.commands.payloads import payload_from
-
-    workflow = Catalog(workflow_folders())[name]
-    values = workflow.validate(payload_from(workflow, parameters, payload_file))
-    graph = workflow.render(values, job_id="local")
-    if as_json:
-        print_json({"workflow": name, "graph": graph, "values": workflow.without_media(values, {})})
-    else:
-        print_json(graph)
-
-
-def check(names: Sequence[str], catalogue: Path | None, *, as_json: bool) -> None:
-    """Check workflows and tell every problem; the status is 1 where there is one."""
-    from engine.nodes import NodeCatalogue
-
-    catalog = Catalog(workflow_folders(), NodeCatalogue.load(catalogue) if catalogue else None)
-    for name in names:
-        if name not in catalog:
-            catalog[name]  # says so, with the nearest name
-    report = [_checked(entry) for entry in catalog.entries(names or None)]
-    failed = sum(bool(each["problems"]) for each in report)
-    if as_json:
-        print_json({"workflows": report})
-    else:
-        for each in report:
-            print_line(f"{'FAILED' if each['problems'] else 'ok':<7} {each['name']}  ({each['examples']} examples)")
-            for problem in each["problems"]:
-                print_line(f"          {problem}")
-            for warning in each["warnings"]:
-                print_line(f"          warning: {warning}")
-        print_note(f"{len(report) - failed} of {len(report)} workflows are fine (ComfyUI {catalog.nodes.version})")
-    if failed:
-        raise SystemExit(1)
-
-
-def _checked(entry: Entry) -> dict[str, Any]:
-    problems = [str(problem) for problem in entry.error.problems] or [entry.error.message] if entry.error else []
-    workflow = entry.workflow
-    return {
-        "name": entry.source.name,
-        "problems": problems,
-        "warnings": list(workflow.warnings) if workflow else [],
-        "examples": len(workflow.examples) if workflow else 0,
-    }

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from engine.commands.catalog_commands import workflow_folders
+from engine.commands.folders import workflow_folders
 from engine.commands.output import print_json, print_line, print_note
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.commands.catalog_commands import workflow_folders
+from engine.commands.folders import workflow_folders
 from engine.commands.output import print_json, print_note
 
 _NOT_FOR_WORKERS = "directory"  # of the modes of a delivery: results go there on the command line alone

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from engine.media.containers import BrokenContainer, Buffer, png, viewed, webp
+from engine.containers import BrokenContainer, Buffer, png, viewed, webp
 
 _MOST_FRAMES = 10_000
 

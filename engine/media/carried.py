@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from engine.media.containers import exif, jpeg, stamp_text
+from engine.containers import exif, jpeg, stamp_text
 from engine.media.stamps import STAMP_LEFT_OUT, VALUES_LEFT_OUT, without_values
 from engine.media.unfinished import Unfinished, pillow_work
 

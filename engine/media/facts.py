@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.containers import BrokenContainer, viewed, webp
 from engine.media import animations, pictures
-from engine.media.containers import BrokenContainer, viewed, webp
 
 log = logging.getLogger(__name__)
 

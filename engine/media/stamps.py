@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.delivery import MetadataKind
-from engine.media import sniff
-from engine.media.containers import (
+from engine.containers import (
     BrokenContainer,
     Buffer,
     NoRoom,
@@ -25,6 +23,8 @@ from engine.media.containers import (
     webp,
     write,
 )
+from engine.delivery import MetadataKind
+from engine.media import sniff
 from engine.media.unfinished import Unfinished, container_work
 
 _CONTAINERS = {"image/png": png, "image/jpeg": jpeg, "image/webp": webp}

@@ -7,7 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from engine.media.containers import BrokenContainer, NoRoom
+from engine.containers import BrokenContainer, NoRoom
 
 # What Pillow lets through for broken and odd pictures, beside its own exceptions
 # (https://pillow.readthedocs.io/en/stable/reference/Image.html and the plugins themselves).

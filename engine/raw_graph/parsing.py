@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from engine.documents import parse_json
@@ -20,7 +21,7 @@ _EXPORT = "in ComfyUI choose Workflow > Export (API) and send that file's conten
 _BESIDE_PROMPT = frozenset({"client_id", "prompt_id", "extra_data", "number", "front"})
 
 
-def parse_raw(document: Any) -> Graph:
+def parse_raw(document: Any, *, convert: Callable[[dict[str, Any]], Graph] | None = None) -> Graph:
     """The graph in what a caller sent.
 
     A body of ComfyUI's `/prompt` (`{"prompt": {graph}, "client_id": …}`) and `{"workflow": {graph}}` are taken for the
@@ -28,17 +29,20 @@ def parse_raw(document: Any) -> Graph:
 
     Args:
         document: the graph, or its JSON as a text.
+        convert: makes a graph of an export in UI format; left out, those are refused.
 
     Returns:
         A copy, in which every node has `inputs`.
 
     Raises:
-        InvalidRequest: it is no graph in API format; with every problem, each under `workflow`.
+        InvalidRequest: it is no graph, or can't be converted; with every problem, each under `workflow`.
     """
     graph = _unwrapped(_plain_json(document))
     if isinstance(graph.get("nodes"), list):
         # Without its links too: newer exports of subgraphs keep them elsewhere.
-        raise _refused("this is a UI-format export, which ComfyUI's editor alone can read")
+        if convert is None:
+            raise _refused("this is a UI-format export, which ComfyUI's editor alone can read")
+        graph = convert(graph)
     if len(graph) > MOST_NODES:
         raise _refused(f"it has {len(graph)} nodes, and at most {MOST_NODES} are taken")
     try:

@@ -1,0 +1,121 @@
+"""Model files: what the graph loads against what the map says it requires."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from engine.authoring.checking.codes import code
+from engine.authoring.checking.subject import Subject
+from engine.authoring.finding import Finding
+from engine.graph import label_of
+from engine.wording import shown
+
+UNLISTED_MODEL = code(
+    "unlisted_model",
+    "warning",
+    "The graph loads a model file that `requires.models` does not list. A note where the loader is of a class that "
+    "the node catalogue does not know: such loaders often fetch their files themselves.",
+    "add it to requires.models",
+)
+UNUSED_MODEL = code(
+    "unused_model",
+    "note",
+    "`requires.models` lists a file that neither the graph nor the map names.",
+    "drop it, unless a node loads it by another name",
+)
+
+_MODEL_FILE = re.compile(r"[^\n]{1,250}\.(safetensors|sft|ckpt|pth?|gguf|onnx)", re.IGNORECASE)
+_LOADER_INPUT = re.compile(r"(^|_)(name|model|file)\d*$")
+
+_SHORTEST_STEM = 5
+
+_FOLDERS = (  # the input of a core loader, to the folder below models/ (ComfyUI's nodes.py and folder_paths.py, 0.8.0)
+    (re.compile(r"ckpt_name"), "checkpoints"),
+    (re.compile(r"lora_name"), "loras"),
+    (re.compile(r"vae_name"), "vae"),
+    (re.compile(r"unet_name"), "diffusion_models"),
+    (re.compile(r"clip_name\d?"), "text_encoders"),
+    (re.compile(r"control_net_name"), "controlnet"),
+    (re.compile(r"style_model_name"), "style_models"),
+    (re.compile(r"gligen_name"), "gligen"),
+    (re.compile(r"hypernetwork_name"), "hypernetworks"),
+)
+_FOLDERS_BY_CLASS = {
+    "CLIPVisionLoader": "clip_vision",
+    "UpscaleModelLoader": "upscale_models",
+    "PhotoMakerLoader": "photomaker",
+    "AudioEncoderLoader": "audio_encoders",
+    "ModelPatchLoader": "model_patches",
+    "LatentUpscaleModelLoader": "latent_upscale_models",
+}
+
+
+def model_findings(subject: Subject) -> Iterator[Finding]:
+    """Files that are loaded and not listed, and the reverse."""
+    if subject.parameter_map is None or not subject.graph:
+        return
+    listed_paths = [model.path.replace("\\", "/") for model in subject.parameter_map.requires.models]
+    told: set[str] = set()
+    for node_id, name, _ in subject.literals():
+        value = subject.default_at(node_id, name)
+        if node_id not in subject.queued or not _is_model(subject, node_id, name, value):
+            continue
+        plain = value.replace("\\", "/")
+        if plain in told or any(path == plain or path.endswith(f"/{plain}") for path in listed_paths):
+            continue
+        told.add(plain)
+        class_type = subject.graph[node_id]["class_type"]
+        folder = _folder(class_type, name)
+        entry = f'{{"path": "{folder}/{plain}", "url": null}}'
+        yield UNLISTED_MODEL.at(
+            subject.template,
+            f"{node_id}.inputs.{name}",
+            f"{label_of(subject.graph, node_id)} loads {shown(plain)}, which requires.models does not list",
+            remedy=f"add to requires.models: {entry}",
+            severity=None if class_type in subject.nodes else "note",
+        )
+    yield from _unused(subject, listed_paths)
+
+
+def _is_model(subject: Subject, node_id: str, name: str, value: Any) -> bool:
+    if not isinstance(value, str) or not _MODEL_FILE.fullmatch(value):
+        return False
+    spec = subject.spec(node_id, name)
+    if subject.graph[node_id]["class_type"] in subject.nodes:
+        return spec is not None and spec.from_files and not spec.uploads
+    return bool(_LOADER_INPUT.search(name))
+
+
+def _folder(class_type: str, name: str) -> str:
+    found = _FOLDERS_BY_CLASS.get(class_type)
+    return found or next((folder for pattern, folder in _FOLDERS if pattern.fullmatch(name)), "FOLDER")
+
+
+def _unused(subject: Subject, listed_paths: list[str]) -> Iterator[Finding]:
+    named = {text.replace("\\", "/") for text in _texts([subject.graph, _without_requires(subject)])}
+    together = "\n".join(named)
+    for index, path in enumerate(listed_paths):
+        name = path.rpartition("/")[2]
+        # An expression may put the name together: a stem that is no common word is looked for in every text.
+        stem = name.rpartition(".")[0]
+        if name not in together and (len(stem) < _SHORTEST_STEM or stem not in together):
+            message = f"nothing in the graph or the map names {shown(name)}"
+            yield UNUSED_MODEL.at(subject.map, f"requires.models[{index}]", message)
+
+
+def _without_requires(subject: Subject) -> dict[str, Any]:
+    return {key: value for key, value in subject.document.items() if key != "requires"}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, dict):
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each

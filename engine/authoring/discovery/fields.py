@@ -1,0 +1,233 @@
+"""What inputs are called in the field, and what a caller should know of each. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+SAMPLING, MODEL = "Sampling", "Model"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A thing that graphs of all sorts let one set.
+
+    Attributes:
+        name: of the parameter.
+        inputs: what inputs call it; the whole of their name.
+        type: of its values.
+        rank: its importance to a caller, the least first.
+        description: for callers.
+        group: heading under which forms show it.
+        minimum: sense, where the node catalogue takes more.
+        maximum: as `minimum`.
+        most: how many such parameters a map may hold; none, and it is told as left out.
+        joins: equal values of several places are one parameter.
+        choice: its values are choices, which custom nodes often give as texts.
+    """
+
+    name: str
+    inputs: str
+    type: str
+    rank: float
+    description: str = ""
+    group: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    most: int = 1
+    joins: bool = True
+    choice: bool = False
+
+    def takes(self, name: str, value: Any, *, known: bool) -> bool:
+        """Whether an input of that name, with that literal, is one of these; see `field_of`."""
+        if not re.fullmatch(self.inputs, name):
+            return False
+        return self.fits(value) or (not known and (self.choice or self.type == "seed"))
+
+    def fits(self, value: Any) -> bool:
+        """Whether a literal is of the field's type."""
+        if self.type in {"integer", "seed"}:
+            whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+            return whole and not isinstance(value, bool)
+        if self.type == "number":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        if self.type == "boolean":
+            return isinstance(value, bool)
+        return isinstance(value, str) and bool(value.strip() or not self.choice)
+
+
+SEED = Field(
+    "seed",
+    r"(\w+_)?seed",
+    "seed",
+    30,
+    "The same seed gives the same result; -1 draws a new one.",
+    most=4,
+)
+STEPS = Field(
+    "steps",
+    r"(num_|sampling_|sampler_|inference_|num_inference_|base_|total_)?steps",
+    "integer",
+    45,
+    "More steps take longer and show more detail.",
+    SAMPLING,
+    1,
+    150,
+    2,
+)
+CFG = Field(
+    "cfg_scale",
+    r"cfg|cfg_scale|guidance_scale|cfg_conds?|cfg_strength",
+    "number",
+    46,
+    "How closely to follow the prompt.",
+    SAMPLING,
+    0,
+    30,
+)
+GUIDANCE = Field(
+    "guidance",
+    r"guidance|embedded_guidance(_scale)?|flux_guidance",
+    "number",
+    47,
+    "How closely to follow the prompt.",
+    SAMPLING,
+    0,
+    100,
+)
+DENOISE = Field(
+    "denoise",
+    r"denoise(_strength|ing_strength)?|img2img_strength",
+    "number",
+    29,
+    "How much to change: 0 nothing, 1 everything.",
+    "",
+    0,
+    1,
+    2,
+    joins=False,
+)
+SAMPLER = Field("sampler_name", r"sampler(_name)?", "string", 52, "", SAMPLING, choice=True)
+SCHEDULER = Field("scheduler", r"scheduler(_name)?", "string", 53, "", SAMPLING, choice=True)
+ASPECT_RATIO = Field("aspect_ratio", r"(aspect_)?ratio|aspect_?ratio", "string", 34, "Width to height.", choice=True)
+RESOLUTION = Field("resolution", r"resolution", "string", 35, "", choice=True)
+MEGAPIXELS = Field("megapixels", r"mega_?pixels?", "number", 36, "The size, in millions of pixels.", "", 0.01, 64)
+SIZE = Field("size", r"size|image_size|video_size|output_size", "string", 37, "", choice=True)
+WIDTH = Field(
+    "width", r"((empty_latent|image|video|output|target|latent)_)?width", "integer", 38, "In pixels.", "", 16, 4096
+)
+HEIGHT = Field(
+    "height", r"((empty_latent|image|video|output|target|latent)_)?height", "integer", 39, "In pixels.", "", 16, 4096
+)
+FRAMES = Field(
+    "frames",
+    r"length|(num_|video_|n_|total_)?frames|frame_count|frames_number|video_length|max_frames",
+    "integer",
+    40,
+    "How many frames the video has.",
+    "",
+    1,
+    1024,
+)
+DURATION = Field(
+    "duration", r"duration|seconds|duration_seconds|length_seconds", "number", 41, "In seconds.", "", 0, 600
+)
+DURATION_CHOICE = Field("duration", r"duration|seconds", "string", 41, "In seconds.", choice=True)
+FPS = Field("fps", r"fps|frame_?rate", "number", 42, "Frames a second.", "", 1, 120)
+BATCH = Field(
+    "batch_size", r"batch_size|empty_latent_batch_size|num_images", "integer", 54, "Results at a time.", SAMPLING, 1, 16
+)
+VOLUME = Field("volume", r"volume", "number", 50, "How loud, as the node counts it.", "", most=4, joins=False)
+CHOICE = Field("choice", r"choice", "string", 51, choice=True, most=2, joins=False)
+STRENGTH = Field(
+    "strength",
+    r"strength|weight|conditioning_strength|control_?net_strength|conditioning_scale|control_strength",
+    "number",
+    48,
+    "How strongly it takes part.",
+    most=2,
+    joins=False,
+)
+LORA_STRENGTH = Field(
+    "lora_strength",
+    r"lora_((model|clip)_)?(strength|weight|wt)",
+    "number",
+    48,
+    "How strong the LoRA is.",
+    MODEL,
+)
+UPSCALE = Field(
+    "upscale_by",
+    r"scale_by|upscale_by|upscale_factor|upscale|scale_factor",
+    "number",
+    56,
+    "How many times as large.",
+    "",
+    0.01,
+    8,
+)
+CHECKPOINT = Field(
+    "ckpt_name", r"ckpt_name|ckpt|checkpoint(_name)?", "string", 58, "A file below models/checkpoints.", MODEL
+)
+
+# Worth knowing of, seldom worth a caller's while.
+QUALITY = Field("quality", r"quality", "string", 70, choice=True, most=0)
+API_MODEL = Field("model", r"model|model_name|model_version", "string", 71, choice=True, most=0)
+SYSTEM_PROMPT = Field("system_prompt", r"system_(prompt|message|instruction)s?", "string", 72, most=0)
+GROW_MASK = Field(
+    "grow_mask", r"grow_mask_by|mask_(expand|blur)|expand|blur(_radius)?", "number", 73, most=0, joins=False
+)
+TILE = Field("tile_size", r"tile_size|tile_width|tile_height", "integer", 74, most=0)
+SHIFT = Field("shift", r"shift|max_shift|base_shift", "number", 82, "", SAMPLING, most=0)
+START_END = Field("start_percent", r"start_percent|start_at", "number", 84, "", most=0, joins=False)
+END = Field("end_percent", r"end_percent|end_at", "number", 85, "", most=0, joins=False)
+CLIP_SKIP = Field("clip_skip", r"stop_at_clip_layer|clip_skip", "integer", 86, "", MODEL, most=0)
+
+FIELDS = (
+    SEED,
+    STEPS,
+    CFG,
+    GUIDANCE,
+    DENOISE,
+    SAMPLER,
+    SCHEDULER,
+    ASPECT_RATIO,
+    RESOLUTION,
+    MEGAPIXELS,
+    SIZE,
+    WIDTH,
+    HEIGHT,
+    FRAMES,
+    DURATION,
+    DURATION_CHOICE,
+    FPS,
+    BATCH,
+    VOLUME,
+    CHOICE,
+    STRENGTH,
+    LORA_STRENGTH,
+    UPSCALE,
+    CHECKPOINT,
+    QUALITY,
+    API_MODEL,
+    SYSTEM_PROMPT,
+    GROW_MASK,
+    TILE,
+    SHIFT,
+    START_END,
+    END,
+    CLIP_SKIP,
+)
+
+
+def field_of(name: str, value: Any, *, known: bool) -> Field | None:
+    """The field that an input belongs to.
+
+    Args:
+        name: of the input.
+        value: its literal.
+        known: whether the node catalogue has its class. Where it does not, a choice may be of any type, and a seed's
+            literal says nothing: it is drawn anew.
+    """
+    return next((field for field in FIELDS if field.takes(name, value, known=known)), None)

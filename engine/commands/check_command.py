@@ -1,0 +1,192 @@
+"""`engine check`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.catalog import Catalog, Entry
+from engine.commands.folders import workflow_folders
+from engine.commands.output import print_json, print_line, print_note
+from engine.errors import StorageError, UnknownWorkflow
+
+if TYPE_CHECKING:
+    from engine.authoring.checking import Checked
+    from engine.authoring.finding import Finding
+    from engine.nodes import NodeCatalogue
+    from engine.workflow import Workflow
+
+_MANY = 20  # workflows; above it notes are counted and not shown
+_MOST_ALIKE = 4  # findings of one kind that are shown of one workflow
+
+
+def check(
+    names: Sequence[str],
+    *,
+    catalogue: Path | None = None,
+    folder: Path | None = None,
+    live: str | None = None,
+    strict: bool = False,
+    save: bool = False,
+    as_json: bool = False,
+) -> None:
+    """Check workflows and tell every finding; the status is 1 where one of them fails.
+
+    Args:
+        names: of the workflows; all where there are none.
+        catalogue: a file to check against in place of the bundled node catalogue.
+        folder: with `templates/` and `schemas/`, in place of those that WORKFLOWS_PATH names.
+        live: the URL of a running ComfyUI to check against; empty for the one that COMFY_URL or COMFY_HOME names;
+            None for none.
+        strict: a warning fails as an error does.
+        save: keep what the examples render to.
+        as_json: print one document.
+
+    Raises:
+        UsageError: no workflow has that name, or there is nothing to check.
+        ComfyUnavailable: the running ComfyUI does not answer.
+    """
+    catalog, nodes = _catalog(folder, catalogue, live)
+    for name in names:
+        try:
+            if name not in catalog:
+                catalog[name]  # says so, with the nearest name
+        except UnknownWorkflow as error:
+            raise _usage(error.message) from error
+    entries = list(catalog.entries(names or None))
+    saved = [line for entry in entries for line in _save(entry)] if save else []
+    report = [checked(entry, nodes) for entry in entries]
+    failed = sum(each.fails(strict=strict) for each in report)
+    if as_json:
+        _print_document(report, nodes, saved, strict=strict)
+    else:
+        for line in saved:
+            print_note(line)
+        notes = bool(names) or len(report) <= _MANY
+        for each in report:
+            print_checked(each, strict=strict, notes=notes)
+        print_note(_summary(report, failed, nodes))
+        hidden = sum(each.counts()["note"] for each in report)
+        if hidden and not notes:
+            print_note("the notes are not shown; engine check NAME shows them")
+    if failed:
+        raise SystemExit(1)
+
+
+def checked(entry: Entry, nodes: NodeCatalogue) -> Checked:
+    """Check one workflow, and its examples against what was saved of them."""
+    from engine.authoring.checking import check_entry, saved_findings
+    from engine.node_packs import node_packs
+
+    def more(workflow: Workflow) -> Iterator[Finding]:
+        return saved_findings(entry.source, workflow)
+
+    return check_entry(entry, nodes, node_packs(), more)
+
+
+def print_checked(report: Checked, *, strict: bool = False, notes: bool = True) -> None:
+    """A line for the workflow and its findings below it, the worst first."""
+    examples = len(report.workflow.examples) if report.workflow else 0
+    print_line(f"{'FAILED' if report.fails(strict=strict) else 'ok':<7} {report.name}  ({examples} examples)")
+    alike = Counter((each.code, each.severity) for each in report.findings)
+    told: Counter[tuple[str, str]] = Counter()
+    for each in report.findings:
+        kind = (each.code, each.severity)
+        told[kind] += 1
+        if (each.severity == "note" and not notes) or told[kind] > _MOST_ALIKE:
+            continue
+        place = ": ".join(part for part in (each.file, each.where) if part)
+        first, *rest = each.message.split("\n")
+        print_line(f"          {each.severity} {each.code}: {place}: {first}")
+        for line in rest:
+            print_line(f"            {line}")
+        if each.remedy:
+            print_line(f"            {each.remedy}")
+        if told[kind] == _MOST_ALIKE and alike[kind] > _MOST_ALIKE:
+            print_line(f"          and {alike[kind] - _MOST_ALIKE} more of {each.code}; --json has all")
+
+
+def _catalog(folder: Path | None, catalogue: Path | None, live: str | None) -> tuple[Catalog, NodeCatalogue]:
+    """The workflows, and the node catalogue that is checked against."""
+    from engine.nodes import NodeCatalogue
+
+    if live is not None and catalogue is not None:
+        raise _usage("--live and --catalogue: the node catalogue is one or the other's")
+    if folder is not None and not folder.is_dir():
+        raise _usage(f"--folder {folder}: there is no such folder")
+    folders = (folder,) if folder else workflow_folders()
+    running = None if live is None else _live(live, folders)
+    nodes = NodeCatalogue.load(catalogue) if catalogue else None
+    if running:
+        # A file that is missing there must not keep a map from loading, or nothing else of it would be told.
+        nodes = NodeCatalogue(running.object_info, version=running.version, from_files=running.from_files)
+    catalog = Catalog(folders, nodes)
+    if folder is not None and not catalog.sources():
+        raise _usage(f"--folder {folder}: no workflow is there; it is to hold templates/ and schemas/")
+    return catalog, running or catalog.nodes
+
+
+def _live(url: str, folders: Sequence[Path]) -> NodeCatalogue:
+    """The node catalogue of a ComfyUI that runs. Nothing is queued there."""
+    from engine.comfyui import ComfyUI
+
+    if url:
+        with ComfyUI(url) as comfy:
+            return comfy.node_catalogue()
+    from engine.backend import Backend
+    from engine.settings import load_settings
+
+    settings = load_settings()
+    if not (settings.comfy_url or settings.comfy_home or settings.comfy_simulate):
+        raise _usage("--live: say which ComfyUI: --live URL, or set COMFY_URL or COMFY_HOME")
+    with Backend(settings, Catalog(folders), simulate=False) as backend:
+        comfy = backend.comfy()
+        comfy.ready()
+        return comfy.node_catalogue()
+
+
+def _save(entry: Entry) -> list[str]:
+    from engine.authoring.checking.saved import folder_of, save
+
+    if entry.workflow is None:
+        return []  # the check says why
+    try:
+        return save(entry.source, entry.workflow)
+    except OSError as error:
+        raise StorageError(f"{folder_of(entry.source)} can't be written: {error.strerror}") from error
+
+
+def _print_document(report: list[Checked], nodes: NodeCatalogue, saved: list[str], *, strict: bool) -> None:
+    document: dict[str, Any] = {
+        "workflows": [each.as_dict(strict=strict) for each in report],
+        "counts": {
+            "workflows": len(report),
+            "failed": sum(each.fails(strict=strict) for each in report),
+            **_totals(report),
+        },
+        "comfyui_version": nodes.version,
+        "live": nodes.live,
+    }
+    print_json(document | ({"saved": saved} if saved else {}))
+
+
+def _totals(report: list[Checked]) -> Counter[str]:
+    totals = Counter({"error": 0, "warning": 0, "note": 0})
+    for each in report:
+        totals.update(each.counts())
+    return totals
+
+
+def _summary(report: list[Checked], failed: int, nodes: NodeCatalogue) -> str:
+    counts = [f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in _totals(report).items() if count]
+    found = f": {', '.join(counts)}" if counts else ""
+    running = "the running ComfyUI" if nodes.live else "ComfyUI"
+    return f"{len(report) - failed} of {len(report)} workflows are fine ({running} {nodes.version}){found}"
+
+
+def _usage(message: str) -> Exception:
+    from engine.commands.payloads import UsageError
+
+    return UsageError(message)
