@@ -14,8 +14,9 @@ from engine.dialects import delivery_of, dialect_of, sent_files, shaped
 from engine.errors import Cancelled, ComfyUnavailable, EngineError, InvalidRequest, OutOfMemory
 from engine.graph import Graph
 from engine.health import health
+from engine.job import Job
 from engine.job_account import Account
-from engine.jobs import Job, Runner
+from engine.jobs import Runner
 from engine.logs import about, hiding, secrets_in
 from engine.raw_graph import CUSTOM, UiGraphs, brings_graph, graph_document, parse_raw
 from engine.replies import MOST_LEVELS, failure_reply, fitting, fitting_failure, too_deep

@@ -20,6 +20,7 @@ from engine.comfyui import ResultGone, new_prompt_id
 from engine.delivery import Delivery, Naming
 from engine.errors import ComfyUnavailable, GraphRejected, OutOfMemory
 from engine.graph import Graph
+from engine.job import Job
 from engine.live_nodes import LiveNodes
 from engine.logs import event
 from engine.media import MediaReader, describe, finish, text_as_file
@@ -27,9 +28,8 @@ from engine.nodes import NodeCatalogue
 from engine.plans import GraphPlan, NamedPlan, Plan
 from engine.results import Execution, InputFile, JobResult, OutputFile, Progress, RawOutput, StoredOutput
 from engine.settings import Settings
-from engine.storage import DeliveryRequest, Storages
+from engine.storage import Storages
 from engine.tally import Tally
-from engine.timings import Timings
 from engine.tries import Tries
 
 log = logging.getLogger(__name__)
@@ -39,46 +39,6 @@ _T = TypeVar("_T")
 _COLLECTIONS = 3
 _LONG_TEXTS = 4
 """A text that takes more than this part of a reply becomes a file, which a bucket takes whatever its size."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What to run.
-
-    Attributes:
-        id: names its files; a caller's or the platform's.
-        workflow: the name; not looked at where there is a graph.
-        payload: as it was sent.
-        prompt_id: ComfyUI's id for it, a UUID.
-        timeout_seconds: what the caller allows, below what the workflow and the operator do.
-        allow_files: media values may name files of this machine, and results go into a folder of it; for the command
-            line alone.
-        graph: a whole graph instead of a workflow, checked.
-        sent: the files that came with the request: name to a media value.
-        delivery: how the caller wants the results.
-        s3_config: the caller's own bucket, as RunPod's `s3Config` says it.
-        previews: whether what preview nodes made is a result too, and progress has pictures of samplers.
-        comfy_org_api_key: the caller's own, for nodes that call comfy.org.
-        timings: what its steps took, filled in as it runs; also there when it fails.
-        discard: its results go nowhere.
-        notes: what its caller is warned of beforehand.
-    """
-
-    id: str
-    workflow: str
-    payload: Any
-    prompt_id: str
-    timeout_seconds: float | None = None
-    allow_files: bool = False
-    graph: Graph | None = None
-    sent: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    delivery: DeliveryRequest | None = None
-    s3_config: Mapping[str, Any] | None = field(default=None, repr=False)
-    previews: bool = False
-    comfy_org_api_key: str | None = field(default=None, repr=False)
-    timings: Timings = field(default_factory=Timings, repr=False)
-    discard: bool = False
-    notes: tuple[str, ...] = ()
 
 
 class Runner:

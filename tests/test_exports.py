@@ -91,6 +91,32 @@ def test_a_picture_that_comfyui_saved_brings_its_graph(run, comfy, tmp_path):
     assert export.notes == ("the graph is the one that this PNG file was made with",)
 
 
+ANIMATIONS = {
+    "webp": {
+        "4": {
+            "class_type": "SaveAnimatedWEBP",
+            "inputs": {"images": ["3", 0], "fps": 6, "lossless": True, "quality": 80, "method": "default"},
+        }
+    },
+    "png": {"4": {"class_type": "SaveAnimatedPNG", "inputs": {"images": ["3", 0], "fps": 6, "compress_level": 4}}},
+    "mp4": {
+        "5": {"class_type": "CreateVideo", "inputs": {"images": ["3", 0], "fps": 6}},
+        "4": {"class_type": "SaveVideo", "inputs": {"video": ["5", 0], "format": "auto", "codec": "auto"}},
+    },
+}
+
+
+@pytest.mark.comfyui
+@pytest.mark.parametrize("suffix", ANIMATIONS)
+def test_what_moves_brings_its_graph(run, comfy, tmp_path, suffix):
+    graph = plain_graph(color=fresh_number()) | ANIMATIONS[suffix]
+    graph["4"]["inputs"]["filename_prefix"] = "moving"
+    [(_, path)] = comfy.collect(run(graph), [("out", "4", None)], tmp_path)
+    export = read_export(path.read_bytes(), name=path.name)
+    assert path.suffix == f".{suffix}"
+    assert export.graph == graph
+
+
 def test_what_was_chosen_in_app_mode_is_found_in_a_picture_too(run, comfy, tmp_path):
     number = fresh_number()
     ui = picture(color=number) | {"extra": {"linearData": {"inputs": [[1, "width"]], "outputs": [2]}}}

@@ -11,7 +11,7 @@ from engine import Catalog
 from engine.cancellation import CancellationToken
 from engine.comfyui import ComfyUI, new_prompt_id
 from engine.errors import Cancelled, GraphRejected, InputUnavailable, InvalidPayload
-from engine.jobs import Job
+from engine.job import Job
 from engine.simulator import Simulator
 
 

@@ -26,7 +26,7 @@ LAYERS = [
     {"request"},
     {"dialects"},
     {"jobs", "backend"},
-    {"plans", "tries", "comfy_contract"},
+    {"plans", "tries", "comfy_contract", "job"},
     {"live_nodes", "callers_words"},
     {"comfyui", "media", "storage", "quality", "models", "simulator", "authoring"},
     {"s3"},

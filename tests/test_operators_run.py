@@ -13,7 +13,7 @@ from support.workflows import write_workflow
 from engine import Catalog
 from engine.comfyui import new_prompt_id
 from engine.errors import ExecutionFailed, GraphRejected
-from engine.jobs import Job
+from engine.job import Job
 
 PICTURE = f"data:image/png;base64,{base64.b64encode(picture((64, 64))).decode()}"
 SMALL = {"prompt": "a harbour", "steps": 2, "width": 64, "height": 64}

@@ -16,7 +16,8 @@ from engine.catalog import Catalog
 from engine.comfy_contract import OnProgress
 from engine.commands.output import print_json, print_line, print_note, show_errors_of_the_log
 from engine.commands.payloads import delivery_from, payload_from
-from engine.jobs import Job, Runner
+from engine.job import Job
+from engine.jobs import Runner
 from engine.results import JobResult, Progress, StoredOutput
 from engine.settings import load_settings
 from engine.storage import Storages
