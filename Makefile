@@ -8,7 +8,7 @@ UV := .tools/bin/uv
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --extra gcs --extra ui --group test --group lint --group build \
 	--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet
 
-.PHONY: run setup test lint lock generated rendered bench outage verify reliability soak
+.PHONY: run setup test lint lock generated rendered bench authoring outage verify reliability soak
 
 run: setup
 	$(BIN)/engine run txt2img -p prompt="a lighthouse at dusk, oil painting" -p seed=7
@@ -50,6 +50,12 @@ bench: setup
 	$(BIN)/python benchmarks/render.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/memory.py
+
+# What `engine add` makes of ComfyUI's official workflows, some hundred of them: minutes the first time.
+authoring: setup
+	$(BIN)/python benchmarks/authoring.py convert
+	$(BIN)/python benchmarks/authoring.py draft
+	$(BIN)/python benchmarks/authoring.py score
 
 # Fifty jobs whose bucket is away for a minute: what their callers see, and what is in the bucket afterwards.
 outage: setup

@@ -1,6 +1,6 @@
-"""What reading and drafting make of the official workflows: `python benchmarks/authoring.py convert`.
+"""What reading and drafting make of the official workflows: `python benchmarks/authoring.py [convert|draft|score]`.
 
-Each sub-command is a function of its own name in a module of tests/support.
+Without a word it prints the scores. Each sub-command is a function of its own name in a module of tests/support.
 """
 
 import argparse
@@ -19,10 +19,10 @@ COMMANDS = {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    below = parser.add_subparsers(dest="command", required=True)
+    below = parser.add_subparsers(dest="command")
     for name, (_, says) in COMMANDS.items():
         below.add_parser(name, help=says).add_argument("names", nargs="*", help="of the workflows; all by default")
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(sys.argv[1:] or ["score"])
     module = importlib.import_module(COMMANDS[chosen.command][0])
     sys.exit(getattr(module, chosen.command)(chosen.names or None))
 
