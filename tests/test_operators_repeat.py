@@ -65,7 +65,9 @@ def test_two_rows_one_behind_the_other(tmp_path):
     template["3"]["inputs"]["model"] = ["11", 0]
     document["parameters"]["more"] = copy.deepcopy(document["parameters"]["loras"])
     second = {**copy.deepcopy(document["repeat"]["10"]), "over": "more"}
-    for index, rows in enumerate(({"10": document["repeat"]["10"], "11": second}, {"11": second, **document["repeat"]})):
+    for index, rows in enumerate(
+        ({"10": document["repeat"]["10"], "11": second}, {"11": second, **document["repeat"]})
+    ):
         workflow = make_workflow(tmp_path / str(index), {**document, "repeat": rows}, template)
         graph = rendered(workflow, loras=loras(2), more=loras(2))
         assert graph["11"]["inputs"]["model"] == ["10#2", 0]
