@@ -51,6 +51,7 @@ class Workflow:
         self.name = name
         self._map = parameter_map
         self._template = template
+        self._to_copy = {node_id: _to_copy(node) for node_id, node in template.items()}
         self._nodes = nodes
         self._compiled: Compiled = compile_workflow(parameter_map, template, nodes, label=label)
         self._media = {key: each for key, each in self.parameters.items() if holds_media(each)}
@@ -191,7 +192,8 @@ class Workflow:
             RenderFailed: expressions failed or do not fit their places; with every problem.
         """
         values = self._with_file_names(values, files or {})
-        graph = {node_id: _copy(node) for node_id, node in self._template.items() if node_id in self._kept[previews]}
+        kept = self._kept[previews]
+        graph: Graph = {node_id: _copy_value(node) for node_id, node in self._to_copy.items() if node_id in kept}
         context = None
         problems: list[Problem] = []
         for writer in self._compiled.writers:
@@ -333,16 +335,16 @@ def _stand_in(media: MediaValue) -> str:
     return f"{name}{_PLACEHOLDER_SUFFIX[media.parameter.type]}"
 
 
-def _copy(node: Node) -> Node:
-    """A node that shares nothing with the template's: deepcopy does the same at many times the cost."""
-    copied: Node = _copy_value(node)
-    copied.setdefault("inputs", {})
-    if type(meta := copied.get("_meta")) is dict:
-        meta.pop(COPY_OF, None)  # a template that was taken from a rendered graph has copies of its own
-    return copied
+def _to_copy(node: Node) -> Node:
+    """A node of the template as renders copy it: with inputs, and, from a rendered graph, without its own mark."""
+    meta = node.get("_meta")
+    if isinstance(meta, dict) and COPY_OF in meta:
+        node = {**node, "_meta": {key: value for key, value in meta.items() if key != COPY_OF}}
+    return node if "inputs" in node else {**node, "inputs": {}}
 
 
 def _copy_value(value: Any) -> Any:
+    """What shares nothing with the template's: deepcopy does the same at many times the cost."""
     if type(value) is dict:
         return {key: _copy_value(item) if type(item) in _CONTAINERS else item for key, item in value.items()}
     return [_copy_value(item) if type(item) in _CONTAINERS else item for item in value]

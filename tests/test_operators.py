@@ -377,10 +377,13 @@ def test_operators_that_give_the_wrong_thing(tmp_path, change, says):
 def test_a_list_without_end_is_warned_of_and_bounded(tmp_path):
     document = everything_map()
     del document["parameters"]["loras"]["maxItems"]
+    document["repeat"]["10"]["over"] = "loras[:1000]"
     workflow = make_workflow(tmp_path, document, everything_graph())
-    assert [warning for warning in workflow.warnings if "give loras a maxItems" in warning]
-    with pytest.raises(RenderFailed, match="at most 100"):
+    with pytest.raises(RenderFailed, match="gives 101 items, at most 100 can be made"):
         rendered(workflow, loras=[{"name": "x"}] * 101)
+    document["repeat"]["10"]["over"] = "loras"
+    workflow = make_workflow(tmp_path / "plain", document, everything_graph())
+    assert [warning for warning in workflow.warnings if "give loras a maxItems" in warning]
 
 
 def test_a_template_that_was_taken_from_a_result_has_copies_of_its_own(workflow, tmp_path):

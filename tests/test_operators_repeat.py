@@ -76,3 +76,120 @@ def test_two_rows_one_behind_the_other(tmp_path):
         assert rendered(workflow, more=loras(2))["11"]["inputs"]["model"] == ["4", 0]
         assert rendered(workflow, loras=loras(2))["3"]["inputs"]["model"] == ["10#2", 0]
         assert rendered(workflow)["3"]["inputs"]["model"] == ["4", 0]
+
+
+def changed(**changes):
+    """The map of everything, with other settings of its list, its items (`name`, `strength`) or its repeat."""
+    document = everything_map()
+    parameter = document["parameters"]["loras"]
+    parameter |= changes.get("loras", {})
+    parameter["items"] |= changes.get("items", {})
+    for name in ("name", "strength"):
+        parameter["items"]["properties"][name] = changes.get(name, parameter["items"]["properties"][name])
+    document["repeat"]["10"] |= changes.get("repeat", {})
+    return document
+
+
+@pytest.mark.parametrize(
+    ("document", "where", "says"),
+    [
+        (
+            changed(strength={"type": "number", "minimum": 200, "default": 300}),
+            "parameters.loras.items.properties.strength",
+            "its range is empty: at least 200, at most 100",
+        ),
+        (
+            changed(strength={"type": "number", "default": 300}),
+            "parameters.loras.items.properties.strength.default",
+            "does not validate: must be at most 100",
+        ),
+        (changed(items={"default": None}), "repeat.10.set.lora_name", "an item of loras may be null and then has no"),
+        (
+            changed(loras={"minItems": 200, "maxItems": 300, "default": []}),
+            "parameters.loras",
+            "its range is empty: at least 200, at most 100",
+        ),
+        (
+            changed(repeat={"set": {"lora_name": "item.name", "weights": "item"}}),
+            "repeat.10.set.weights",
+            "has no input weights",
+        ),
+    ],
+)
+def test_a_list_that_can_not_fit_its_node_is_refused(tmp_path, document, where, says):
+    with pytest.raises(InvalidMap) as caught:
+        make_workflow(tmp_path, document, everything_graph())
+    assert says in problems_of(caught).get(where, ""), str(caught.value)
+
+
+def test_no_value_is_set_where_an_empty_input_takes_a_link(tmp_path):
+    document = everything_map()
+    document["repeat"]["22"] = {"over": "loras", "set": {"vae": "item.name ~ ''"}}
+    with pytest.raises(InvalidMap) as caught:
+        make_workflow(tmp_path, document, everything_graph())
+    assert problems_of(caught) == {"repeat.22.set.vae": "the input takes a link (VAE), no value"}
+
+
+def test_the_texts_that_items_may_hold_are_ones_that_the_node_takes(tmp_path):
+    document = changed(strength={"type": "string", "enum": ["nearest-exact", "bilineer"], "default": "nearest-exact"})
+    document["repeat"] = {"30": {"over": "loras", "set": {"upscale_method": "item.strength"}}}
+    with pytest.raises(InvalidMap, match=r'"bilineer" is no choice of ImageScaleBy\.upscale_method'):
+        make_workflow(tmp_path, document, everything_graph())
+
+
+def test_a_misspelt_key_of_an_item_is_found_without_the_class_in_the_catalogue(tmp_path):
+    template = everything_graph()
+    template["10"]["class_type"] = "TheirLoader"
+    with pytest.raises(InvalidMap, match="the items of loras have no nam"):
+        make_workflow(tmp_path, changed(repeat={"set": {"lora_name": "item.nam"}}), template)
+
+
+def test_a_list_that_may_be_null_is_tried_empty_whatever_its_least(tmp_path):
+    names = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 3, "default": None}
+    document = everything_map()
+    document["parameters"]["names"] = names
+    document["repeat"]["9"] = {"over": "names", "set": {"filename_prefix": "item"}}
+    with pytest.raises(InvalidMap) as caught:
+        make_workflow(tmp_path, document, everything_graph())
+    assert problems_of(caught) == {"repeat.9 with no item": "the output image goes with its node SaveImage (9)"}
+
+
+def test_more_items_than_there_can_be_copies_are_the_callers_mistake(tmp_path):
+    document = everything_map()
+    del document["parameters"]["loras"]["maxItems"]
+    workflow = make_workflow(tmp_path, document, everything_graph())
+    assert workflow.payload_schema()["properties"]["loras"]["maxItems"] == 100
+    with pytest.raises(InvalidPayload) as caught:
+        workflow.validate({"prompt": "x", "loras": [{"name": "x"}] * 101})
+    assert problems_of(caught) == {"loras": "must have at most 100 items (got 101)"}
+
+
+def test_what_goes_wrong_with_items_is_told_of_each(tmp_path):
+    document = changed(repeat={"set": {"lora_name": "item.name", "strength_model": "100 / item.strength"}})
+    workflow = make_workflow(tmp_path, document, everything_graph())
+    items = [{"name": "a", "strength": strength} for strength in (0, 1, 0.5)]
+    with pytest.raises(RenderFailed) as caught:
+        rendered(workflow, loras=items)
+    assert problems_of(caught) == {
+        "repeat of LoraLoader (10), loras[0]": "strength_model: division by zero; computed by: 100 / item.strength",
+        "repeat of LoraLoader (10), loras[2]": "strength_model: the input takes at most 100.0, the expression gives "
+        "200.0; computed by: 100 / item.strength",
+    }
+
+
+def test_an_item_of_a_computed_list_is_told_by_its_number(tmp_path):
+    document = changed(repeat={"over": "loras[:2]", "set": {"strength_model": "10 / item.strength"}})
+    workflow = make_workflow(tmp_path, document, everything_graph())
+    assert len([key for key in rendered(workflow, loras=loras(5)) if key.startswith("10")]) == 2
+    with pytest.raises(RenderFailed) as caught:
+        rendered(workflow, loras=[{"name": "a"}, {"name": "b", "strength": 0}])
+    assert [problem.where for problem in caught.value.problems] == ["repeat of LoraLoader (10), item 2 of 2"]
+
+
+def test_a_chain_that_hands_on_only_a_part_is_warned_of(tmp_path):
+    document = changed(loras={"minItems": 1, "default": loras(1)}, repeat={"through": {"model": 0}})
+    [warning] = make_workflow(tmp_path, document, everything_graph()).warnings
+    assert warning.startswith(
+        "repeat.10.through: output 1 (CLIP) is used, and of the copies only the last one's counts"
+    )
+    assert make_workflow(tmp_path / "whole", everything_map(), everything_graph()).warnings == ()
