@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
@@ -10,8 +11,11 @@ from engine.expressions import Expression
 from engine.graph import Graph, as_link, label_of, links, needed_by
 from engine.nodes import InputSpec, NodeCatalogue
 from engine.operators import MAX_COPIES, Gate, Operators, Row, Setter, still_needed
-from engine.schema import ArrayParameter, BooleanParameter, ParameterMap, Repeat, Switch
+from engine.schema import ArrayParameter, BooleanParameter, Computed, ParameterMap, Repeat, Switch
 from engine.wording import did_you_mean, listed, shown
+
+_LINK = re.compile(r"""\[\s*(['"])(?P<node>.*?)\1\s*,\s*(?P<output>\d+)\s*\]""")
+_QUOTED = re.compile(r"""(['"])(?P<text>.*?)\1""")
 
 Report = Callable[[str, str], None]
 """Takes where in the map something is wrong, and what."""
@@ -196,7 +200,19 @@ class _Compiler:
                 self.problem(where, f"{names} can't all stand for output {output} where the node is bypassed; keep one")
 
     def _used(self, node_id: str) -> set[int]:
-        return {output for node in self.graph.values() for _, (source, output) in links(node) if source == node_id}
+        """The outputs that something is linked to in the template, or that a computed link may lead to."""
+        used = {output for node in self.graph.values() for _, (source, output) in links(node) if source == node_id}
+        for each in self.map.computed.values():
+            if isinstance(each, Computed) and each.replaces_link:
+                used |= self._named_in(each.expression, node_id)
+        return used
+
+    def _named_in(self, expression: str, node_id: str) -> set[int]:
+        written = {int(found["output"]) for found in _LINK.finditer(expression) if found["node"] == node_id}
+        if written or not any(found["text"] == node_id for found in _QUOTED.finditer(expression)):
+            return written
+        spec = self.nodes.get(self.graph[node_id]["class_type"])
+        return set(range(len(spec.outputs))) if spec else set()  # its id alone: put together to a link in some way
 
     def _is_node(self, where: str, node_id: str) -> bool:
         if node_id in self.graph:

@@ -193,3 +193,22 @@ def test_a_chain_that_hands_on_only_a_part_is_warned_of(tmp_path):
         "repeat.10.through: output 1 (CLIP) is used, and of the copies only the last one's counts"
     )
     assert make_workflow(tmp_path / "whole", everything_map(), everything_graph()).warnings == ()
+
+
+@pytest.mark.parametrize(
+    "expression",
+    ["['80', 0] if other else ['10', 0]", "[('80' if other else '10'), 0]", '["80", 0] if other else ["10", 0]'],
+)
+def test_a_row_that_only_a_computed_link_leads_to_is_linked_and_bypassed(tmp_path, expression):
+    template, document = everything_graph(), everything_map()
+    template["80"] = copy.deepcopy(template["10"])
+    document["parameters"]["other"] = {"type": "boolean", "default": False}
+    document["computed"]["$['3'].inputs.model"] = {"expression": expression, "replaces_link": True}
+    document["repeat"]["80"] = {"over": "loras", "set": {"lora_name": "item.name"}}
+    workflow = make_workflow(tmp_path, document, template)
+    graph = rendered(workflow, loras=loras(3), other=True)
+    assert graph["3"]["inputs"]["model"] == ["80#3", 0]
+    assert graph["80#3"]["inputs"]["model"] == ["80#2", 0]
+    assert graph["80#2"]["inputs"]["model"] == ["80", 0]
+    assert rendered(workflow, other=True)["3"]["inputs"]["model"] == ["4", 0]
+    assert "80" not in rendered(workflow, loras=loras(3))

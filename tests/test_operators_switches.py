@@ -147,15 +147,20 @@ def test_a_failure_that_only_a_payload_brings_about_names_no_copy(tmp_path):
 
 def test_an_empty_list_is_not_called_a_switch(tmp_path):
     document, graph = everything_map(), everything_graph()
-    document["computed"]["$['9'].inputs.images"] = {
-        "expression": "['50', 0] if loras|length == 0 else ['30', 0]",
+    for node_id in ("50", "51"):
+        graph[node_id] = node("CreateHookLora", lora_name="a.safetensors", strength_model=1.0, strength_clip=1.0)
+    graph["52"] = node("SetHookKeyframes", hooks=["51", 0])
+    graph["53"] = node("SetClipHooks", clip=["10", 1], apply_to_conds=True, schedule_clip=False, hooks=["52", 0])
+    graph["6"]["inputs"]["clip"] = ["53", 0]
+    document["parameters"]["other"] = {"type": "boolean", "default": False}
+    document["computed"]["$['52'].inputs.hooks"] = {
+        "expression": "['50', 0] if other else ['51', 0]",
         "replaces_link": True,
     }
-    graph["50"] = node("EmptyImage", width=64, height=64, batch_size=1, color=0)
-    document["repeat"]["50"] = {"over": "loras", "through": {}, "set": {"color": "7"}}
+    document["repeat"]["50"] = {"over": "loras", "set": {"lora_name": "item.name"}}
     workflow = make_workflow(tmp_path, document, graph)
-    assert "50" not in rendered(workflow, loras=loras(1))
+    assert rendered(workflow, other=True, loras=loras(2))["52"]["inputs"]["hooks"] == ["50#2", 0]
     with pytest.raises(RenderFailed) as caught:
-        rendered(workflow)
+        rendered(workflow, other=True)
     [message] = problems_of(caught).values()
-    assert message.endswith("the list that EmptyImage (50) is repeated for is empty")
+    assert message.endswith("the list that CreateHookLora (50) is repeated for is empty")
