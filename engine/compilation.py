@@ -11,7 +11,7 @@ from engine.bindings import BindingInvalid, Place, resolve
 from engine.compiled import Compiled, DeclaredOutput, Writer
 from engine.errors import BindingNotFound, InvalidMap, InvalidPayload, Problem
 from engine.expressions import Expression, ExpressionInvalid, compile_expression
-from engine.fitting import misfit_of_type, narrowed, takes_choices
+from engine.fitting import misfit_of_type, narrowed, takes_choices, wanted_of
 from engine.graph import Graph, as_link, label_of, links
 from engine.item_inputs import held_to_inputs
 from engine.nodes import InputSpec, NodeCatalogue
@@ -143,7 +143,8 @@ class _Compiler:
             spec = self._spec(place)
             if spec and not settings.replaces_link and not spec.is_value and spec.type != "*":
                 self._problem(where, f"{place}: the input takes a link ({spec.type}), no value")
-                continue
+            elif expression and (reason := expression.misfit(wanted_of(spec))):
+                self._problem(where, reason)
             reference = f"{self.graph[place.node_id]['class_type']}.{place.input_name}"
             self.result.writers.append(
                 Writer(
@@ -194,7 +195,10 @@ class _Compiler:
 
     def _rules(self) -> None:
         for index, rule in enumerate(self.map.rules):
-            if expression := self._expression(f"rules[{index}].that", rule.that):
+            where = f"rules[{index}].that"
+            if expression := self._expression(where, rule.that):
+                if reason := expression.misfit("true or false"):
+                    self._problem(where, reason)
                 self.result.rules.append((expression, rule.message))
 
     def _outputs(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from engine.bindings import Place
 from engine.expressions import Expression
+from engine.fitting import wanted_of
 from engine.graph import Graph, as_link, label_of, links, needed_by
 from engine.nodes import InputSpec, NodeCatalogue
 from engine.operators import MAX_COPIES, Gate, Operators, Row, Setter, still_needed
@@ -111,6 +112,7 @@ class _Compiler:
     def row(self, node_id: str, repeat: Repeat) -> Row | None:
         where = f"repeat.{node_id}"
         over = self.compiled(f"{where}.over", repeat.over, ())
+        self._check_kind(f"{where}.over", over, "a list")
         if not self._is_node(where, node_id):
             return None
         setters = [self._setter(f"{where}.set.{name}", node_id, name, each) for name, each in repeat.set.items()]
@@ -152,6 +154,7 @@ class _Compiler:
     def gate(self, name: str, switch: Switch) -> Gate | None:
         where = f"switches.{name}"
         when = self.compiled(f"{where}.when", switch.when, ())
+        self._check_kind(f"{where}.when", when, "true or false")
         self._check_when(f"{where}.when", switch.when.strip())
         if not switch.bypass and not switch.remove:
             self.problem(where, 'it switches nothing; name nodes in "bypass" or "remove"')
@@ -168,6 +171,10 @@ class _Compiler:
                 bypass[node_id] = {output: name for name, output in through.items()}
         remove = tuple(node_id for node_id in switch.remove if self._is_node(f"{where}.remove", node_id))
         return Gate(name, when, bypass, remove) if when else None
+
+    def _check_kind(self, where: str, expression: Expression | None, wanted: str | None) -> None:
+        if expression and (reason := expression.misfit(wanted)):
+            self.problem(where, reason)
 
     def _check_when(self, where: str, name: str) -> None:
         source = self.map.parameters.get(name)
@@ -238,6 +245,7 @@ class _Compiler:
         expression = self.compiled(where, source, ("item",))
         if expression is None:
             return None
+        self._check_kind(where, expression, wanted_of(spec))
         return Setter(name, spec, expression, self.nodes.choices(f"{class_type}.{name}") if spec else None)
 
     def _through(self, where: str, node_id: str, given: Mapping[str, int] | None) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Switches and repeats: what of them a payload makes of the graph, and what is refused at load."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -92,6 +93,32 @@ def test_whatever_is_on_or_off_the_graph_holds_together(workflow, control, upsca
     assert sum(node["class_type"] == "LoraLoader" for node in graph.values()) == count
     assert ("22" in graph, "30" in graph, "40" in graph) == (control, upscale, image)
     assert workflow.template == before
+
+
+def containers(value):
+    """The ids of all lists and objects in a value."""
+    if isinstance(value, dict | list):
+        below = value.values() if isinstance(value, dict) else value
+        return {id(value)}.union(*map(containers, below))
+    return set()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.booleans(), st.booleans(), st.integers(0, 4))
+def test_no_two_graphs_share_what_one_could_change(workflow, control, previews, count):
+    values = workflow.validate({"prompt": "x", "loras": loras(count)} | ({"control_image": PICTURE} if control else {}))
+    first, second = (workflow.render(values, previews=previews) for _ in range(2))
+    assert first == second
+    seen = [containers(each) for each in (first, second, dict(workflow.template), values)]
+    assert sum(map(len, seen)) == len(set.union(*seen))
+
+
+def test_threads_do_not_meet_in_a_workflow(workflow):
+    payloads = [{"loras": loras(count), "upscale": scale, "seed": 7} for count in range(5) for scale in (1, 2)]
+    alone = [rendered(workflow, **payload) for payload in payloads]
+    with ThreadPoolExecutor(max_workers=8) as threads:
+        together = list(threads.map(lambda payload: rendered(workflow, **payload), payloads * 20))
+    assert together == alone * 20
 
 
 def test_an_input_of_a_copy_is_traced_to_its_item(workflow):

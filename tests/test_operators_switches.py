@@ -164,3 +164,25 @@ def test_an_empty_list_is_not_called_a_switch(tmp_path):
         rendered(workflow, other=True)
     [message] = problems_of(caught).values()
     assert message.endswith("the list that CreateHookLora (50) is repeated for is empty")
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "wanted"),
+    [
+        ({"switches": {"s": {"when": "{{ upscale > 1 }}", "bypass": ["30"]}}}, "switches.s.when", "true or false"),
+        ({"rules": [{"that": "{{ upscale > 1 }}", "message": "x"}]}, "rules[0].that", "true or false"),
+        ({"computed": {"$['3'].inputs.denoise": "{{ strength }}"}}, "computed.$['3'].inputs.denoise", "a number"),
+        ({"repeat": {"10": {"over": "{{ loras }}", "set": {"lora_name": "item"}}}}, "repeat.10.over", "a list"),
+        (
+            {"repeat": {"10": {"over": "loras", "set": {"strength_model": "{{ item.strength }}"}}}},
+            "repeat.10.set.strength_model",
+            "a number",
+        ),
+    ],
+)
+def test_a_text_is_refused_where_something_else_is_wanted(tmp_path, change, where, wanted):
+    with pytest.raises(InvalidMap) as caught:
+        make_workflow(tmp_path, everything_map() | change, everything_graph())
+    assert problems_of(caught)[where] == (
+        f"it must give {wanted}, and with {{{{ }}}} it gives a text; write the bare expression"
+    )
