@@ -11,7 +11,7 @@ from engine.bindings import BindingInvalid, Place, resolve
 from engine.compiled import Compiled, DeclaredOutput, Writer
 from engine.errors import BindingNotFound, InvalidMap, InvalidPayload, Problem
 from engine.expressions import Expression, ExpressionInvalid, compile_expression
-from engine.fitting import misfit_of_type, narrowed, takes_choices
+from engine.fitting import misfit_of_type, narrowed, takes_choices, wanted_of
 from engine.graph import Graph, as_link, label_of, links
 from engine.item_inputs import held_to_inputs
 from engine.nodes import InputSpec, NodeCatalogue
@@ -26,6 +26,7 @@ from engine.schema import (
     ParameterMap,
     SeedParameter,
     StringParameter,
+    walk,
 )
 from engine.value_checks import parameter_problems, payload_problems
 from engine.wording import did_you_mean, listed, shown
@@ -77,9 +78,9 @@ class _Compiler:
         for name in self.map.parameters:
             self._nested_choices(self.map.parameters[name], (name,))
             self._default(name)
-            self._range(name)
             if name not in self.used:
                 self._problem(f"parameters.{name}", "it is used nowhere; bind it, use it in an expression, or drop it")
+        self._ranges()
         self._validator()
         return self.result
 
@@ -140,6 +141,10 @@ class _Compiler:
         )
         for place in places if expression else ():
             spec = self._spec(place)
+            if spec and not settings.replaces_link and not spec.is_value and spec.type != "*":
+                self._problem(where, f"{place}: the input takes a link ({spec.type}), no value")
+            elif expression and (reason := expression.misfit(wanted_of(spec))):
+                self._problem(where, reason)
             reference = f"{self.graph[place.node_id]['class_type']}.{place.input_name}"
             self.result.writers.append(
                 Writer(
@@ -190,7 +195,10 @@ class _Compiler:
 
     def _rules(self) -> None:
         for index, rule in enumerate(self.map.rules):
-            if expression := self._expression(f"rules[{index}].that", rule.that):
+            where = f"rules[{index}].that"
+            if expression := self._expression(where, rule.that):
+                if reason := expression.misfit("true or false"):
+                    self._problem(where, reason)
                 self.result.rules.append((expression, rule.message))
 
     def _outputs(self) -> None:
@@ -279,30 +287,31 @@ class _Compiler:
                     f"{where}: the node catalogue does not know {class_type}{guess}; nothing is enforced without it"
                 )
             self._choice_list(path, parameter.choices)
-        elif isinstance(parameter, StringParameter) and parameter.enum and len(path) == 1:
-            self._enum_within_choices(path[0], parameter.enum)
+        elif isinstance(parameter, StringParameter) and parameter.enum:
+            self._enum_within_choices(path, parameter.enum)
         elif isinstance(parameter, ArrayParameter):
             self._nested_choices(parameter.items, (*path, "*"))
         elif isinstance(parameter, ObjectParameter):
             for name, nested in parameter.properties.items():
                 self._nested_choices(nested, (*path, name))
 
-    def _enum_within_choices(self, name: str, enum: Sequence[str]) -> None:
+    def _enum_within_choices(self, path: tuple[str, ...], enum: Sequence[str]) -> None:
         for choice_list in self.result.choice_lists:
-            choices = self.result.choices.get(choice_list.reference) if choice_list.path == (name,) else None
+            choices = self.result.choices.get(choice_list.reference) if choice_list.path == path else None
             for value in enum if choices is not None else ():
                 if value not in (choices or ()):
                     message = (
                         f"{shown(value)} is no choice of {choice_list.reference}{did_you_mean(value, choices or ())}"
                     )
-                    self._problem(f"parameters.{name}.enum", message)
+                    self._problem(f"parameters.{'.'.join(path)}.enum", message)
 
-    def _range(self, name: str) -> None:
-        parameter = self.result.parameters[name]
-        low, high = getattr(parameter, "minimum", None), getattr(parameter, "maximum", None)
-        if low is not None and high is not None and low > high:
-            message = f"with what its input takes, its range is empty: at least {low}, at most {high}"
-            self._problem(f"parameters.{name}", message)
+    def _ranges(self) -> None:
+        for where, parameter, _ in walk(self.result.parameters):
+            for least, most in (("minimum", "maximum"), ("min_items", "max_items")):
+                low, high = getattr(parameter, least, None), getattr(parameter, most, None)
+                if low is not None and high is not None and low > high:
+                    message = f"with what its input takes, its range is empty: at least {low}, at most {high}"
+                    self._problem(where, message)
 
     def _default(self, name: str) -> None:
         parameter = self.map.parameters[name]
@@ -347,7 +356,7 @@ class _Compiler:
                 for problem in error.problems:
                     self._problem(where, f"{origin} does not validate: {problem.message}")
         self.result.validator = PayloadValidator(self.result.parameters, self.result.defaults, self.result.choice_lists)
-        for where, message in parameter_problems(self.map.parameters, checker, self.result.choices):
+        for where, message in parameter_problems(self.result.parameters, checker, self.result.choices):
             self._problem(where, message)
         for index, example in enumerate(self.map.examples):
             for problem in payload_problems(self.result.validator, example.payload, self.result.choices):

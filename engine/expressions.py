@@ -152,6 +152,12 @@ class Expression:
     is_template: bool
     _template: Template
 
+    def misfit(self, wanted: str | None) -> str | None:
+        """Why it can never give what is wanted, in words (`a number`); None where it may, or all is wanted."""
+        if not self.is_template or wanted is None:
+            return None
+        return f"it must give {wanted}, and with {{{{ }}}} it gives a text; write the bare expression"
+
     def evaluate(self, context: Context) -> Any:
         """Compute it.
 

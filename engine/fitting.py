@@ -32,6 +32,12 @@ def misfit_of_type(parameter: Parameter, spec: InputSpec) -> str | None:
     return f"the input takes {spec.type}, the parameter is of type {parameter.type}"
 
 
+def wanted_of(spec: InputSpec | None) -> str | None:
+    """What an input takes, in words, where a text is never that."""
+    words = {"INT": "a number", "FLOAT": "a number", "BOOLEAN": "true or false"}
+    return words.get(spec.type) if spec else None
+
+
 def narrowed(parameter: Parameter, spec: InputSpec) -> Parameter:
     """The parameter with the range of the input it is bound to, where that is narrower than its own."""
     if spec.type not in {"INT", "FLOAT"}:
@@ -85,10 +91,7 @@ def fitted(value: Any, spec: InputSpec | None, choices: tuple[Any, ...] | None) 
 
 def _fitted_number(value: Any, spec: InputSpec) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(
-            f"the input takes {spec.type}, the expression gives {kind_of(value)}: {shown(value)}"
-            + ("; text with {{ }} is a text, write the bare expression" if isinstance(value, str) else "")
-        )
+        raise ValueError(f"the input takes {spec.type}, the expression gives {kind_of(value)}: {shown(value)}")
     if spec.type == "INT" and isinstance(value, float):
         if not value.is_integer():
             raise ValueError(f"the input takes a whole number, the expression gives {shown(value)}; round it")

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.fitting import misfit_of_type, narrowed, takes_choices
-from engine.operators import Row
+from engine.operators import MAX_COPIES, Row
 from engine.payload import ChoiceList
 from engine.schema import ArrayParameter, ObjectParameter, Parameter
+from engine.value_schemas import is_nullable
 
 
 def held_to_inputs(
     parameter: Parameter, row: Row, class_type: str, problem: Callable[[str, str], None]
 ) -> tuple[Parameter, list[ChoiceList]]:
-    """The list's parameter, its items narrowed to what the node takes, as a parameter is by its binding.
+    """The list's parameter, narrowed to as many items as there can be, and these to what the node takes.
 
     Args:
         parameter: the one that the row stands for.
@@ -25,13 +26,19 @@ def held_to_inputs(
         It, and the lists that its items take their values from.
     """
     lists: list[ChoiceList] = []
+    if isinstance(parameter, ArrayParameter) and (parameter.max_items is None or parameter.max_items > MAX_COPIES):
+        parameter = parameter.model_copy(update={"max_items": MAX_COPIES})
     for setter in row.setters:
-        if setter.spec is None or setter.keys is None or not isinstance(parameter, ArrayParameter):
+        if setter.keys is None or not isinstance(parameter, ArrayParameter):
             continue
         found = _at(parameter.items, setter.keys)
         where = f"repeat.{row.node_id}.set.{setter.input_name}"
         if found is None:
             problem(where, f"the items of {row.source} have no {'.'.join(setter.keys)}")
+        elif setter.keys and is_nullable(parameter.items, item=True):
+            problem(where, f'an item of {row.source} may be null and then has no {setter.keys[0]}; drop its "default"')
+        elif setter.spec is None:
+            continue
         elif reason := misfit_of_type(found, setter.spec):
             problem(where, reason)
         else:

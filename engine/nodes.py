@@ -40,7 +40,7 @@ class InputSpec:
     Attributes:
         name: as a graph spells it; dynamic inputs hold a dot (`resize_type.width`).
         type: `INT FLOAT STRING BOOLEAN COMBO` for values; anything else (`MODEL`) comes by a link.
-        required: whether ComfyUI refuses a graph without it.
+        required: whether ComfyUI refuses a graph without it; a dynamic one, where an option that has it is chosen.
         choices: what it takes, for a `COMBO`; None where it takes anything of its type.
         from_files: the choices are files of one ComfyUI (checkpoints, uploads), true there and nowhere else.
         minimum: of a number.
@@ -162,10 +162,12 @@ class NodeCatalogue(Mapping[str, NodeSpec]):
                     autogrow.append(name)
                 elif declared[0] == "COMFY_DYNAMICCOMBO_V3":
                     for option in options.get("options", []):
-                        for nested in option.get("inputs", {}).values():
+                        for kind, nested in option.get("inputs", {}).items():
                             for below, spec in nested.items():
                                 dotted = f"{name}.{below}"
-                                dynamic[dotted] = self._input(class_type, dotted, spec, required=False)
+                                always = dotted not in dynamic or dynamic[dotted].required
+                                needed = kind == "required" and always
+                                dynamic[dotted] = self._input(class_type, dotted, spec, required=needed)
         return NodeSpec(
             class_type=class_type,
             inputs=inputs,

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from engine.bindings import Place
 from engine.expressions import Expression
+from engine.fitting import wanted_of
 from engine.graph import Graph, as_link, label_of, links, needed_by
 from engine.nodes import InputSpec, NodeCatalogue
 from engine.operators import MAX_COPIES, Gate, Operators, Row, Setter, still_needed
-from engine.schema import ArrayParameter, BooleanParameter, ParameterMap, Repeat, Switch
+from engine.schema import ArrayParameter, BooleanParameter, Computed, ParameterMap, Repeat, Switch
 from engine.wording import did_you_mean, listed, shown
+
+_LINK = re.compile(r"""\[\s*(['"])(?P<node>.*?)\1\s*,\s*(?P<output>\d+)\s*\]""")
+_QUOTED = re.compile(r"""(['"])(?P<text>.*?)\1""")
 
 Report = Callable[[str, str], None]
 """Takes where in the map something is wrong, and what."""
@@ -107,20 +112,25 @@ class _Compiler:
     def row(self, node_id: str, repeat: Repeat) -> Row | None:
         where = f"repeat.{node_id}"
         over = self.compiled(f"{where}.over", repeat.over, ())
+        self._check_kind(f"{where}.over", over, "a list")
         if not self._is_node(where, node_id):
             return None
         setters = [self._setter(f"{where}.set.{name}", node_id, name, each) for name, each in repeat.set.items()]
         if not repeat.set:
             self.problem(where, 'all copies would be alike; say what differs: "set": {"lora_name": "item.name"}')
         through = self._through(f"{where}.through", node_id, repeat.through)
-        if not through and any(source == node_id for node in self.graph.values() for _, (source, _) in links(node)):
+        if not through and self._used(node_id):
             label = label_of(self.graph, node_id)
             self.problem(where, f"copies of {label} can't be put in a row: none of its inputs takes what it gives")
+        inputs = self.graph[node_id].get("inputs", {})
         for name in through:
+            if as_link(inputs.get(name)):
+                continue
             if name in repeat.set:
                 self.problem(f"{where}.set.{name}", "`through` links this input; one place, one writer")
-            elif name in self.graph[node_id].get("inputs", {}) and not as_link(self.graph[node_id]["inputs"][name]):
+            elif name in inputs:
                 self.problem(f"{where}.through.{name}", "the input holds a value in the template, no link to pass on")
+        self._check_row(where, node_id, through)
         if over is None or None in setters:
             return None
         source = self.map.parameters.get(repeat.over.strip())
@@ -128,25 +138,24 @@ class _Compiler:
             self.problem(f"{where}.over", f"it takes a list; {repeat.over.strip()} is of type {source.type}")
         most = source.max_items if isinstance(source, ArrayParameter) else None
         if isinstance(source, ArrayParameter) and (most is None or most > MAX_COPIES):
-            self.warning(f"{where}: give {repeat.over.strip()} a maxItems; above {MAX_COPIES} a job fails")
+            self.warning(f"{where}: give {repeat.over.strip()} a maxItems; it takes {MAX_COPIES} items otherwise")
+        may_be_empty = not (isinstance(source, ArrayParameter) and source.min_items and not source.nullable)
+        if may_be_empty:
+            self._one_for_each(f"{where}.through", through)
         return Row(
             node_id,
             over,
             through,
             tuple(setter for setter in setters if setter),
             {output: name for name, output in through.items()},
-            may_be_empty=not (isinstance(source, ArrayParameter) and source.min_items),
+            may_be_empty,
         )
 
     def gate(self, name: str, switch: Switch) -> Gate | None:
         where = f"switches.{name}"
         when = self.compiled(f"{where}.when", switch.when, ())
-        source = self.map.parameters.get(switch.when.strip())
-        if source is not None and not isinstance(source, BooleanParameter):
-            asked = switch.when.strip()
-            self.problem(
-                f"{where}.when", f"it takes true or false; {asked} is of type {source.type}: {asked} is not none"
-            )
+        self._check_kind(f"{where}.when", when, "true or false")
+        self._check_when(f"{where}.when", switch.when.strip())
         if not switch.bypass and not switch.remove:
             self.problem(where, 'it switches nothing; name nodes in "bypass" or "remove"')
         for node_id in switch.through:
@@ -154,18 +163,63 @@ class _Compiler:
                 self.problem(f"{where}.through.{node_id}", f"only for nodes of `bypass`: {listed(switch.bypass)}")
         for node_id in sorted({*switch.bypass} & {*switch.remove}):
             self.problem(where, f"node {node_id} is in `bypass` and in `remove`; keep it in one")
-        bypass = {
-            node_id: {
-                output: name
-                for name, output in self._through(
-                    f"{where}.through.{node_id}", node_id, switch.through.get(node_id)
-                ).items()
-            }
-            for node_id in switch.bypass
-            if self._is_node(f"{where}.bypass", node_id)
-        }
+        bypass = {}
+        for node_id in switch.bypass:
+            if self._is_node(f"{where}.bypass", node_id):
+                through = self._through(f"{where}.through.{node_id}", node_id, switch.through.get(node_id))
+                self._one_for_each(f"{where}.through.{node_id}", through)
+                bypass[node_id] = {output: name for name, output in through.items()}
         remove = tuple(node_id for node_id in switch.remove if self._is_node(f"{where}.remove", node_id))
         return Gate(name, when, bypass, remove) if when else None
+
+    def _check_kind(self, where: str, expression: Expression | None, wanted: str | None) -> None:
+        if expression and (reason := expression.misfit(wanted)):
+            self.problem(where, reason)
+
+    def _check_when(self, where: str, name: str) -> None:
+        source = self.map.parameters.get(name)
+        if source is None:
+            return
+        if not isinstance(source, BooleanParameter):
+            asked = f"{name}|length > 0" if isinstance(source, ArrayParameter) else f"{name} is not none"
+            advice = f"; write {asked}" if source.nullable or isinstance(source, ArrayParameter) else ""
+            self.problem(where, f"it takes true or false; {name} is of type {source.type}{advice}")
+        elif source.nullable:
+            self.problem(where, f"it takes true or false; {name} may be null; write {name} is true")
+
+    def _check_row(self, where: str, node_id: str, through: Mapping[str, int]) -> None:
+        """Warn of what the copies could hand on and don't: of that only the last one's has an effect."""
+        spec = self.nodes.get(self.graph[node_id]["class_type"])
+        for output in sorted(self._used(node_id) - {*through.values()}) if spec else ():
+            kind = spec.outputs[output] if spec and output < len(spec.outputs) else None
+            inputs = [each.name for each in spec.inputs.values() if each.type == kind] if spec else []
+            if through and inputs:
+                self.warning(
+                    f"{where}.through: output {output} ({kind}) is used, and of the copies only the last one's counts; "
+                    f"to hand it on, name an input for it: {listed(inputs)}"
+                )
+
+    def _one_for_each(self, where: str, through: Mapping[str, int]) -> None:
+        """An output is stood for by one input where the node is passed by."""
+        for output, count in Counter(through.values()).items():
+            if count > 1:
+                names = listed(name for name, each in through.items() if each == output)
+                self.problem(where, f"{names} can't all stand for output {output} where the node is bypassed; keep one")
+
+    def _used(self, node_id: str) -> set[int]:
+        """The outputs that something is linked to in the template, or that a computed link may lead to."""
+        used = {output for node in self.graph.values() for _, (source, output) in links(node) if source == node_id}
+        for each in self.map.computed.values():
+            if isinstance(each, Computed) and each.replaces_link:
+                used |= self._named_in(each.expression, node_id)
+        return used
+
+    def _named_in(self, expression: str, node_id: str) -> set[int]:
+        written = {int(found["output"]) for found in _LINK.finditer(expression) if found["node"] == node_id}
+        if written or not any(found["text"] == node_id for found in _QUOTED.finditer(expression)):
+            return written
+        spec = self.nodes.get(self.graph[node_id]["class_type"])
+        return set(range(len(spec.outputs))) if spec else set()  # its id alone: put together to a link in some way
 
     def _is_node(self, where: str, node_id: str) -> bool:
         if node_id in self.graph:
@@ -185,9 +239,13 @@ class _Compiler:
         if as_link(inputs.get(name)):
             self.problem(where, f"the input holds a link to {label_of(self.graph, inputs[name][0])}")
             return None
+        if spec is not None and not spec.is_value and spec.type != "*":
+            self.problem(where, f"the input takes a link ({spec.type}), no value")
+            return None
         expression = self.compiled(where, source, ("item",))
         if expression is None:
             return None
+        self._check_kind(where, expression, wanted_of(spec))
         return Setter(name, spec, expression, self.nodes.choices(f"{class_type}.{name}") if spec else None)
 
     def _through(self, where: str, node_id: str, given: Mapping[str, int] | None) -> dict[str, int]:
@@ -196,7 +254,7 @@ class _Compiler:
         label = label_of(self.graph, node_id)
         if given is not None:
             return {name: output for name, output in given.items() if self._fits(where, node_id, name, output)}
-        used = {output for node in self.graph.values() for _, (source, output) in links(node) if source == node_id}
+        used = self._used(node_id)
         if spec is None:
             if used:
                 self.problem(

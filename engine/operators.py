@@ -152,11 +152,15 @@ class Operators:
         problems: list[Problem] = []
         items: dict[str, Sequence[Mapping[str, Any]]] = {}
         for row in self.rows:
+            where = f"repeat of {label_of(template, row.node_id)}"
             try:
-                items[row.node_id] = _items(row, context)
+                listed = _listed(row, context)
             except ValueError as error:
-                items[row.node_id] = ()
-                problems.append(Problem(f"repeat of {label_of(template, row.node_id)}", str(error)))
+                problems.append(Problem(where, str(error)))
+                continue
+            made, wrong = _inputs_of(row, listed, context)
+            items[row.node_id] = made
+            problems += [Problem(f"{where}, {item}", message) for item, message in wrong]
         shut = set()
         for gate in self.gates:
             try:
@@ -206,24 +210,30 @@ def still_needed(loose: Sequence[Loose], graph: Graph, nodes: NodeCatalogue) -> 
     return sorted(set(found))
 
 
-def _items(row: Row, context: Context) -> list[dict[str, Any]]:
-    listed = row.over.evaluate(context)
-    if listed is None:
+def _listed(row: Row, context: Context) -> list[Any]:
+    found = row.over.evaluate(context)
+    if found is None:
         return []
-    if not isinstance(listed, list):
-        raise ValueError(f"`over` must give a list, it gives {kind_of(listed)}: {row.over.source}")
-    if len(listed) > MAX_COPIES:
-        raise ValueError(f"{len(listed)} items; at most {MAX_COPIES} can be made; give the parameter a maxItems")
-    made = []
-    for item in listed:
+    if not isinstance(found, list):
+        raise ValueError(f"`over` must give a list, it gives {kind_of(found)}: {row.over.source}")
+    if len(found) > MAX_COPIES:
+        raise ValueError(f"`over` gives {len(found)} items, at most {MAX_COPIES} can be made: {row.over.source}")
+    return found
+
+
+def _inputs_of(row: Row, items: list[Any], context: Context) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """What the inputs get, item by item; and what is wrong: with which item, and why."""
+    made: list[dict[str, Any]] = []
+    wrong: list[tuple[str, str]] = []
+    for number, item in enumerate(items):
         below = context.derived({"item": item})
-        values = {}
+        made.append({})
         for setter in row.setters:
             try:
                 value = setter.expression.evaluate(below)
                 if value is not None:
-                    values[setter.input_name] = fitted(value, setter.spec, setter.choices)
+                    made[-1][setter.input_name] = fitted(value, setter.spec, setter.choices)
             except ValueError as error:
-                raise ValueError(f"{setter.input_name}: {error}; computed by: {setter.expression.source}") from error
-        made.append(values)
-    return made
+                which = f"{row.source}[{number}]" if row.source.isidentifier() else f"item {number + 1} of {len(items)}"
+                wrong.append((which, f"{setter.input_name}: {error}; computed by: {setter.expression.source}"))
+    return made, wrong

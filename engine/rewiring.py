@@ -40,7 +40,8 @@ def lined_up(
     Args:
         graph: changed.
         node_id: the node.
-        through: input to the output of the node before that it is linked to. Inputs that the node leaves empty stay so.
+        through: input to the output of the node before that it is linked to. An input that the node leaves empty stays
+            so, unless something uses that output: then a copy has to add to what those before it gave.
         items: input to value, for each of the row; at least one.
         taken: ids that copies must not have.
 
@@ -50,14 +51,15 @@ def lined_up(
     node = graph[node_id]
     uses = list(_uses(graph, node_id))
     row = [node_id]
+    used = {output for _, _, output in uses}
+    handed_on = {name: output for name, output in through.items() if name in node["inputs"] or output in used}
     for number in range(2, len(items) + 1):
         added = copy.deepcopy(node)
         meta = added.get("_meta")
         added["_meta"] = {**(meta if isinstance(meta, dict) else {}), COPY_OF: node_id}
-        for name, output in through.items():
-            if name in added["inputs"]:
-                added["inputs"][name] = [row[-1], output]
-        row.append(_fresh(node_id, number, {*graph, *taken}))
+        for name, output in handed_on.items():
+            added["inputs"][name] = [row[-1], output]
+        row.append(_fresh(node_id, number, graph, taken))
         graph[row[-1]] = added
     for each, values in zip(row, items, strict=True):
         graph[each]["inputs"].update(values)
@@ -119,8 +121,8 @@ def _uses(graph: Graph, node_id: str) -> Iterator[tuple[str, str, int]]:
                 yield user, name, output
 
 
-def _fresh(node_id: str, number: int, taken: Collection[str]) -> str:
+def _fresh(node_id: str, number: int, graph: Graph, taken: Collection[str]) -> str:
     fresh = f"{node_id}#{number}"
-    while fresh in taken:
+    while fresh in graph or fresh in taken:
         fresh += "#"
     return fresh

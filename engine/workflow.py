@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
-
-from jinja2.runtime import Context
 
 from engine.attribution import is_computed, original_of, parameters_at
 from engine.compilation import compile_workflow
@@ -14,15 +12,13 @@ from engine.errors import InvalidMap, InvalidPayload, Problem, RenderFailed
 from engine.expression_filters import ExpressionFailed
 from engine.expressions import context_of
 from engine.fitting import fitted, fitted_link
-from engine.graph import COPY_OF, Graph, Node, find_cycle, label_of, needed_by
+from engine.graph import COPY_OF, Graph, Node, label_of, needed_by
 from engine.media_values import MediaValue, holds_media, media_in, with_media
 from engine.nodes import NodeCatalogue
-from engine.operators import still_needed
+from engine.operator_rendering import FOR_THE_AUTHOR, rewired
 from engine.payload_schema import payload_schema
 from engine.schema import Example, Parameter, ParameterMap, Requires
-from engine.wording import listed
 
-_FOR_THE_AUTHOR = "tell the workflow's author; other values may work"
 # What stands for a file in a graph that was rendered without uploading any.
 _PLACEHOLDER_SUFFIX = {"image": ".png", "mask": ".png", "video": ".mp4", "audio": ".wav", "file": ".bin"}
 
@@ -55,19 +51,20 @@ class Workflow:
         self.name = name
         self._map = parameter_map
         self._template = template
+        self._to_copy = {node_id: _to_copy(node) for node_id, node in template.items()}
         self._nodes = nodes
         self._compiled: Compiled = compile_workflow(parameter_map, template, nodes, label=label)
         self._media = {key: each for key, each in self.parameters.items() if holds_media(each)}
-        self._output_ids = tuple(output.node_id for output in self.outputs)
         # Links can only change where an expression replaces one or an operator passes a node by: elsewhere what is
         # needed is known now. Operators never make a node needed that was not.
         relinks = any(writer.replaces_link for writer in self._compiled.writers)
         self._rewires = relinks or bool(self._compiled.operators)
-        shown = [key for key, node in template.items() if (spec := nodes.get(node["class_type"])) and spec.is_output]
-        self._end_ids = {False: self._output_ids, True: tuple(dict.fromkeys((*self._output_ids, *shown)))}
+        ends = {output.node_id for output in self.outputs}
+        shown = {key for key, node in template.items() if (spec := nodes.get(node["class_type"])) and spec.is_output}
+        self._shown = shown - ends
         self._kept = {
-            previews: set(template) if relinks else needed_by(template, ends)
-            for previews, ends in self._end_ids.items()
+            previews: set(template) if relinks else needed_by(template, ends | shown if previews else ends)
+            for previews in (False, True)
         }
         self._try_examples(label)
 
@@ -188,13 +185,15 @@ class Workflow:
             files: for each of `media_values`, by its `where`, the name ComfyUI knows the file by; one that is missing
                 here gets a stand-in (`image.png`).
             job_id: for expressions that use it.
-            previews: keep the nodes that show or save something and are no declared output.
+            previews: keep the nodes that show or save something and are no declared output, but for those that an
+                operator left without an input that they need.
 
         Raises:
             RenderFailed: expressions failed or do not fit their places; with every problem.
         """
         values = self._with_file_names(values, files or {})
-        graph = {node_id: _copy(node) for node_id, node in self._template.items() if node_id in self._kept[previews]}
+        kept = self._kept[previews]
+        graph: Graph = {node_id: _copy_value(node) for node_id, node in self._to_copy.items() if node_id in kept}
         context = None
         problems: list[Problem] = []
         for writer in self._compiled.writers:
@@ -218,10 +217,17 @@ class Workflow:
             if value is not None:
                 node["inputs"][writer.place.input_name] = value
         if problems:
-            raise RenderFailed(problems=problems, hint=_FOR_THE_AUTHOR)
+            raise RenderFailed(problems=problems, hint=FOR_THE_AUTHOR)
         if self._rewires:
-            context = context or context_of({**values, "workflow": self.name, "job_id": job_id})
-            graph = self._rewired(graph, context, self._end_ids[previews])
+            return rewired(
+                graph,
+                context or context_of({**values, "workflow": self.name, "job_id": job_id}),
+                self._compiled,
+                self._template,
+                self._nodes,
+                extras=self._shown if previews else (),
+                declared=self.declares_outputs,
+            )
         return graph
 
     def original_of(self, node_id: str) -> str:
@@ -277,33 +283,6 @@ class Workflow:
         if problems:
             raise InvalidMap(problems=problems)
 
-    def _rewired(self, graph: Graph, context: Context, ends: Sequence[str]) -> Graph:
-        """The graph once its operators are done, without what no output needs then."""
-        operators = self._compiled.operators
-        state, problems = operators.state_of(context, self._template)
-        if problems:
-            raise RenderFailed(problems=problems, hint=_FOR_THE_AUTHOR)
-        loose = operators.rebuilt(graph, state, self._template)
-        if cycle := find_cycle(graph):
-            raise RenderFailed(f"the links go round in a circle: {' -> '.join(cycle)}", hint=_FOR_THE_AUTHOR)
-        kept = needed_by(graph, [node_id for node_id in graph if self.original_of(node_id) in ends])
-        graph = {node_id: node for node_id, node in graph.items() if node_id in kept}
-        off = f" (off: {listed(sorted(state.shut))})" if state.shut else ""
-        problems += [
-            Problem(
-                f"{label_of(graph, each.node_id)}.{each.input_name}",
-                f"is left empty, which ComfyUI requires: {label_of(self._template, each.gone)} is switched off{off}",
-            )
-            for each in still_needed(loose, graph, self._nodes)
-        ]
-        if lost := [each.name for each in self.outputs if each.node_id not in graph] if self.declares_outputs else []:
-            problems.append(Problem(listed(lost), f"this output is switched off{off}"))
-        elif not kept:
-            problems.append(Problem("", f"no node that saves anything is left{off}"))
-        if problems:
-            raise RenderFailed(problems=problems, hint=_FOR_THE_AUTHOR)
-        return graph
-
     def _choices(self, live: NodeCatalogue | None) -> Mapping[str, Any]:
         if live is None:
             return self._compiled.choices
@@ -356,16 +335,16 @@ def _stand_in(media: MediaValue) -> str:
     return f"{name}{_PLACEHOLDER_SUFFIX[media.parameter.type]}"
 
 
-def _copy(node: Node) -> Node:
-    """A node that shares nothing with the template's: deepcopy does the same at many times the cost."""
-    copied: Node = _copy_value(node)
-    copied.setdefault("inputs", {})
-    if type(meta := copied.get("_meta")) is dict:
-        meta.pop(COPY_OF, None)  # a template that was taken from a rendered graph has copies of its own
-    return copied
+def _to_copy(node: Node) -> Node:
+    """A node of the template as renders copy it: with inputs, and, from a rendered graph, without its own mark."""
+    meta = node.get("_meta")
+    if isinstance(meta, dict) and COPY_OF in meta:
+        node = {**node, "_meta": {key: value for key, value in meta.items() if key != COPY_OF}}
+    return node if "inputs" in node else {**node, "inputs": {}}
 
 
 def _copy_value(value: Any) -> Any:
+    """What shares nothing with the template's: deepcopy does the same at many times the cost."""
     if type(value) is dict:
         return {key: _copy_value(item) if type(item) in _CONTAINERS else item for key, item in value.items()}
     return [_copy_value(item) if type(item) in _CONTAINERS else item for item in value]

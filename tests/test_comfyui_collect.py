@@ -105,6 +105,37 @@ def test_copies_of_a_node_count_as_the_node():
     assert {output.node_id for output in found} == {"9"}
 
 
+@pytest.mark.parametrize("declared", [[("9", "9", "image")], []])
+def test_copies_come_in_the_order_of_their_row_whichever_ran_first(declared):
+    made = execution(
+        n9c={"images": [file("c.png")]},
+        n5={"images": [file("other.png")]},
+        n9={"images": [file("a.png")]},
+        n9b={"images": [file("b.png")]},
+    )
+
+    found = raw_outputs(made, declared, originals={"9b": "9", "9c": "9"})
+
+    assert [each for each in brief(found) if each[0] == "9"] == [
+        ("9", 0, "image", "a.png"),
+        ("9", 1, "image", "b.png"),
+        ("9", 2, "image", "c.png"),
+    ]
+
+
+def test_previews_of_copies_are_named_by_the_node_of_the_template():
+    made = execution(
+        n9={"images": [file("a.png")]},
+        n7b={"images": [file("second.png", "temp")]},
+        n7={"images": [file("first.png", "temp")]},
+    )
+
+    found = raw_outputs(made, [("image", "9", "image")], originals={"7b": "7"}, previews=True)
+
+    assert brief(found)[1:] == [("7", 0, "image", "first.png"), ("7", 1, "image", "second.png")]
+    assert {output.node_id for output in found} == {"7", "9"}
+
+
 def test_no_output_at_all_names_what_was_declared():
     with pytest.raises(NoOutputs, match=r"none of the declared outputs: image \(node 9\)") as caught:
         raw_outputs(execution(n4={"images": [file("other.png")]}), [("image", "9", "image")])

@@ -34,6 +34,7 @@ LAYERS = [
     {"names"},
     {"catalog"},
     {"workflow"},
+    {"operator_rendering"},
     {"compilation", "raw_graph", "attribution"},
     {"operator_compilation", "item_inputs"},
     {"compiled"},

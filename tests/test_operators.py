@@ -1,6 +1,7 @@
 """Switches and repeats: what of them a payload makes of the graph, and what is refused at load."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -92,6 +93,32 @@ def test_whatever_is_on_or_off_the_graph_holds_together(workflow, control, upsca
     assert sum(node["class_type"] == "LoraLoader" for node in graph.values()) == count
     assert ("22" in graph, "30" in graph, "40" in graph) == (control, upscale, image)
     assert workflow.template == before
+
+
+def containers(value):
+    """The ids of all lists and objects in a value."""
+    if isinstance(value, dict | list):
+        below = value.values() if isinstance(value, dict) else value
+        return {id(value)}.union(*map(containers, below))
+    return set()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.booleans(), st.booleans(), st.integers(0, 4))
+def test_no_two_graphs_share_what_one_could_change(workflow, control, previews, count):
+    values = workflow.validate({"prompt": "x", "loras": loras(count)} | ({"control_image": PICTURE} if control else {}))
+    first, second = (workflow.render(values, previews=previews) for _ in range(2))
+    assert first == second
+    seen = [containers(each) for each in (first, second, dict(workflow.template), values)]
+    assert sum(map(len, seen)) == len(set.union(*seen))
+
+
+def test_threads_do_not_meet_in_a_workflow(workflow):
+    payloads = [{"loras": loras(count), "upscale": scale, "seed": 7} for count in range(5) for scale in (1, 2)]
+    alone = [rendered(workflow, **payload) for payload in payloads]
+    with ThreadPoolExecutor(max_workers=8) as threads:
+        together = list(threads.map(lambda payload: rendered(workflow, **payload), payloads * 20))
+    assert together == alone * 20
 
 
 def test_an_input_of_a_copy_is_traced_to_its_item(workflow):
@@ -377,10 +404,13 @@ def test_operators_that_give_the_wrong_thing(tmp_path, change, says):
 def test_a_list_without_end_is_warned_of_and_bounded(tmp_path):
     document = everything_map()
     del document["parameters"]["loras"]["maxItems"]
+    document["repeat"]["10"]["over"] = "loras[:1000]"
     workflow = make_workflow(tmp_path, document, everything_graph())
-    assert [warning for warning in workflow.warnings if "give loras a maxItems" in warning]
-    with pytest.raises(RenderFailed, match="at most 100"):
+    with pytest.raises(RenderFailed, match="gives 101 items, at most 100 can be made"):
         rendered(workflow, loras=[{"name": "x"}] * 101)
+    document["repeat"]["10"]["over"] = "loras"
+    workflow = make_workflow(tmp_path / "plain", document, everything_graph())
+    assert [warning for warning in workflow.warnings if "give loras a maxItems" in warning]
 
 
 def test_a_template_that_was_taken_from_a_result_has_copies_of_its_own(workflow, tmp_path):

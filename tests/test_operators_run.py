@@ -5,6 +5,8 @@ import contextlib
 import itertools
 
 import pytest
+from support.graphs import fresh_number
+from support.graphs import picture as plain_picture
 from support.media import picture
 from support.operator_workflows import everything_graph, everything_map, loras
 from support.runners import runner_on
@@ -16,6 +18,7 @@ from engine.errors import ExecutionFailed, GraphRejected
 from engine.job import Job
 
 PICTURE = f"data:image/png;base64,{base64.b64encode(picture((64, 64))).decode()}"
+TEXT = {"type": "string", "pattern": "^[a-z0-9]+$"}
 SMALL = {"prompt": "a harbour", "steps": 2, "width": 64, "height": 64}
 
 
@@ -81,3 +84,37 @@ def test_a_complaint_about_a_copy_names_the_item(comfy, checkpoint, lora_names, 
     with pytest.raises(GraphRejected) as caught:
         finished(runner_on(comfy, tmp_path, Catalog([folder])), checkpoint, loras=unknown)
     assert [problem.where for problem in caught.value.problems] == ["loras[1].name"]
+
+
+def test_files_of_copies_come_in_the_order_of_their_items(comfy, tmp_path):
+    names = [f"{letter}{fresh_number()}" for letter in "cabfde"]
+    document = {
+        "parameters": {"names": {"type": "array", "required": True, "minItems": 1, "maxItems": 9, "items": TEXT}},
+        "repeat": {"4": {"over": "names", "set": {"filename_prefix": "item"}}},
+        "outputs": {"picture": {"node": "4", "kind": "image"}},
+    }
+    folder = write_workflow(tmp_path / "workflows", "copies", plain_picture(), document)
+    job = Job(id="j1", workflow="copies", payload={"names": names}, prompt_id=new_prompt_id())
+    outputs = runner_on(comfy, tmp_path, Catalog([folder])).run(job).outputs
+    assert [output.file.filename.partition("_")[0] for output in outputs] == names
+    assert [(output.file.index, output.file.node_id) for output in outputs] == [(index, "4") for index in range(6)]
+
+
+def test_a_row_that_begins_with_an_empty_input_runs(comfy, tmp_path, checkpoint, lora_names):
+    graph, document = everything_graph(), everything_map()
+    graph["50"] = {
+        "class_type": "CreateHookLora",
+        "inputs": {"lora_name": lora_names[0], "strength_model": 1.0, "strength_clip": 1.0},
+    }
+    graph["51"] = {
+        "class_type": "SetClipHooks",
+        "inputs": {"clip": ["10", 1], "apply_to_conds": True, "schedule_clip": False, "hooks": ["50", 0]},
+    }
+    graph["6"]["inputs"]["clip"] = graph["7"]["inputs"]["clip"] = ["51", 0]
+    repeat = {"over": "loras", "set": {"lora_name": "item.name", "strength_model": "item.strength * 10"}}
+    document["repeat"] = {"50": repeat}
+    folder = write_workflow(tmp_path / "workflows", "everything", graph, document)
+    runner = runner_on(comfy, tmp_path, Catalog([folder]))
+    one, other = loras(2)
+    chains = ([], [one, other], [{**one, "strength": 2}, other])
+    assert len({finished(runner, checkpoint, loras=chain).outputs[0].file.sha256 for chain in chains}) == 3

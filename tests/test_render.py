@@ -64,7 +64,7 @@ def test_computed_values_are_written_with_their_type(tmp_path):
 @pytest.mark.parametrize(
     ("place", "expression", "message"),
     [
-        ("$['3'].inputs.steps", "{{ n }}", "the input takes INT, the expression gives a string"),
+        ("$['3'].inputs.steps", "n ~ ''", "the input takes INT, the expression gives a string"),
         ("$['3'].inputs.steps", "n / 3", "the input takes a whole number"),
         ("$['3'].inputs.steps", "n * -1", "the input takes at least 1"),
         ("$['3'].inputs.steps", "n * 10000", "the input takes at most 10000"),

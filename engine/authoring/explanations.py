@@ -155,8 +155,8 @@ class Explanation:
         if node_id in self._off:
             name = self._off[node_id]
             return self._cause_of(f"switches.{name}", self._map.switches[name].when, "off")
-        if node_id in self._map.repeat:
-            return self._cause_of(f"repeat.{node_id}", self._map.repeat[node_id].over, "the list is empty")
+        if (repeat := self._map.repeat.get(node_id)) and not self._evaluated(repeat.over):
+            return self._cause_of(f"repeat.{node_id}", repeat.over, "the list is empty")
         template = self._workflow.template
         ends = [output.node_id for output in self._workflow.outputs]
         before = node_id in needed_by(template, ends)
@@ -175,9 +175,15 @@ class Explanation:
             expression = "" if plain else repeat.set[each.name]
             return self._cause(names, expression=expression, operator=f"repeat.{original}")
         writer = self._subject.written_at(original, each.name)
-        if writer is not None and not (as_link(each.after) and writer.parameter):
+        written = writer is not None and not (as_link(each.after) and writer.parameter)
+        if writer is not None and written and not self._leads_as_before(writer.expression, each.before):
             return self._cause(names, expression=writer.expression)
         return self._of_link(original, each)
+
+    def _leads_as_before(self, expression: str, before: Any) -> bool:
+        """Whether an expression gives the link that the template has, so that what changed it came after."""
+        link = as_link(before)
+        return link is not None and bool(expression) and as_link(self._evaluated(expression)) == link
 
     def _of_link(self, original: str, each: InputChange) -> Cause:
         """Why an input that nothing writes is linked otherwise: what it was linked to is gone, or was copied."""

@@ -55,14 +55,17 @@ def raw_outputs(
     Args:
         execution: a finished one.
         declared: the outputs of the parameter map.
-        originals: the nodes of the rendered graph that are copies, to the node of the template.
+        originals: the nodes of the rendered graph that are copies, to the node of the template, in the order of their
+            row: so come their outputs, whichever ComfyUI ran first.
         previews: whether previews are outputs too: under the id of their node where no output declares them.
 
     Raises:
         NoOutputs: none of them came.
     """
     originals = originals or {}
-    reporting = [*execution.outputs, *(node for node in execution.frames if node not in execution.outputs)]
+    reporting = _in_rows(
+        [*execution.outputs, *(node for node in execution.frames if node not in execution.outputs)], originals
+    )
     found: list[RawOutput] = []
     if declared:
         for name, node_id, kind in declared:
@@ -71,7 +74,8 @@ def raw_outputs(
             found += _numbered(_of_kind(made, kind))
         if previews:
             others = [node for node in reporting if originals.get(node, node) not in {each[1] for each in declared}]
-            shown = [each for node in others for each in _made_by(node, execution, node, node, None)]
+            named = [(node, originals.get(node, node)) for node in others]
+            shown = [each for node, node_id in named for each in _made_by(node, execution, node_id, node_id, None)]
             found += _numbered([each for each in shown if each.type == "temp"])
     else:
         for node in reporting:
@@ -128,6 +132,15 @@ def collect(
             client.download(output.filename, output.subfolder, output.type, path, cancel=cancel)
         collected.append((output, path))
     return collected
+
+
+def _in_rows(reporting: Sequence[str], originals: Mapping[str, str]) -> list[str]:
+    """The nodes with the copies of each behind it, in the order of their row."""
+    places = {node: place for place, node in enumerate(originals, start=1)}  # a node stands before its copies
+    rows: dict[str, list[str]] = {}
+    for node in reporting:
+        rows.setdefault(originals.get(node, node), []).append(node)
+    return [node for row in rows.values() for node in sorted(row, key=lambda each: places.get(each, 0))]
 
 
 def _made_by(node: str, execution: Execution, name: str, node_id: str, kind: OutputKind | None) -> Iterator[RawOutput]:

@@ -66,8 +66,14 @@ UNKNOWN_CHOICES = code(
 UNBOUNDED_LIST = code(
     "unbounded_list",
     "warning",
-    "The list of a `repeat` has no `maxItems`: a caller may send more items than a node is repeated for.",
+    "The list of a `repeat` has no `maxItems`: a caller may send as many items as a node is ever repeated for.",
     "give the list a maxItems",
+)
+PARTIAL_ROW = code(
+    "partial_row",
+    "warning",
+    "The `through` of a `repeat` leaves out an output that is used: of that only the last copy's has an effect.",
+    "name the input that hands it on, in `through`",
 )
 TWO_WRITERS = code("two_writers", "error", "Two things of the map write one place.", "keep one of the two")
 
@@ -102,7 +108,8 @@ def compile_warnings(workflow: Workflow, file: str) -> Iterator[Finding]:
     for warning in workflow.warnings:
         where, separator, message = warning.partition(": ")
         known = separator and re.fullmatch(r"[\w.$\['\]\"-]+", where)
-        kind = UNBOUNDED_LIST if where.startswith("repeat.") else UNKNOWN_CHOICES
+        of_repeat = PARTIAL_ROW if where.endswith(".through") else UNBOUNDED_LIST
+        kind = of_repeat if where.startswith("repeat.") else UNKNOWN_CHOICES
         yield kind.at(file, where if known else "", message if known else warning)
 
 
