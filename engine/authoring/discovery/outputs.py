@@ -10,6 +10,7 @@ from engine.nodes import NodeCatalogue
 
 _SHOWS = re.compile(r"preview|show|display|compare|viewer|debug|print|note", re.IGNORECASE)
 _SAVES = re.compile(r"save|combine|export|write|send|websocket|upload|output", re.IGNORECASE)
+_SAVES_AND_HANDS_ON = re.compile(r"^save|[ _|]save|Save[A-Z]|VideoCombine")
 _KINDS_BY_TYPE = {
     "IMAGE": "image",
     "MASK": "image",
@@ -34,15 +35,15 @@ _KINDS_BY_CLASS = (
 def output_nodes(graph: Graph, nodes: NodeCatalogue) -> tuple[str, ...]:
     """The nodes that save something; those that only show it where nothing is saved.
 
-    A class that the catalogue does not know saves if nothing uses its node and its name says so, or where no other
-    node saves anything.
+    A class that the catalogue does not know saves if its name says so, or where no other node saves anything; one whose
+    node is used by others, only if it is called after saving.
     """
     used = {link[0] for node in graph.values() for _, link in links(node)}
     saving, showing, unknown = [], [], []
     for node_id, node in graph.items():
         class_type = node["class_type"]
         spec = nodes.get(class_type)
-        if spec is None and node_id in used:
+        if spec is None and node_id in used and not _SAVES_AND_HANDS_ON.search(class_type):
             continue
         if spec is not None and not spec.is_output:
             continue
