@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,7 @@ from engine.authoring.discovery.fields import (
     ASPECT_RATIO,
     BATCH,
     CFG,
+    CHECKPOINT,
     DENOISE,
     DURATION,
     FPS,
@@ -32,6 +34,7 @@ from engine.authoring.discovery.fields import (
 from engine.authoring.discovery.flow import Use, is_plain, uses
 from engine.authoring.discovery.found import Candidate
 from engine.authoring.discovery.media import media_kind
+from engine.authoring.discovery.models import processes_pictures
 from engine.authoring.discovery.shapes import entry_of
 from engine.authoring.discovery.wiring import Wiring, base_name
 from engine.bindings import Place
@@ -41,6 +44,8 @@ _MAKERS = frozenset(
 )
 _MEDIA = frozenset({"IMAGE", "VIDEO", "AUDIO", "MASK", "LATENT"})
 _ADAPTS = ("control", "lora", "ipadapter", "ip_adapter", "adapter", "lllite", "style", "reference")
+_ADAPTED = frozenset({"MODEL", "CONDITIONING"})
+_ENLARGES = re.compile(r"scal|resiz|enlarg|enhanc|vsr|super_?res|esrgan", re.IGNORECASE)
 _OF_PROCESSING = frozenset({WIDTH, HEIGHT, MEGAPIXELS, UPSCALE, FPS, VOLUME})
 _DERIVED = 40  # how much less a value matters that something is computed from
 
@@ -132,6 +137,14 @@ def _belongs(wiring: Wiring, field: Field, place: Place) -> bool:
         return not str(inputs.get(place.input_name, "")).endswith((".safetensors", ".pth"))
     if field is FPS or field is DURATION:
         return not _loads_media(wiring, place.node_id)
+    if field is ASPECT_RATIO and base_name(place) == "ratio":
+        return isinstance(inputs.get(place.input_name), str)  # a number is how much of one thing there is in another
+    if field is UPSCALE and base_name(place) == "scale":
+        return bool(_ENLARGES.search(wiring.class_of(place.node_id)))
+    if field is CHECKPOINT:
+        return not processes_pictures(wiring, place.node_id)
+    if field is BATCH and base_name(place) == "n":
+        return bool({base_name(Place(place.node_id, name)) for name in inputs} & _MAKERS)
     return True
 
 
@@ -140,6 +153,8 @@ def _matters(wiring: Wiring, field: Field, place: Place, value: Any) -> bool:
     spec = wiring.known(place.node_id)
     if field is CFG:
         return bool(value != 1)  # 1 is no guidance at all, as distilled models want it
+    if field in {WIDTH, HEIGHT, FRAMES} and isinstance(value, int | float) and value <= (field is FRAMES):
+        return False  # 0 leaves it as it is, or takes all; one frame is a picture
     if field in {WIDTH, HEIGHT, BATCH}:
         if spec is not None and set(spec.outputs) & {"LATENT"}:
             return True
@@ -151,18 +166,46 @@ def _matters(wiring: Wiring, field: Field, place: Place, value: Any) -> bool:
             and not (names & {"crop_w"})
         )
     if field is FRAMES:
-        return spec is None or bool(set(spec.outputs) & {"LATENT", "VIDEO", "AUDIO"}) or wiring.is_source(place.node_id)
+        return (
+            spec is None
+            or bool(set(spec.outputs) & {"LATENT", "VIDEO", "AUDIO"})
+            or wiring.is_source(place.node_id)
+            or ({"width", "height"} <= wiring.inputs(place.node_id).keys() and not _processes(wiring, place.node_id))
+        )
     if field is STRENGTH:
-        words = [wiring.class_of(place.node_id), *wiring.inputs(place.node_id)]
-        return any(word in each.lower() for word in _ADAPTS for each in words)
+        return _adapts(wiring, place.node_id)
     if field is UPSCALE:
         return bool(value > 1)
     if field is LORA_STRENGTH:
-        return wiring.inputs(place.node_id).get("lora_name") != "None"  # what several node packs call no LoRA
+        return _has_lora(wiring, place)
     if field is DENOISE:
         return bool(value != 1)  # 1 takes nothing of what is given, whatever feeds the latent
     sized = ASPECT_RATIO.rank <= field.rank < FPS.rank
     return not sized or not _processes(wiring, place.node_id)
+
+
+def _adapts(wiring: Wiring, node_id: str) -> bool:
+    """Whether a node has something beside the prompt take part: a LoRA, a hint, a picture that is to be resembled."""
+    words = [wiring.class_of(node_id), *wiring.inputs(node_id)]
+    if any(word in each.lower() for word in _ADAPTS for each in words):
+        return True
+    taken = wiring.linked_types(node_id)
+    return bool(taken & {"IMAGE", "CLIP_VISION_OUTPUT"} and taken & wiring.used_types(node_id) & _ADAPTED)
+
+
+def _has_lora(wiring: Wiring, place: Place) -> bool:
+    """Whether the slot that a strength belongs to holds a LoRA; `None` is what several node packs call none."""
+    number = _digits(place.input_name)
+    names = [
+        value
+        for name, value in wiring.inputs(place.node_id).items()
+        if "lora" in name.lower() and _digits(name) == number and isinstance(value, str)
+    ]
+    return "None" not in names
+
+
+def _digits(name: str) -> str:
+    return "".join(each for each in name if each.isdigit())
 
 
 def _processes(wiring: Wiring, node_id: str) -> bool:
@@ -194,6 +237,8 @@ def _key(wiring: Wiring, setting: Setting, index: int) -> tuple[Any, ...]:
         return (setting.name, _variant(wiring, setting.place))
     if not setting.field.joins:
         return (setting.name, index)
+    if setting.field is LORA_STRENGTH:  # those of one LoRA are one
+        return (setting.name, setting.place.node_id, _digits(setting.place.input_name), setting.value)
     return (
         (setting.name, setting.place.node_id in wiring.active, float(setting.value))
         if isinstance(setting.value, int | float)

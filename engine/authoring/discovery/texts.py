@@ -85,7 +85,9 @@ class TextFlow:
                     far = distance + (_REWRITTEN if role == INSTRUCTION else 0)
                     found[here, role] = Sink(here, role, far)
         own = _role_by_name(base_name(place))
-        sinks = [replace(sink, role=own) if own and sink.role in {POSITIVE, NEGATIVE} else sink for sink in found.values()]
+        sinks = [
+            replace(sink, role=own) if own and sink.role in {POSITIVE, NEGATIVE} else sink for sink in found.values()
+        ]
         return sorted(dict.fromkeys(sinks), key=lambda sink: sink.distance)
 
     def _is_textual(self, place: Place) -> bool:
