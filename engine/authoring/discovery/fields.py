@@ -198,6 +198,7 @@ UPSCALE = Field(
     0.01,
     8,
 )
+PADDING = Field("padding", r"left|top|right|bottom", "integer", 43, "Pixels to add there.", "", 0, 4096, 4, joins=False)
 CHECKPOINT = Field(
     "ckpt_name", r"ckpt_name|ckpt|checkpoint(_name)?", "string", 58, "A file below models/checkpoints.", MODEL
 )
@@ -239,6 +240,7 @@ FIELDS = (
     STRENGTH,
     LORA_STRENGTH,
     UPSCALE,
+    PADDING,
     CHECKPOINT,
     QUALITY,
     API_MODEL,
