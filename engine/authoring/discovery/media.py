@@ -142,6 +142,8 @@ def _role(wiring: Wiring, kind: str, places: list[Place]) -> str:
             name = base_name(user)
             if inputs & {"control_net", "controlnet"} and not inputs & {"model", "mask"}:
                 name = "control_image"  # with a model it is what that is adapted to, with a mask what is repaired
+            elif name == "image" and "MODEL" in wiring.used_types(user.node_id):
+                name = "reference_image"  # a model is adapted to it
             elif name == "image" and inputs & {"model", "seed", "noise_seed"}:
                 name = "init_image"
             role = next((role for role, pattern in _ROLES if pattern.fullmatch(name)), None)

@@ -73,16 +73,19 @@ def declared_outputs(graph: Graph, nodes: NodeCatalogue, ends: Iterable[str]) ->
 def kind_of_output(graph: Graph, nodes: NodeCatalogue, node_id: str) -> str | None:
     """What a node saves, by its class and by what is linked to it; None where neither tells."""
     class_type = graph[node_id]["class_type"]
-    types = []
+    types: list[str] = []
+    linked: list[str] = []
     for name, (source, index) in links(graph[node_id]):
         made_by = nodes.get(graph[source]["class_type"])
         own = nodes.input(class_type, name)
         types.append(own.type if own else "")
         types.append(made_by.outputs[index] if made_by and 0 <= index < len(made_by.outputs) else "")
+        linked.append(types[-1] or types[-2])
     by_class = next((kind for pattern, kind in _KINDS_BY_CLASS if pattern.search(class_type)), None)
     by_type = [_KINDS_BY_TYPE[each] for each in types if each in _KINDS_BY_TYPE]
     by_type += ["3d" for each in types if each.startswith(("FILE_3D", "LOAD_3D"))]
-    if by_class == "video" and "VIDEO" not in types and not {"image", "video"} & set(by_type or ["video"]):
+    told = all(linked)
+    if by_class == "video" and told and "VIDEO" not in types and not {"image", "video"} & set(by_type or ["video"]):
         by_class = None
     if "animated" in class_type.lower():
         return "image"

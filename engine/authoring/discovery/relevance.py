@@ -134,8 +134,9 @@ def _processes(wiring: Wiring, node_id: str) -> bool:
     if names & _MAKERS:
         return False
     taken = {"IMAGE" if each == "MASK" else each for each in wiring.linked_types(node_id) & _MEDIA}
-    given = {"IMAGE" if each == "MASK" else each for each in wiring.used_types(node_id) & _MEDIA}
-    return bool(taken) and (bool(taken & given) or not given)
+    used = wiring.used_types(node_id)
+    given = {"IMAGE" if each == "MASK" else each for each in used & _MEDIA}
+    return bool(taken) and (bool(taken & given) or not (given or "" in used))
 
 
 def _loads_media(wiring: Wiring, node_id: str) -> bool:

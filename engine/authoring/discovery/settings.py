@@ -58,9 +58,18 @@ def settings_of(wiring: Wiring) -> list[Setting]:
     if any(setting.field in {SEED, STEPS} for setting in found):
         return _sized(wiring, found)
     return [
-        replace(each, shown=True) if each.field in _OF_PROCESSING and each.place.node_id in wiring.active else each
+        replace(each, shown=True)
+        if each.field in _OF_PROCESSING and each.place.node_id in wiring.active and _changes(each)
+        else each
         for each in found
     ]
+
+
+def _changes(setting: Setting) -> bool:
+    """Whether a step does something as it is set: a size of 0 and a factor of 1 leave the picture as it is."""
+    if setting.field is UPSCALE:
+        return bool(setting.value != 1)
+    return setting.field not in _SIZES or bool(setting.value > 0)
 
 
 def _sized(wiring: Wiring, found: list[Setting]) -> list[Setting]:

@@ -19,9 +19,10 @@ _TEXTUAL = re.compile(
 )
 _NO_PROMPT = re.compile(
     r"system|template|delim|separ|file|path|font|colou?r|language|(^|_)mode|find|replace|pattern|regex|type|name|url"
-    r"|format|api_key|token|prefix_only|strength|weight|length|negative_prompt_strength|header|output|upsampling|enhance"
+    r"|format|api_key|token|prefix_only|strength|weight|length|negative_prompt_strength|header|output|upsampling|enhance|populated"
 )
 _SHOWS = re.compile(r"show|preview|display", re.IGNORECASE)
+_FINDS = re.compile(r"segment|detect|ground|clipseg|mask", re.IGNORECASE)
 _FORMULA = re.compile(r"math|expression|formula|calculat", re.IGNORECASE)
 
 
@@ -129,6 +130,8 @@ class TextFlow:
             return set()  # its conditioning is zeroed, or used for nothing that has a role
         if wiring.makes_values(place.node_id):
             return {INSTRUCTION}
+        if _FINDS.search(wiring.class_of(place.node_id)):
+            return {TEXT}  # what to look for in a picture
         return {POSITIVE} if re.search(r"prompt|positive|^tags", name) or name in OWN_NAMES else {TEXT}
 
     def _is_written_at_length(self, place: Place) -> bool:
