@@ -253,8 +253,11 @@ def test_sizes_of_nothing_and_factors_of_one_are_not_offered():
 
 
 def test_a_film_with_its_sound_is_a_film():
-    graph = INTERPOLATION | {"7": node("VHS_VideoCombine", frame_rate=24, images=["8", 0], audio=["1", 2])}
-    graph["8"] = node("SomebodysSampler", seed=1, video=["1", 0])
+    graph = {
+        "1": node("LoadAudio", audio="voice.wav"),
+        "2": node("SomebodysSampler", seed=1, voice=["1", 0]),
+        "3": node("VHS_VideoCombine", frame_rate=24, images=["2", 0], audio=["1", 0]),
+    }
     assert {each.get("kind") for each in drafted(graph).document["outputs"].values()} == {"video"}
 
 
