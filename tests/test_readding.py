@@ -13,6 +13,7 @@ from engine.authoring.questions import Interview
 from engine.authoring.saving import save_all
 from engine.catalog import Source
 from engine.commands.add_plans import Given, Wishes, plan
+from engine.commands.add_report import print_report
 from engine.errors import InvalidMap
 from engine.nodes import load_catalogue
 
@@ -148,6 +149,37 @@ def test_an_output_of_another_class_is_declared_again(source, graph):
     _, document = added(source, changed, new=True, drop_lost=True)
     assert document["outputs"] == {"image": {"node": "9", "kind": "image"}}
     assert document["expects"]["9"] == "SaveImageWebsocket"
+
+
+def test_new_outputs_get_names_of_their_own(source, graph):
+    document = json.loads(source.map.read_text())
+    document["outputs"] = {"image": document["outputs"]["poster"]}
+    source.map.write_text(json.dumps(document))
+    saves = {
+        each: {"class_type": "SaveImage", "inputs": {"filename_prefix": each, "images": ["8", 0]}} for each in "ab"
+    }
+    _, document = added(source, saves | graph, new=True)
+    assert sorted(each["node"] for each in document["outputs"].values()) == ["9", "a", "b"]
+
+
+def test_what_is_new_is_told_as_it_is_to_be_written_once_its_export_is_the_template(source, graph, capsys):
+    changed = copy.deepcopy(graph)
+    changed["20"] = {"class_type": "SaveImage", "inputs": {"filename_prefix": "b", "images": ["8", 0]}}
+    made = plan(source, given(changed))
+    print_report(made, NODES, written=False, replaces=[])
+    assert "--new adds what is new" in capsys.readouterr().out
+    print_report(made, NODES, written=True, replaces=[])
+    said = capsys.readouterr().out
+    assert "--new" not in said
+    assert '  outputs: "image_2": {"node": "20", "kind": "image"}' in said
+
+
+def test_a_rendered_graph_is_told_from_a_template(source, graph):
+    changed = copy.deepcopy(graph)
+    changed["4#2"] = copy.deepcopy(graph["4"])
+    changed["3"]["inputs"]["model"] = ["4#2", 0]
+    made, _ = added(source, changed)
+    assert any("rendered graph" in note and "CheckpointLoaderSimple (4#2)" in note for note in made.notes)
 
 
 def test_a_lora_that_joins_a_chain_is_told(tmp_path, graph):

@@ -68,9 +68,12 @@ def new_in_export(
             ids = {place.node_id for place in places} | repeated
             found.setdefault("expects", {}).update({each: new[each]["class_type"] for each in new if each in ids})
     found = {section: entries for section, entries in found.items() if entries}
+    outputs = set(document.get("outputs", {}))
     for name, output in draft.get("outputs", {}).items() if declares_outputs else ():
         if output["node"] not in before:
-            found.setdefault("outputs", {})[_free_name(name, set(document["outputs"]))] = output
+            fresh = _free_name(name, outputs)
+            outputs.add(fresh)
+            found.setdefault("outputs", {})[fresh] = output
             if "expects" in document:
                 found.setdefault("expects", {})[output["node"]] = new[output["node"]]["class_type"]
     return found

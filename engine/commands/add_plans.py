@@ -21,9 +21,10 @@ from engine.authoring.writing import map_text
 from engine.catalog import EDITOR_SCHEMA, Source
 from engine.documents import parse_json, read_json
 from engine.errors import Cancelled, InvalidMap, Problem, StorageError
-from engine.graph import Graph, parse_graph
+from engine.graph import Graph, label_of, parse_graph
 from engine.map_file import json_schema, parse_map
 from engine.nodes import NodeCatalogue
+from engine.wording import listed
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -163,7 +164,7 @@ def _made_anew(source: Source, given: Given) -> Plan:
         draft,
         replaced=frozenset(path for path in files if path.exists()),
         asked=bool(given.interview),
-        notes=(*export.notes, *draft.notes),
+        notes=(*export.notes, *_copies(export.graph), *draft.notes),
     )
 
 
@@ -212,7 +213,7 @@ def _made_again(source: Source, given: Given) -> Plan:
         merge=merged,
         fresh=fresh,
         added=added,
-        notes=(*export.notes, *notes, *merged.notes),
+        notes=(*export.notes, *_copies(export.graph), *notes, *merged.notes),
     )
 
 
@@ -322,6 +323,15 @@ def _same_graph(text: bytes, graph: Graph) -> bool:
     except (InvalidMap, UnicodeDecodeError):
         return False
     return json.dumps(document) == json.dumps(graph)
+
+
+def _copies(graph: Graph) -> list[str]:
+    """What is to be said of a graph that has copies which `repeat` made: it is no template, but what one call made."""
+    copies = [each for each in graph if (base := each.rpartition("#")[0]) in graph and each[len(base) + 1 :].isdigit()]
+    if not copies:
+        return []
+    made = listed(label_of(graph, each) for each in copies)
+    return [f"this is a rendered graph, with the values of one call; `repeat` made {made}, which its template has not"]
 
 
 def _editor_schema(source: Source) -> dict[Path, bytes]:
