@@ -173,7 +173,11 @@ def test_a_lora_that_is_an_object_is_a_parameter_and_one_that_is_off_is_told():
     assert parameters["lora"]["bind"] == "$['20'].inputs.lora_1"
     assert parameters["lora"]["properties"]["lora"]["choices"] == "LoraLoader.lora_name"
     assert "lora_2" not in parameters
-    assert drafted(graph).left_out["lora_2"]["bind"] == "$['20'].inputs.lora_2"
+    draft = drafted(graph)
+    assert draft.left_out["lora_2"]["bind"] == "$['20'].inputs.lora_2"
+    paths = [each["path"] for each in draft.document["requires"]["models"]]
+    assert "loras/x.safetensors" in paths
+    assert "loras/y.safetensors" not in paths
 
 
 def test_slots_of_a_stack_are_parameters_where_they_hold_a_lora():

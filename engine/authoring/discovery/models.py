@@ -100,7 +100,19 @@ def required_models(wiring: Wiring) -> tuple[list[dict[str, Any]], list[str]]:
                 f"{wiring.class_of(place.node_id)} ({place.node_id}) loads {file}: which folder of models it is in is "
                 "not known; add it to requires.models"
             )
+    for file in _loras_in_objects(wiring):
+        path = f"loras/{file}"
+        listed.setdefault(path, {"path": path, "url": None, "sha256": None, "source": "unverified"})
     return list(listed.values()), notes
+
+
+def _loras_in_objects(wiring: Wiring) -> Iterator[str]:
+    """The files of loaders that have many LoRAs as objects, one an input; those that are off may be missing."""
+    for node_id in wiring.graph:
+        for value in wiring.inputs(node_id).values() if node_id in wiring.needed else ():
+            file = value.get("lora") if isinstance(value, dict) and value.get("on") is not False else None
+            if isinstance(file, str) and _FILE.search(file):
+                yield file.replace("\\", "/")
 
 
 def model_candidates(wiring: Wiring) -> list[Candidate]:
