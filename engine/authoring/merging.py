@@ -16,10 +16,12 @@ from engine.authoring.references import (
     ids_in,
     links_in,
     links_with,
+    listed_places,
     nodes_named,
     path_of,
     path_with,
     places_at,
+    places_of,
 )
 from engine.authoring.trimming import NO_USE, Lost, unused, without
 from engine.bindings import BindingInvalid, resolve
@@ -41,6 +43,7 @@ class Merge:
         lost: what of the map leads nowhere any more, or hangs on that.
         notes: what else its author ought to know.
         is_other: hardly a node that the map names is in the graph: it was made for another workflow.
+        unbound: the parameters all of whose bindings were lost.
     """
 
     document: dict[str, Any]
@@ -49,9 +52,17 @@ class Merge:
     lost: tuple[Lost, ...] = ()
     notes: tuple[str, ...] = ()
     is_other: bool = False
+    unbound: tuple[str, ...] = ()
 
 
-def merge(document: Mapping[str, Any], old: Graph, new: Graph, nodes: NodeCatalogue) -> Merge:
+def merge(
+    document: Mapping[str, Any],
+    old: Graph,
+    new: Graph,
+    nodes: NodeCatalogue,
+    *,
+    successors: Mapping[str, Any] | None = None,
+) -> Merge:
     """Carry a map over to a later export of its graph.
 
     Args:
@@ -60,8 +71,9 @@ def merge(document: Mapping[str, Any], old: Graph, new: Graph, nodes: NodeCatalo
             of it.
         new: the graph that it is to fit.
         nodes: the node catalogue.
+        successors: what a parameter is bound to where all of its bindings would be lost.
     """
-    return _Merging(document, old, new, nodes).run()
+    return _Merging(document, old, new, nodes, successors or {}).run()
 
 
 def graph_of_map(document: Mapping[str, Any]) -> Graph:
@@ -74,12 +86,22 @@ class _Gone(Exception):
 
 
 class _Merging:
-    def __init__(self, document: Mapping[str, Any], old: Graph, new: Graph, nodes: NodeCatalogue) -> None:
+    def __init__(
+        self,
+        document: Mapping[str, Any],
+        old: Graph,
+        new: Graph,
+        nodes: NodeCatalogue,
+        successors: Mapping[str, Any],
+    ) -> None:
         self.before = document
         self.made = dict(document)
         self.old = old
         self.new = new
         self.catalogue = nodes
+        self.successors = successors
+        self.succeeded: list[str] = []
+        self.unbound: list[str] = []
         self.ids = match_nodes(old, new)
         self.named = nodes_named(document)
         # A node that only the map knows of may still be there: its path tells.
@@ -104,10 +126,11 @@ class _Merging:
         return Merge(
             document=self.made,
             nodes=self.ids,
-            moved=tuple(moved),
+            moved=(*moved, *self.succeeded),
             lost=tuple(self.lost),
             notes=tuple(self.notes),
             is_other=bool(self.named) and found < len(self.named) * _FEW,
+            unbound=tuple(self.unbound),
         )
 
     def _expects(self) -> None:
@@ -122,8 +145,14 @@ class _Merging:
         bare = []
         for name, parameter in self.before.get("parameters", {}).items():
             bindings = bindings_of(parameter)
+            lost_before = len(self.lost)
             kept = self._bindings(name, bindings)
             parameters[name] = parameter
+            if bindings and not kept:
+                self.unbound.append(name)
+                if name in self.successors:
+                    del self.lost[lost_before:]
+                    kept = self._succeeded(name)
             if kept != bindings:
                 parameters[name] = _with_bindings(parameter, kept)
                 if not kept:
@@ -136,6 +165,15 @@ class _Merging:
         idle_before = unused(self.before)
         self.made, lost = without(self.made, [name for name in unused(self.made) if name not in idle_before])
         self.lost += lost
+
+    def _succeeded(self, name: str) -> list[Any]:
+        """The bindings of a parameter whose nodes are gone, at what plays their part now."""
+        bound = {"bind": self.successors[name]}
+        places = places_of(bound, self.new, self.catalogue)
+        self.succeeded.append(f"{name} goes to {listed_places(places, self.new)} now")
+        if "expects" in self.made:
+            self.made["expects"] |= {each.node_id: self.new[each.node_id]["class_type"] for each in places}
+        return bindings_of(bound)
 
     def _bindings(self, name: str, bindings: list[Any]) -> list[Any]:
         kept = []
@@ -261,7 +299,18 @@ class _Merging:
                 nodes=self.catalogue,
             )
         except BindingInvalid as error:
-            raise _Gone(f"{path} {error}") from None
+            raise _Gone(self._why(path, error)) from None
+
+    def _why(self, path: str, error: BindingInvalid) -> str:
+        """Why a path can't be bound to in the new graph."""
+        links = [
+            link
+            for place in places_at(path, self.new, self.catalogue)
+            if (link := as_link(self.new[place.node_id]["inputs"][place.input_name]))
+        ]
+        if links:
+            return f"{path} holds a link to {label_of(self.new, links[0][0])} now"
+        return f"{path} {error}"
 
     def _filter(self, where: str, path: str, options: Mapping[str, Any]) -> str:
         """A path that finds its nodes by what they are: it stays while it finds some."""

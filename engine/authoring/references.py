@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from engine.bindings import BindingInvalid, Place, resolve
-from engine.graph import Graph
+from engine.graph import Graph, label_of
 from engine.nodes import NodeCatalogue
 
 _QUOTED = r"""(?:'[^']*'|"[^"]*")"""
@@ -81,6 +81,11 @@ def places_of(parameter: Any, graph: Graph, nodes: NodeCatalogue) -> list[Place]
         else:
             found += places_at(path, graph, nodes)
     return found
+
+
+def listed_places(places: Iterable[Place], graph: Graph) -> str:
+    """Places for people: `KSampler (3).steps, KSampler (4).steps`."""
+    return ", ".join(f"{label_of(graph, each.node_id)}.{each.input_name}" for each in places)
 
 
 def _to_be_made(path: str, graph: Graph, nodes: NodeCatalogue) -> tuple[Place, ...]:

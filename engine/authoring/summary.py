@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from engine.authoring.naming import names_in
-from engine.authoring.references import places_of
+from engine.authoring.references import listed_places, places_of
 from engine.bindings import Place
 from engine.graph import Graph, as_link, label_of
 from engine.nodes import NodeCatalogue
@@ -54,12 +54,12 @@ def row(
 ) -> Row:
     """One parameter of a map, or one that is to become one."""
     places = places_of(parameter, graph, nodes)
-    named = [f"{label_of(graph, each.node_id)}.{each.input_name}" for each in places]
+    named = [listed_places([each], graph) for each in places]
     value = _value(parameter, places, graph)
     return Row(name, str(parameter.get("type", "")), value, (*named, *_used_in(name, document, graph)))
 
 
-def classes_at(places: list[Place], graph: Graph) -> dict[str, str]:
+def classes_at(places: Iterable[Place], graph: Graph) -> dict[str, str]:
     """What `expects` says of the nodes of some places."""
     return {each.node_id: graph[each.node_id]["class_type"] for each in places}
 

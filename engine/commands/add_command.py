@@ -15,7 +15,7 @@ from engine.authoring.questions import Interview
 from engine.authoring.saving import save_all
 from engine.catalog import NAME, Catalog, Source
 from engine.commands.add_plans import Given, Plan, Wishes, plan
-from engine.commands.add_report import as_document, next_command, print_report
+from engine.commands.add_report import as_document, check_command, next_command, print_report
 from engine.commands.check_command import checked, print_checked
 from engine.commands.folders import workflow_folders
 from engine.commands.output import print_json, print_line, print_note
@@ -157,7 +157,7 @@ def _tell(made: Plan, options: AddOptions, nodes: NodeCatalogue) -> None:
             print_line()
             print_checked(report)
             failed = report.fails(strict=False)
-            print_line(f"\nnext: {f'mend it, then engine check {made.source.name}' if failed else command}")
+            print_line(f"\nnext: {f'mend it, then {check_command(made, folders)}' if failed else command}")
     if report.fails(strict=False) if report else made.files:
         raise SystemExit(1)
 

@@ -8,19 +8,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.authoring.additions import new_in_export
+from engine.authoring.additions import new_in_chains, new_in_export
+from engine.authoring.discovery import draft_map
 from engine.authoring.draft import Draft, Export, Question
 from engine.authoring.editing import edited_text
 from engine.authoring.merging import Merge, graph_of_map, merge
 from engine.authoring.questions import Interview, with_parameters
+from engine.authoring.references import listed_places, places_of
+from engine.authoring.successors import successors
 from engine.authoring.trimming import combined
 from engine.authoring.writing import map_text
 from engine.catalog import EDITOR_SCHEMA, Source
 from engine.documents import parse_json, read_json
 from engine.errors import Cancelled, InvalidMap, Problem, StorageError
-from engine.graph import Graph, parse_graph
+from engine.graph import Graph, label_of, parse_graph
 from engine.map_file import json_schema, parse_map
 from engine.nodes import NodeCatalogue
+from engine.wording import listed
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -160,7 +164,7 @@ def _made_anew(source: Source, given: Given) -> Plan:
         draft,
         replaced=frozenset(path for path in files if path.exists()),
         asked=bool(given.interview),
-        notes=(*export.notes, *draft.notes),
+        notes=(*export.notes, *_copies(export.graph), *draft.notes),
     )
 
 
@@ -170,13 +174,27 @@ def _made_again(source: Source, given: Given) -> Plan:
     old, notes = _old_graph(source, document, given)
     in_place = given.is_template_of(source)
     merged = merge(document, old, export.graph, given.nodes)
+    heirs = _successors(document, merged, old, given)
+    if heirs and _agreed_heirs(given, heirs):
+        merged = merge(document, old, export.graph, given.nodes, successors=heirs)
+    elif heirs:
+        notes += [f"with --new, {text}" for text in _heirs_text(heirs, given)]
     if not in_place and old == export.graph:
         # The same graph: what is wrong with the map, if something is, is for the check to say.
         merged = Merge(dict(document), nodes={each: each for each in old})
     fresh: Mapping[str, Mapping[str, Any]] = {}
     if not in_place and source.template.exists():
-        fresh = new_in_export(given.draft.document, merged.document, old, export.graph, merged.nodes, given.nodes)
-    _refuse(source, merged, given)
+        fresh = new_in_export(
+            given.draft.document,
+            merged.document,
+            old,
+            export.graph,
+            merged.nodes,
+            given.nodes,
+            declares_outputs=bool(document.get("outputs")),
+        )
+        notes += new_in_chains(given.draft.document, merged.document, export.graph, merged.nodes)
+    _refuse(source, merged, given, heirs)
     added = bool(fresh) and (given.wishes.new or _agreed(given, fresh))
     made = combined(merged.document, fresh) if added else merged.document
     changed, kept = edited_text(text.removeprefix("\ufeff"), made)
@@ -195,11 +213,31 @@ def _made_again(source: Source, given: Given) -> Plan:
         merge=merged,
         fresh=fresh,
         added=added,
-        notes=(*export.notes, *notes, *merged.notes),
+        notes=(*export.notes, *_copies(export.graph), *notes, *merged.notes),
     )
 
 
-def _refuse(source: Source, merged: Merge, given: Given) -> None:
+def _successors(document: Mapping[str, Any], merged: Merge, old: Graph, given: Given) -> dict[str, Any]:
+    """What plays the part now of each node that is gone, by the parameter that was bound to it."""
+    if not merged.unbound or merged.is_other or not any(node.get("inputs") for node in old.values()):
+        return {}
+    drafts = (draft_map(old, given.nodes).document, given.draft.document)
+    return successors(document, merged.unbound, drafts, (old, given.export.graph), given.nodes)
+
+
+def _agreed_heirs(given: Given, heirs: Mapping[str, Any]) -> bool:
+    if given.interview is None:
+        return given.wishes.new
+    return all(given.interview.agrees(f"{text[0].upper()}{text[1:]}?") for text in _heirs_text(heirs, given))
+
+
+def _heirs_text(heirs: Mapping[str, Any], given: Given) -> list[str]:
+    graph = given.export.graph
+    places = {name: places_of({"bind": bind}, graph, given.nodes) for name, bind in heirs.items()}
+    return [f"{name} goes to {listed_places(each, graph)}" for name, each in places.items()]
+
+
+def _refuse(source: Source, merged: Merge, given: Given, heirs: Mapping[str, Any]) -> None:
     """Stop where the author's work would be lost, and nobody agreed to it."""
     label = f"schemas/{source.map.name}"
     if given.check:
@@ -222,8 +260,15 @@ def _refuse(source: Source, merged: Merge, given: Given) -> None:
         raise Cancelled("nothing was written")
     raise InvalidMap(
         problems=[Problem(each.where, each.message, label) for each in merged.lost],
-        hint="nothing was written; --drop-lost lets these parts of the map go, all else of it stays",
+        hint=_way_out(heirs, given),
     )
+
+
+def _way_out(heirs: Mapping[str, Any], given: Given) -> str:
+    drops = "--drop-lost lets these parts of the map go, all else of it stays"
+    if heirs and not given.wishes.new:
+        return f"nothing was written; with --new, {'; '.join(_heirs_text(heirs, given))}; {drops}"
+    return f"nothing was written; {drops}"
 
 
 def _agreed(given: Given, fresh: Mapping[str, Mapping[str, Any]]) -> bool:
@@ -278,6 +323,15 @@ def _same_graph(text: bytes, graph: Graph) -> bool:
     except (InvalidMap, UnicodeDecodeError):
         return False
     return json.dumps(document) == json.dumps(graph)
+
+
+def _copies(graph: Graph) -> list[str]:
+    """What is to be said of a graph that has copies which `repeat` made: it is no template, but what one call made."""
+    copies = [each for each in graph if (base := each.rpartition("#")[0]) in graph and each[len(base) + 1 :].isdigit()]
+    if not copies:
+        return []
+    made = listed(label_of(graph, each) for each in copies)
+    return [f"this is a rendered graph, with the values of one call; `repeat` made {made}, which its template has not"]
 
 
 def _editor_schema(source: Source) -> dict[Path, bytes]:

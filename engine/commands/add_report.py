@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.authoring.summary import Row, row, rows
+from engine.authoring.writing import compact_text
 from engine.commands.add_plans import Plan
 from engine.commands.output import print_line
 from engine.nodes import NodeCatalogue
@@ -75,10 +76,12 @@ def next_command(plan: Plan, folders: Iterable[Path]) -> str:
     wanted = [name for name, each in parameters.items() if each.get("required")]
     for name in wanted or [name for name, each in parameters.items() if each.get("multiline")][:1]:
         words += ["-p", _sample(name, parameters[name])]
-    folder = plan.source.folder
-    if folder.resolve() not in [each.resolve() for each in folders]:
-        words.insert(0, f"WORKFLOWS_PATH={shlex.quote(str(folder))}")
-    return " ".join(words)
+    return _where_it_is(plan, folders) + " ".join(words)
+
+
+def check_command(plan: Plan, folders: Iterable[Path]) -> str:
+    """What to try once a defect is mended."""
+    return f"{_where_it_is(plan, folders)}engine check {plan.source.name}"
 
 
 def shown_path(path: Path) -> str:
@@ -86,6 +89,13 @@ def shown_path(path: Path) -> str:
     resolved = path.resolve()
     here = Path.cwd()
     return str(resolved.relative_to(here)) if resolved.is_relative_to(here) else str(path)
+
+
+def _where_it_is(plan: Plan, folders: Iterable[Path]) -> str:
+    """What stands before a command that is to find the workflow; nothing where it does by itself."""
+    folder = plan.source.folder
+    known = folder.resolve() in [each.resolve() for each in folders]
+    return "" if known else f"WORKFLOWS_PATH={shlex.quote(str(folder))} "
 
 
 def _sample(name: str, parameter: Mapping[str, Any]) -> str:
@@ -144,7 +154,18 @@ def _print_merged(plan: Plan, nodes: NodeCatalogue, *, written: bool) -> None:
     for name, output in plan.fresh.get("outputs", {}).items():
         print_line(f"{word}: the output {name}, of node {output['node']}")
     if plan.fresh and not plan.added:
+        _print_not_added(plan, written=written)
+
+
+def _print_not_added(plan: Plan, *, written: bool) -> None:
+    """How what is new gets into the map; once the export is the template, nothing of it is new any more."""
+    if not written:
         print_line("--new adds what is new")
+        return
+    print_line(f"nothing of that is in the map; where callers are to have it, add to schemas/{plan.source.map.name}")
+    for section, entries in plan.fresh.items():
+        for name, entry in entries.items():
+            print_line(f"  {section}: {compact_text(name)}: {compact_text(entry)}")
 
 
 def _print_table(title: str, table: Sequence[Row]) -> None:

@@ -10,8 +10,8 @@ from engine.authoring.discovery.chosen import chosen
 from engine.authoring.discovery.examples import example_of
 from engine.authoring.discovery.fields import CFG, STEPS
 from engine.authoring.discovery.found import Candidate
-from engine.authoring.discovery.loras import lora_candidates
-from engine.authoring.discovery.media import media_candidates
+from engine.authoring.discovery.loras import lora_candidates, slot_candidates
+from engine.authoring.discovery.media import address_candidates, media_candidates
 from engine.authoring.discovery.models import model_candidates, required_models
 from engine.authoring.discovery.outputs import declared_outputs, output_nodes
 from engine.authoring.discovery.prompts import prompt_candidates, texts_of
@@ -80,9 +80,13 @@ def _found(
     samples = any(each.field is STEPS for each in settings)
     scales = [each for each in settings if each.field is CFG and each.place.node_id in wiring.active]
     guided = not scales or any(each.shown for each in scales)
+    addresses, more = address_candidates(wiring)
+    notes = [*notes, *more]
     candidates = [
         *media_candidates(wiring),
+        *addresses,
         *lora_candidates(wiring, as_lists=as_lists and app_mode is None),
+        *slot_candidates(wiring),
         *prompt_candidates(texts, guided=guided, samples=samples),
         *setting_candidates(wiring, settings),
         *model_candidates(wiring),

@@ -32,6 +32,8 @@ def example_of(wiring: Wiring, candidates: Sequence[Candidate]) -> dict[str, Any
         kind = each.entry["type"]
         if kind in {"image", "mask"}:
             payload[each.name] = _PICTURE
+        elif each.name.startswith(("image_base64", "mask_base64")):
+            payload[each.name] = _PICTURE.partition(",")[2]
         elif kind in _ADDRESSES:
             payload[each.name] = _ADDRESSES[kind]
         elif each.entry.get("required") or each.name == "prompt":

@@ -67,7 +67,7 @@ SEED = Field(
 )
 STEPS = Field(
     "steps",
-    r"(num_|sampling_|sampler_|inference_|num_inference_|base_|total_)?steps",
+    r"(num_|n_|sampling_|sampler_|sample_|inference_|num_inference_|diffusion_|denoising_|base_|refiner_|total_|max_)?steps",
     "integer",
     45,
     "More steps take longer and show more detail.",
@@ -78,7 +78,7 @@ STEPS = Field(
 )
 CFG = Field(
     "cfg_scale",
-    r"cfg|cfg_scale|guidance_scale|cfg_conds?|cfg_strength",
+    r"(true_)?cfg(_scale)?|guidance_scale|cfg_conds?|cfg_strength|cfg_weight|cfg_scale_start",
     "number",
     46,
     "How closely to follow the prompt.",
@@ -98,7 +98,7 @@ GUIDANCE = Field(
 )
 DENOISE = Field(
     "denoise",
-    r"denoise(_strength|ing_strength)?|img2img_strength",
+    r"(image_)?denois(e|ing)(_strength)?|img2img_strength|image_strength",
     "number",
     29,
     "How much to change: 0 nothing, 1 everything.",
@@ -111,18 +111,33 @@ DENOISE = Field(
 SAMPLER = Field("sampler_name", r"sampler(_name)?", "string", 52, "", SAMPLING, choice=True)
 SCHEDULER = Field("scheduler", r"scheduler(_name)?", "string", 53, "", SAMPLING, choice=True)
 ASPECT_RATIO = Field("aspect_ratio", r"(aspect_)?ratio|aspect_?ratio", "string", 34, "Width to height.", choice=True)
-RESOLUTION = Field("resolution", r"resolution", "string", 35, "", choice=True)
+RESOLUTION = Field("resolution", r"((output|target|video|image)_)?resolution", "string", 35, "", choice=True)
 MEGAPIXELS = Field("megapixels", r"mega_?pixels?", "number", 36, "The size, in millions of pixels.", "", 0.01, 64)
-SIZE = Field("size", r"size|image_size|video_size|output_size", "string", 37, "", choice=True)
+SIZE = Field("size", r"((image|video|output)_)?size|dimensions", "string", 37, "", choice=True)
 WIDTH = Field(
-    "width", r"((empty_latent|image|video|output|target|latent)_)?width", "integer", 38, "In pixels.", "", 16, 4096
+    "width",
+    r"((empty_latent|image|video|output|target|latent|custom|canvas)_)?width",
+    "integer",
+    38,
+    "In pixels.",
+    "",
+    16,
+    4096,
 )
 HEIGHT = Field(
-    "height", r"((empty_latent|image|video|output|target|latent)_)?height", "integer", 39, "In pixels.", "", 16, 4096
+    "height",
+    r"((empty_latent|image|video|output|target|latent|custom|canvas)_)?height",
+    "integer",
+    39,
+    "In pixels.",
+    "",
+    16,
+    4096,
 )
 FRAMES = Field(
     "frames",
-    r"length|(num_|video_|n_|total_)?frames|frame_count|frames_number|video_length|max_frames",
+    r"((video|clip)_)?length|(num_|video_|n_|total_|max_)?frames|num_of_frames|(num_)?frames?_(count|num|number)"
+    r"|frame_load_cap|frame_cap",
     "integer",
     40,
     "How many frames the video has.",
@@ -131,18 +146,33 @@ FRAMES = Field(
     1024,
 )
 DURATION = Field(
-    "duration", r"duration|seconds|duration_seconds|length_seconds", "number", 41, "In seconds.", "", 0, 600
+    "duration",
+    r"((audio|video|song)_)?duration(_(in_)?(s|sec|seconds))?|seconds(_total)?|(total|length)_(in_)?seconds|song_length",
+    "number",
+    41,
+    "In seconds.",
+    "",
+    0,
+    600,
 )
 DURATION_CHOICE = Field("duration", r"duration|seconds", "string", 41, "In seconds.", choice=True)
-FPS = Field("fps", r"fps|frame_?rate", "number", 42, "Frames a second.", "", 1, 120)
+FPS = Field("fps", r"((output|target|video)_)?(fps|frame_?rate)", "number", 42, "Frames a second.", "", 1, 120)
 BATCH = Field(
-    "batch_size", r"batch_size|empty_latent_batch_size|num_images", "integer", 54, "Results at a time.", SAMPLING, 1, 16
+    "batch_size",
+    r"(empty_latent_)?batch_size|n|(num|number_of|max)_(images|outputs|results)|image_count",
+    "integer",
+    54,
+    "Results at a time.",
+    SAMPLING,
+    1,
+    16,
 )
 VOLUME = Field("volume", r"volume", "number", 50, "How loud, as the node counts it.", "", most=4, joins=False)
 CHOICE = Field("choice", r"choice", "string", 51, choice=True, most=2, joins=False)
 STRENGTH = Field(
     "strength",
-    r"strength|weight|conditioning_strength|control_?net_strength|conditioning_scale|control_strength",
+    r"strength|weight|conditioning_(strength|scale)"
+    r"|(control|control_?net|ip_?adapter|style|reference|ref|face|id)_(strength|weight|scale|conditioning_scale)",
     "number",
     48,
     "How strongly it takes part.",
@@ -151,15 +181,16 @@ STRENGTH = Field(
 )
 LORA_STRENGTH = Field(
     "lora_strength",
-    r"lora_((model|clip)_)?(strength|weight|wt)",
+    r"(lora\d?_?)((model|clip)_)?(strength|weight|wt)(_\d+)?|strength_(model|clip)(_\d+)?|(model|clip)_(str|strength|weight)_\d+",
     "number",
     48,
     "How strong the LoRA is.",
     MODEL,
+    most=4,
 )
 UPSCALE = Field(
     "upscale_by",
-    r"scale_by|upscale_by|upscale_factor|upscale|scale_factor",
+    r"scale_by|(up)?scale_(by|factor|ratio)|upscale|scale|(rescale|resize)_factor|rescale",
     "number",
     56,
     "How many times as large.",
@@ -167,6 +198,7 @@ UPSCALE = Field(
     0.01,
     8,
 )
+PADDING = Field("padding", r"left|top|right|bottom", "integer", 43, "Pixels to add there.", "", 0, 4096, 4, joins=False)
 CHECKPOINT = Field(
     "ckpt_name", r"ckpt_name|ckpt|checkpoint(_name)?", "string", 58, "A file below models/checkpoints.", MODEL
 )
@@ -208,6 +240,7 @@ FIELDS = (
     STRENGTH,
     LORA_STRENGTH,
     UPSCALE,
+    PADDING,
     CHECKPOINT,
     QUALITY,
     API_MODEL,

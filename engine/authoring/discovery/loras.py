@@ -6,12 +6,14 @@ from typing import Any
 
 from engine.authoring.discovery.fields import MODEL
 from engine.authoring.discovery.found import Candidate
+from engine.authoring.discovery.shapes import plain_type
 from engine.authoring.discovery.wiring import Wiring
 from engine.bindings import Place
 
 _STRENGTHS = ("strength_model", "strength_clip")
 _RANK, _RANK_OF_STRENGTH = 49.0, 48.0
 _MOST_LORAS = 8
+_MOST_SLOTS = 4
 
 
 def lora_chains(wiring: Wiring) -> list[list[str]]:
@@ -47,6 +49,32 @@ def lora_candidates(wiring: Wiring, *, as_lists: bool = True) -> list[Candidate]
             found.append(_list_of(wiring, chain, order))
             continue
         found += [_strength(wiring, node_id, shown=active) for node_id in chain]
+    return found
+
+
+def slot_candidates(wiring: Wiring) -> list[Candidate]:
+    """LoRAs that a loader of many has as objects, one an input: whether it is on, the file, how strong."""
+    found = []
+    for node_id in wiring.needed:
+        for name, value in wiring.inputs(node_id).items():
+            slot = Place(node_id, name)
+            if not isinstance(value, dict) or not isinstance(value.get("lora"), str) or "strength" not in value:
+                continue
+            properties = {key: {"type": plain_type(each), "default": each} for key, each in value.items()}
+            if any(not isinstance(each, str | int | float) for each in value.values()):
+                continue
+            properties["lora"]["choices"] = "LoraLoader.lora_name"
+            for key in properties.keys() & {"strength", "strengthTwo"}:
+                properties[key] = {"type": "number", "minimum": -4, "maximum": 4, "default": value[key]}
+            entry: dict[str, Any] = {
+                "type": "object",
+                "group": MODEL,
+                "description": "A LoRA: its file, how strong it is, and whether it takes part.",
+                "properties": properties,
+            }
+            shown = value.get("on") is not False and node_id in wiring.active
+            order = wiring.position[node_id]
+            found.append(Candidate("lora", (slot,), _RANK, entry, shown=shown, order=order, most=_MOST_SLOTS))
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from engine.authoring.discovery.found import Candidate
 from engine.authoring.discovery.wiring import Wiring, base_name
 from engine.bindings import Place
+from engine.graph import label_of
 from engine.raw_graph.files import BUILT_IN
 
 _KINDS = ("image", "video", "audio", "file")
@@ -18,6 +19,9 @@ _SUFFIXES = {
 }
 _LOADS = re.compile(r"load", re.IGNORECASE)
 _ELSEWHERE = re.compile(r"url|path|base64|folder|dir|batch|s3|http|model", re.IGNORECASE)
+_CONTENT = r"(\w+_)?(base64(_\w+)?|image|mask|video|audio|data)"
+_ADDRESS = r"(\w+_)?(urls?|link|image|video|audio|file|path)"
+_FETCHES_MODELS = re.compile(r"lora|model|checkpoint|download", re.IGNORECASE)
 _ROLES = (  # the first that holds names it
     ("image", re.compile(r"pixels|init_image")),
     ("start_image", re.compile(r"(start|first)_?(image|frame)\w*")),
@@ -67,6 +71,31 @@ def media_candidates(wiring: Wiring) -> list[Candidate]:
     return found
 
 
+def address_candidates(wiring: Wiring) -> tuple[list[Candidate], list[str]]:
+    """Files that a node fetches by itself or takes as base64, as texts; and what is to be said of them."""
+    found, notes = [], []
+    for place, value in wiring.literals():
+        class_type, name = wiring.class_of(place.node_id), base_name(place)
+        if wiring.known(place.node_id) or not isinstance(value, str) or _FETCHES_MODELS.search(class_type):
+            continue
+        kind = _by_name(class_type) or _by_name(name)
+        if kind and "base64" in f"{class_type} {name}".lower() and re.fullmatch(_CONTENT, name):
+            form, words = "base64", f"The {kind} in base64."
+        elif kind and re.match(r"https?://", value) and re.fullmatch(_ADDRESS, name):
+            form, words = "url", f"Where the {kind} is fetched from."
+            notes.append(
+                f"{label_of(wiring.graph, place.node_id)} fetches what it is told, and nothing checks the address; a "
+                f"node that loads a file, such as LoadImage, gets it checked and fetched by the engine"
+            )
+        else:
+            continue
+        entry = {"type": "string", "required": True, "minLength": 1, "description": words}
+        shown = place.node_id in wiring.active
+        order = wiring.position[place.node_id]
+        found.append(Candidate(f"{kind}_{form}", (place,), 21, entry, shown=shown, order=order, most=99))
+    return found, notes
+
+
 def media_kind(wiring: Wiring, place: Place) -> str | None:
     """What sort of file an input takes the name of; None where it takes none that can be sent."""
     class_type, value = wiring.class_of(place.node_id), wiring.value(place)
@@ -111,8 +140,10 @@ def _role(wiring: Wiring, kind: str, places: list[Place]) -> str:
                 continue  # its transparency, beside its picture
             inputs = {base_name(Place(user.node_id, name)) for name in wiring.inputs(user.node_id)}
             name = base_name(user)
-            if inputs & {"control_net", "controlnet"}:
-                name = "control_image"
+            if inputs & {"control_net", "controlnet"} and not inputs & {"model", "mask"}:
+                name = "control_image"  # with a model it is what that is adapted to, with a mask what is repaired
+            elif name == "image" and "MODEL" in wiring.used_types(user.node_id):
+                name = "reference_image"  # a model is adapted to it
             elif name == "image" and inputs & {"model", "seed", "noise_seed"}:
                 name = "init_image"
             role = next((role for role, pattern in _ROLES if pattern.fullmatch(name)), None)

@@ -13,6 +13,8 @@ from engine.bindings import Place
 
 _FILE = re.compile(r"\.(safetensors|sft|ckpt|pth?|bin|gguf|onnx|engine)$", re.IGNORECASE)
 
+_FETCHES = re.compile(r"download", re.IGNORECASE)  # into folders of their own
+_LOADS = re.compile(r"^(?!.*download).*load", re.IGNORECASE)
 # By class first: several loaders call their input alike (ComfyUI 0.8.0, folder_paths.py and nodes.py).
 _BY_CLASS = (
     (r"clip_?vision", "clip_vision"),
@@ -61,16 +63,22 @@ def model_places(wiring: Wiring) -> Iterator[tuple[Place, str, str | None]]:
     """The inputs that name model files: the place, the file, its folder if it can be told."""
     for place, value in wiring.literals():
         if isinstance(value, str) and _FILE.search(value.strip()) and "://" not in value:
-            yield (
-                place,
-                value.strip().replace("\\", "/").lstrip("/"),
-                model_folder(wiring.class_of(place.node_id), place),
-            )
+            folder = model_folder(wiring.class_of(place.node_id), place)
+            if folder == "checkpoints" and processes_pictures(wiring, place.node_id):
+                folder = None  # its own model, which many packs call a checkpoint, too, and fetch by themselves
+            yield place, value.strip().replace("\\", "/").lstrip("/"), folder
+
+
+def processes_pictures(wiring: Wiring, node_id: str) -> bool:
+    """Whether a node changes the pictures it is linked to, with a model of its own: it loads none for others."""
+    return "IMAGE" in wiring.linked_types(node_id)
 
 
 def model_folder(class_type: str, place: Place) -> str | None:
     """The folder below `models` that a loader looks in; None where neither input nor class tells."""
     name = base_name(place)
+    if _FETCHES.search(class_type):
+        return None
     # A loader of several sorts says by its inputs which is which; one of one sort by its class.
     told = [folder for pattern, folder in _BY_INPUT if re.fullmatch(pattern, name)]
     by_class = [folder for pattern, folder in _BY_CLASS if re.search(pattern, class_type, re.IGNORECASE)]
@@ -87,12 +95,24 @@ def required_models(wiring: Wiring) -> tuple[list[dict[str, Any]], list[str]]:
         if folder:
             path = f"{folder}/{file}"
             listed.setdefault(path, {"path": path, "url": None, "sha256": None, "source": "unverified"})
-        elif "load" in wiring.class_of(place.node_id).lower():  # others fetch theirs by themselves
+        elif _LOADS.search(wiring.class_of(place.node_id)):  # others fetch theirs by themselves
             notes.append(
                 f"{wiring.class_of(place.node_id)} ({place.node_id}) loads {file}: which folder of models it is in is "
                 "not known; add it to requires.models"
             )
+    for file in _loras_in_objects(wiring):
+        path = f"loras/{file}"
+        listed.setdefault(path, {"path": path, "url": None, "sha256": None, "source": "unverified"})
     return list(listed.values()), notes
+
+
+def _loras_in_objects(wiring: Wiring) -> Iterator[str]:
+    """The files of loaders that have many LoRAs as objects, one an input; those that are off may be missing."""
+    for node_id in wiring.graph:
+        for value in wiring.inputs(node_id).values() if node_id in wiring.needed else ():
+            file = value.get("lora") if isinstance(value, dict) and value.get("on") is not False else None
+            if isinstance(file, str) and _FILE.search(file):
+                yield file.replace("\\", "/")
 
 
 def model_candidates(wiring: Wiring) -> list[Candidate]:

@@ -10,6 +10,7 @@ from engine.nodes import NodeCatalogue
 
 _SHOWS = re.compile(r"preview|show|display|compare|viewer|debug|print|note", re.IGNORECASE)
 _SAVES = re.compile(r"save|combine|export|write|send|websocket|upload|output", re.IGNORECASE)
+_SAVES_AND_HANDS_ON = re.compile(r"^save|[ _|]save|Save[A-Z]|VideoCombine")
 _KINDS_BY_TYPE = {
     "IMAGE": "image",
     "MASK": "image",
@@ -34,15 +35,15 @@ _KINDS_BY_CLASS = (
 def output_nodes(graph: Graph, nodes: NodeCatalogue) -> tuple[str, ...]:
     """The nodes that save something; those that only show it where nothing is saved.
 
-    A class that the catalogue does not know saves if nothing uses its node and its name says so, or where no other
-    node saves anything.
+    A class that the catalogue does not know saves if its name says so, or where no other node saves anything; one whose
+    node is used by others, only if it is called after saving.
     """
     used = {link[0] for node in graph.values() for _, link in links(node)}
     saving, showing, unknown = [], [], []
     for node_id, node in graph.items():
         class_type = node["class_type"]
         spec = nodes.get(class_type)
-        if spec is None and node_id in used:
+        if spec is None and node_id in used and not _SAVES_AND_HANDS_ON.search(class_type):
             continue
         if spec is not None and not spec.is_output:
             continue
@@ -72,16 +73,19 @@ def declared_outputs(graph: Graph, nodes: NodeCatalogue, ends: Iterable[str]) ->
 def kind_of_output(graph: Graph, nodes: NodeCatalogue, node_id: str) -> str | None:
     """What a node saves, by its class and by what is linked to it; None where neither tells."""
     class_type = graph[node_id]["class_type"]
-    types = []
+    types: list[str] = []
+    linked: list[str] = []
     for name, (source, index) in links(graph[node_id]):
         made_by = nodes.get(graph[source]["class_type"])
         own = nodes.input(class_type, name)
         types.append(own.type if own else "")
         types.append(made_by.outputs[index] if made_by and 0 <= index < len(made_by.outputs) else "")
+        linked.append(types[-1] or types[-2])
     by_class = next((kind for pattern, kind in _KINDS_BY_CLASS if pattern.search(class_type)), None)
     by_type = [_KINDS_BY_TYPE[each] for each in types if each in _KINDS_BY_TYPE]
     by_type += ["3d" for each in types if each.startswith(("FILE_3D", "LOAD_3D"))]
-    if by_class == "video" and "VIDEO" not in types and not {"image", "video"} & set(by_type or ["video"]):
+    told = all(linked)
+    if by_class == "video" and told and "VIDEO" not in types and not {"image", "video"} & set(by_type or ["video"]):
         by_class = None
     if "animated" in class_type.lower():
         return "image"

@@ -8,18 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.authoring.discovery.fields import (
-    ASPECT_RATIO,
-    BATCH,
-    CFG,
-    DENOISE,
     DURATION,
     FPS,
     FRAMES,
     HEIGHT,
     LORA_STRENGTH,
     MEGAPIXELS,
-    SAMPLER,
-    SCHEDULER,
+    PADDING,
     SEED,
     STEPS,
     STRENGTH,
@@ -31,16 +26,13 @@ from engine.authoring.discovery.fields import (
 )
 from engine.authoring.discovery.flow import Use, is_plain, uses
 from engine.authoring.discovery.found import Candidate
-from engine.authoring.discovery.media import media_kind
+from engine.authoring.discovery.relevance import belongs, matters, slot_number
 from engine.authoring.discovery.shapes import entry_of
 from engine.authoring.discovery.wiring import Wiring, base_name
 from engine.bindings import Place
+from engine.graph import needed_by
 
-_MAKERS = frozenset(
-    {"prompt", "seed", "noise_seed", "steps", "positive", "negative", "model", "text", "audio_encoder_output"}
-)
-_MEDIA = frozenset({"IMAGE", "VIDEO", "AUDIO", "MASK", "LATENT"})
-_ADAPTS = ("control", "lora", "ipadapter", "ip_adapter", "adapter", "lllite", "style", "reference")
+_SIZES = frozenset({WIDTH, HEIGHT, MEGAPIXELS})
 _OF_PROCESSING = frozenset({WIDTH, HEIGHT, MEGAPIXELS, UPSCALE, FPS, VOLUME})
 _DERIVED = 40  # how much less a value matters that something is computed from
 
@@ -64,9 +56,32 @@ def settings_of(wiring: Wiring) -> list[Setting]:
     """
     found = [setting for place, value in wiring.literals() if (setting := _setting(wiring, place, value))]
     if any(setting.field in {SEED, STEPS} for setting in found):
-        return found
+        return _sized(wiring, found)
     return [
-        replace(each, shown=True) if each.field in _OF_PROCESSING and each.place.node_id in wiring.active else each
+        replace(each, shown=True)
+        if each.field in _OF_PROCESSING and each.place.node_id in wiring.active and _changes(each)
+        else each
+        for each in found
+    ]
+
+
+def _changes(setting: Setting) -> bool:
+    """Whether a step does something as it is set: a size of 0 and a factor of 1 leave the picture as it is."""
+    if setting.field is UPSCALE:
+        return bool(setting.value != 1)
+    return setting.field not in _SIZES or bool(setting.value > 0)
+
+
+def _sized(wiring: Wiring, found: list[Setting]) -> list[Setting]:
+    """Where nothing else says how large the result is, what the picture is scaled to before it is sampled does."""
+    if any(setting.shown and setting.field in _SIZES for setting in found):
+        return found
+    samplers = [each.place.node_id for each in found if each.field in {SEED, STEPS} and each.shown]
+    before = needed_by(wiring.graph, samplers) & wiring.active
+    scales = [each for each in found if each.field in _SIZES and each.value > 0 and each.place.node_id in before]
+    last = max((wiring.position[each.place.node_id] for each in scales), default=None)
+    return [
+        replace(each, shown=True) if each in scales and wiring.position[each.place.node_id] == last else each
         for each in found
     ]
 
@@ -85,9 +100,9 @@ def _setting(wiring: Wiring, place: Place, value: Any) -> Setting | None:
             return None
         return _by_uses(wiring, place, value)
     field = field_of(base_name(place), value, known=wiring.known(place.node_id) is not None)
-    if field is None or not _belongs(wiring, field, place):
+    if field is None or not belongs(wiring, field, place):
         return None
-    shown = field.most > 0 and place.node_id in wiring.active and _matters(wiring, field, place, value)
+    shown = field.most > 0 and place.node_id in wiring.active and matters(wiring, field, place, value)
     return Setting(field, place, value, _name(wiring, field, place), shown, field.rank)
 
 
@@ -96,7 +111,7 @@ def _by_uses(wiring: Wiring, place: Place, value: Any) -> Setting | None:
     told: list[tuple[Field, Use]] = []
     for use in uses(wiring, place.node_id):
         field = field_of(base_name(use.place), value, known=wiring.known(use.place.node_id) is not None)
-        if field and _belongs(wiring, field, use.place):
+        if field and belongs(wiring, field, use.place):
             told.append((field, use))
     if not told:
         return None
@@ -108,7 +123,7 @@ def _by_uses(wiring: Wiring, place: Place, value: Any) -> Setting | None:
     active = place.node_id in wiring.active and any(each.place.node_id in wiring.active for _, each in direct or told)
     # A size may go to a picture directly, and to the latent at half of it.
     alike = [(each, at) for each, at in told if each in {made for made, _ in direct or told}]
-    shown = field.most > 0 and active and any(_matters(wiring, each, at.place, value) for each, at in alike)
+    shown = field.most > 0 and active and any(matters(wiring, each, at.place, value) for each, at in alike)
     names = {each.name for each, _ in direct or told}
     if {WIDTH.name, HEIGHT.name} <= names:
         name = "size"
@@ -121,65 +136,9 @@ def _by_uses(wiring: Wiring, place: Place, value: Any) -> Setting | None:
     return Setting(field, place, value, name, shown, field.rank)
 
 
-def _belongs(wiring: Wiring, field: Field, place: Place) -> bool:
-    """Whether the node has to do with what the word means elsewhere."""
-    inputs = wiring.inputs(place.node_id)
-    if field is SEED:
-        # A stage that adds no noise has none to draw, and what a language model writes is a step on the way.
-        writes = wiring.makes_values(place.node_id) and not wiring.is_source(place.node_id)
-        return inputs.get("add_noise") not in {"disable", False} and not writes
-    if field is SCHEDULER or field is SAMPLER:
-        return not str(inputs.get(place.input_name, "")).endswith((".safetensors", ".pth"))
-    if field is FPS or field is DURATION:
-        return not _loads_media(wiring, place.node_id)
-    return True
-
-
-def _matters(wiring: Wiring, field: Field, place: Place, value: Any) -> bool:
-    """Whether a caller has a use for it in this graph."""
-    spec = wiring.known(place.node_id)
-    if field is CFG:
-        return bool(value != 1)  # 1 is no guidance at all, as distilled models want it
-    if field in {WIDTH, HEIGHT, BATCH}:
-        if spec is not None and set(spec.outputs) & {"LATENT"}:
-            return True
-        names = {base_name(Place(place.node_id, each)) for each in wiring.inputs(place.node_id)}
-        return (
-            not _processes(wiring, place.node_id)
-            and not (spec and set(spec.outputs) & {"CONDITIONING", "MODEL"})
-            and (spec is None or field is not BATCH)
-            and not (names & {"crop_w"})
-        )
-    if field is FRAMES:
-        return spec is None or bool(set(spec.outputs) & {"LATENT", "VIDEO", "AUDIO"}) or wiring.is_source(place.node_id)
-    if field is STRENGTH:
-        words = [wiring.class_of(place.node_id), *wiring.inputs(place.node_id)]
-        return any(word in each.lower() for word in _ADAPTS for each in words)
-    if field is UPSCALE:
-        return bool(value > 1)
-    if field is LORA_STRENGTH:
-        return wiring.inputs(place.node_id).get("lora_name") != "None"  # what several node packs call no LoRA
-    if field is DENOISE:
-        return bool(value != 1)  # 1 takes nothing of what is given, whatever feeds the latent
-    sized = ASPECT_RATIO.rank <= field.rank < FPS.rank
-    return not sized or not _processes(wiring, place.node_id)
-
-
-def _processes(wiring: Wiring, node_id: str) -> bool:
-    """Whether a node only changes what it is given: pictures to pictures, without a model or a prompt."""
-    names = {base_name(Place(node_id, name)) for name in wiring.inputs(node_id)}
-    if names & _MAKERS:
-        return False
-    taken = {"IMAGE" if each == "MASK" else each for each in wiring.linked_types(node_id) & _MEDIA}
-    given = {"IMAGE" if each == "MASK" else each for each in wiring.used_types(node_id) & _MEDIA}
-    return bool(taken) and (bool(taken & given) or not given)
-
-
-def _loads_media(wiring: Wiring, node_id: str) -> bool:
-    return any(media_kind(wiring, Place(node_id, name)) for name in wiring.inputs(node_id))
-
-
 def _name(wiring: Wiring, field: Field, place: Place) -> str:
+    if field is PADDING:
+        return f"pad_{base_name(place)}"
     if field is STRENGTH:
         inputs = {base_name(Place(place.node_id, name)) for name in wiring.inputs(place.node_id)}
         if inputs & {"control_net", "controlnet"}:
@@ -194,6 +153,8 @@ def _key(wiring: Wiring, setting: Setting, index: int) -> tuple[Any, ...]:
         return (setting.name, _variant(wiring, setting.place))
     if not setting.field.joins:
         return (setting.name, index)
+    if setting.field is LORA_STRENGTH:  # those of one LoRA are one
+        return (setting.name, setting.place.node_id, slot_number(setting.place.input_name), setting.value)
     return (
         (setting.name, setting.place.node_id in wiring.active, float(setting.value))
         if isinstance(setting.value, int | float)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.authoring.discovery.wiring import Wiring, base_name
 from engine.bindings import Place
+from engine.graph import links
 
 POSITIVE, NEGATIVE, INSTRUCTION, TEXT, ZEROED = "positive", "negative", "instruction", "text", "zeroed"
 OWN_NAMES = ("lyrics",)
 """Texts that the field calls otherwise than prompts; the tags of a song are its prompt."""
 
 _TEXTUAL = re.compile(
-    r"(\w+_)?(text|prompt)s?(_?[a-z0-9]{1,2})?|(positive|negative)(_(prompt|text)s?)?|captions?|string(_?\w)?|t5xxl|clip_[lg]"
+    r"(\w+_)?(text|prompt)s?(_?[a-z0-9]{1,2})?|((text|prompt)_)?(positive|negative)(_(prompt|text)s?)?(_[gl])?|captions?|string(_?\w)?|t5xxl|clip_[lg]"
     r"|llama|bert|mt5xl|tags|lyrics|instructions?|query|question|description|value"
 )
 _NO_PROMPT = re.compile(
     r"system|template|delim|separ|file|path|font|colou?r|language|(^|_)mode|find|replace|pattern|regex|type|name|url"
-    r"|format|api_key|token|prefix_only|strength|weight|length|negative_prompt_strength|header|output|upsampling|enhance"
+    r"|format|api_key|token|prefix_only|strength|weight|length|negative_prompt_strength|header|output|upsampling|enhance|populated"
 )
-_FILE = re.compile(r"\.\w{2,11}$")
+_SHOWS = re.compile(r"show|preview|display", re.IGNORECASE)
+_FINDS = re.compile(r"segment|detect|ground|clipseg|mask", re.IGNORECASE)
+_FORMULA = re.compile(r"math|expression|formula|calculat", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,11 @@ class Sink:
 
 
 _REWRITTEN = 10
+
+
+def _role_by_name(name: str) -> str | None:
+    """The role that an input says by its name; a node that hands on both texts gives each to any input."""
+    return next((role for role in (NEGATIVE, POSITIVE) if role in name), None)
 
 
 class TextFlow:
@@ -77,15 +85,21 @@ class TextFlow:
                 if known is None or distance < known.distance:
                     far = distance + (_REWRITTEN if role == INSTRUCTION else 0)
                     found[here, role] = Sink(here, role, far)
-        return sorted(found.values(), key=lambda sink: sink.distance)
+        own = _role_by_name(base_name(place))
+        sinks = [
+            replace(sink, role=own) if own and sink.role in {POSITIVE, NEGATIVE} else sink for sink in found.values()
+        ]
+        return sorted(dict.fromkeys(sinks), key=lambda sink: sink.distance)
 
     def _is_textual(self, place: Place) -> bool:
         spec = self.wiring.spec(place)
         if spec is not None and spec.type not in {"STRING", "*"}:
             return False
-        name = base_name(place)
-        if _NO_PROMPT.search(name):
+        name, class_type = base_name(place), self.wiring.class_of(place.node_id)
+        if _NO_PROMPT.search(name) or _FORMULA.search(class_type):
             return False
+        if _SHOWS.search(class_type) and any(links(self.wiring.graph[place.node_id])):
+            return False  # what it showed last, of the text that it is linked to
         return bool(_TEXTUAL.fullmatch(name)) or bool(spec and spec.multiline)
 
     def _hands_on_text(self, node_id: str) -> bool:
@@ -116,6 +130,8 @@ class TextFlow:
             return set()  # its conditioning is zeroed, or used for nothing that has a role
         if wiring.makes_values(place.node_id):
             return {INSTRUCTION}
+        if _FINDS.search(wiring.class_of(place.node_id)):
+            return {TEXT}  # what to look for in a picture
         return {POSITIVE} if re.search(r"prompt|positive|^tags", name) or name in OWN_NAMES else {TEXT}
 
     def _is_written_at_length(self, place: Place) -> bool:

@@ -17,6 +17,22 @@ _TEXTS = frozenset({"prompt", "negative_prompt", "text", "positive_prompt"})
 _WHEN_TRUE = frozenset({"on_true", "if_true", "true_value", "tt_value", "when_true"})
 _WHEN_FALSE = frozenset({"on_false", "if_false", "false_value", "ff_value", "when_false"})
 _CONDITIONS = ("switch", "boolean", "condition", "value", "bool")
+# What takes something is told what it is, where the class that takes it is not known.
+_TYPES_BY_NAME = (
+    (re.compile(r"(\w+_)?(images?|frames|pixels)"), "IMAGE"),
+    (re.compile(r"(\w+_)?masks?"), "MASK"),
+    (re.compile(r"samples|latents?|latent_images?"), "LATENT"),
+    (re.compile(r"(\w+_)?(audio|waveform)"), "AUDIO"),
+    (re.compile(r"model"), "MODEL"),
+    (re.compile(r"clip"), "CLIP"),
+    (re.compile(r"vae"), "VAE"),
+    (re.compile(r"(\w+_)?(embeds|embeddings)"), "EMBEDS"),
+)
+# Whose name speaks of text, and which makes something else of it.
+_TAKES_TEXTS = re.compile(
+    r"encod|embed|condition|(text|prompt)s?[ _-]?(to|2)[ _-]?(image|video|speech|audio|music|song|voice|3d|model|mesh)",
+    re.IGNORECASE,
+)
 _MAKES_VALUES = re.compile(
     r"string|text|concat|join|primitive|prompt|number|(^|[^a-z])(int|integer|float|bool|boolean)([^a-z]|$)|seed|constant"
     r"|slider|math|switch|reroute",
@@ -27,6 +43,13 @@ _MAKES_VALUES = re.compile(
 def base_name(place: Place) -> str:
     """What an input is called without the name of the dynamic input before it: `resolution` of `model.resolution`."""
     return place.input_name.rsplit(".", 1)[-1].strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def _type_by_name(name: str) -> str:
+    """The type that inputs of a name take; empty where it tells nothing."""
+    if name in _TEXTS:
+        return "STRING"
+    return next((told for pattern, told in _TYPES_BY_NAME if pattern.fullmatch(name)), "")
 
 
 class Wiring:
@@ -108,7 +131,10 @@ class Wiring:
         types = self.used_types(node_id)
         if not types or types - VALUE_TYPES - _ANY:
             return False
-        return bool(types & VALUE_TYPES) or bool(_MAKES_VALUES.search(self.class_of(node_id)))
+        class_type = self.class_of(node_id)
+        return bool(types & VALUE_TYPES) or bool(
+            _MAKES_VALUES.search(class_type) and not _TAKES_TEXTS.search(class_type)
+        )
 
     def is_source(self, node_id: str) -> bool:
         """Whether a node gives values and is linked to nothing."""
@@ -155,24 +181,37 @@ class Wiring:
         return active
 
     def _positions(self, ends: tuple[str, ...]) -> dict[str, int]:
-        """The order of computing: what a node needs stands before it."""
+        """The order of computing: what a node needs stands before it, what takes most steps to make first of all.
+
+        So the stages of a picture follow one another, each with its own loaders before it.
+        """
+        steps: dict[str, int] = {}
+        for node_id in self._order(ends, steps):
+            steps[node_id] = 1 + max((steps.get(source, 0) for _, (source, _) in links(self.graph[node_id])), default=0)
+        return self._order(ends, steps)
+
+    def _order(self, ends: tuple[str, ...], steps: Mapping[str, int]) -> dict[str, int]:
         order: dict[str, int] = {}
+
+        def following(node_id: str) -> Iterator[tuple[str, Link]]:
+            return iter(sorted(links(self.graph[node_id]), key=lambda link: -steps.get(link[1][0], 0)))
+
         for end in (*ends, *self.graph):
             if end not in self.needed:
                 continue
             stack: list[tuple[str, Iterator[tuple[str, Link]]]] = []
             if end not in order:
-                stack.append((end, links(self.graph[end])))
+                stack.append((end, following(end)))
             entered = {end}
             while stack:
-                node_id, following = stack[-1]
-                step = next((link[0] for _, link in following if link[0] not in order and link[0] not in entered), None)
+                node_id, sources = stack[-1]
+                step = next((link[0] for _, link in sources if link[0] not in order and link[0] not in entered), None)
                 if step is None:
                     stack.pop()
                     order.setdefault(node_id, len(order))
                 elif step in self.graph:
                     entered.add(step)
-                    stack.append((step, links(self.graph[step])))
+                    stack.append((step, following(step)))
         return order
 
     def _type_by_users(self, node_id: str) -> dict[int, str]:
@@ -184,8 +223,8 @@ class Wiring:
                 told = spec.type if spec else ""
                 if told in _ANY and self.known(place.node_id) and spec is not None:
                     told = self._type_handed_on(place)
-                if self.known(place.node_id) is None and base_name(place) in _TEXTS:
-                    told = "STRING"
+                if self.known(place.node_id) is None:
+                    told = _type_by_name(base_name(place))
                 if told not in _ANY and "," not in told:
                     found.setdefault(index, told)
         return self._inferred[node_id]
