@@ -130,6 +130,12 @@ def test_nothing_is_cut_off_and_a_pipe_gets_no_escape_codes(describe, tmp_path, 
     assert max(map(len, table.splitlines())) <= max(60, int(columns))
 
 
+def test_a_title_is_as_wide_as_it_needs(describe, tmp_path):
+    write_workflow(tmp_path, "made", sampler_graph(), {"parameters": {}})
+    lines = describe("made", folder=tmp_path).stdout.splitlines()
+    assert lines[lines.index("Outputs") + 1].split() == ["name", "kind"]
+
+
 def test_a_terminal_gets_bold_headings():
     output = at_terminal(ENGINE, "describe", "resize")
     assert "\x1b[1mParameters\x1b[0m" in output
