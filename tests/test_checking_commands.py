@@ -149,12 +149,19 @@ def test_what_a_running_comfyui_would_refuse_is_an_error(engine, tmp_path, comfy
     graph["8"]["class_type"] = "DecodeOfSomePack"
     del graph["3"]["inputs"]["denoise"]
     graph["5"]["inputs"]["width"] = 1
+    graph["10"] = {
+        "class_type": "LoraLoaderModelOnly",
+        "inputs": {"model": ["4", 0], "lora_name": "gone.safetensors", "strength_model": 1},
+    }
+    graph["3"]["inputs"]["model"] = ["10", 0]
     requires = {"models": [{"path": f"checkpoints/{checkpoint}"}]}
     write_workflow(tmp_path, "poster", graph, {**MAP, "requires": requires})
     before = comfy.client.queue()
     document = json.loads(engine("check", "--live", comfy_url, "--json", status=1).stdout)
-    codes = {each["code"]: each["severity"] for each in document["workflows"][0]["findings"]}
-    assert codes == {"unknown_class": "error", "missing_input": "error", "out_of_range": "error"}
+    found = {each["code"]: each for each in document["workflows"][0]["findings"] if each["severity"] == "error"}
+    assert set(found) == {"unknown_class", "missing_input", "out_of_range", "no_choice"}
+    assert found["unknown_class"]["remedy"] == "install the node pack that has it there"
+    assert found["no_choice"]["remedy"].startswith("put the file there, or ")
     assert comfy.client.queue() == before
     assert {each["severity"] for each in json.loads(engine("check", "--json").stdout)["workflows"][0]["findings"]} == {
         "warning"
