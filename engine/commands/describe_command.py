@@ -162,12 +162,14 @@ def _calls(workflow: Workflow, url: str) -> Iterator[RenderableType]:
         if example.description:
             yield example.description
         yield json.dumps(with_short_files(workflow, example.payload), ensure_ascii=False)
-    payload, _ = example_payload(workflow)
+    payload, is_the_authors = example_payload(workflow)
     shown: dict[str, Any] = with_short_files(workflow, payload)
     for language in LANGUAGES:
         yield from _heading(f"In {_TITLES[language]}")
         yield example_call(language, workflow.name, shown, url=url)
     notes = [f"`engine describe {workflow.name} --call curl` prints a call alone."]
+    if not is_the_authors:
+        notes.append("The map has no example: the values that are required are made up.")
     if shown != payload:
         notes.append("Put the URL of a file of yours in place of https://example.com/…")
     yield ""
