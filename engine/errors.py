@@ -185,10 +185,12 @@ class BindingNotFound(WorkflowError):
 
 
 class RenderFailed(WorkflowError):
-    """An expression failed, or gave what its place does not take."""
+    """An expression failed or gave what its place does not take, or what switches leave is no graph that can run."""
 
     code = "render_failed"
-    meaning = "the payload was valid, but the workflow's expressions could not be computed from it"
+    meaning = (
+        "the payload was valid, but an expression of the workflow failed for it, or its switches left no whole graph"
+    )
 
 
 class WorkflowNotReady(WorkflowError):

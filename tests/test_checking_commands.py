@@ -79,7 +79,7 @@ def test_json_is_one_document_with_every_finding_and_the_counts(engine, tmp_path
     [
         (("psoter",), 'did you mean "poster"?'),
         (("--folder", "nowhere"), "there is no such folder"),
-        (("--folder", "empty"), "no workflow is there"),
+        (("--folder", "empty"), "nothing to check: no workflow is in empty"),
         (("--live",), "set COMFY_URL or COMFY_HOME"),
         (("--live", "http://127.0.0.1:9", "--catalogue", "x.json"), "--live and --catalogue"),
     ],
@@ -88,6 +88,10 @@ def test_wrong_usage_has_a_status_of_its_own(engine, tmp_path, arguments, says):
     write_workflow(tmp_path, "poster", sampler_graph(), MAP)
     (tmp_path / "empty").mkdir()
     assert says in engine("check", *arguments, status=2).stderr
+
+
+def test_a_path_without_workflows_is_no_success(engine, tmp_path):
+    assert "nothing to check" in engine("check", status=2).stderr
 
 
 def test_no_comfyui_to_check_against(engine, tmp_path, unused_port):
@@ -115,6 +119,12 @@ def test_many_findings_of_a_kind_are_counted(engine, tmp_path):
     assert len(json.loads(engine("check", "--json").stdout)["workflows"][0]["findings"]) == 20
 
 
+def test_no_error_is_left_out(engine, tmp_path):
+    wrong = {f"wrong_{index}": {"type": "integer", "bind": f"$['{index}'].inputs.steps"} for index in range(20, 30)}
+    write_workflow(tmp_path, "poster", sampler_graph(), MAP | {"parameters": MAP["parameters"] | wrong})
+    assert engine("check", status=1).stdout.count("error broken_path: schemas/poster.json: parameters.wrong_") == 10
+
+
 def test_a_running_comfyui_is_asked_for_its_files(engine, tmp_path, comfy_url, checkpoint):
     write_workflow(tmp_path, "poster", sampler_graph(), MAP)
     printed = engine("check", "--live", comfy_url, "poster", status=1).stdout
@@ -139,12 +149,19 @@ def test_what_a_running_comfyui_would_refuse_is_an_error(engine, tmp_path, comfy
     graph["8"]["class_type"] = "DecodeOfSomePack"
     del graph["3"]["inputs"]["denoise"]
     graph["5"]["inputs"]["width"] = 1
+    graph["10"] = {
+        "class_type": "LoraLoaderModelOnly",
+        "inputs": {"model": ["4", 0], "lora_name": "gone.safetensors", "strength_model": 1},
+    }
+    graph["3"]["inputs"]["model"] = ["10", 0]
     requires = {"models": [{"path": f"checkpoints/{checkpoint}"}]}
     write_workflow(tmp_path, "poster", graph, {**MAP, "requires": requires})
     before = comfy.client.queue()
     document = json.loads(engine("check", "--live", comfy_url, "--json", status=1).stdout)
-    codes = {each["code"]: each["severity"] for each in document["workflows"][0]["findings"]}
-    assert codes == {"unknown_class": "error", "missing_input": "error", "out_of_range": "error"}
+    found = {each["code"]: each for each in document["workflows"][0]["findings"] if each["severity"] == "error"}
+    assert set(found) == {"unknown_class", "missing_input", "out_of_range", "no_choice"}
+    assert found["unknown_class"]["remedy"] == "install the node pack that has it there"
+    assert found["no_choice"]["remedy"].startswith("put the file there, or ")
     assert comfy.client.queue() == before
     assert {each["severity"] for each in json.loads(engine("check", "--json").stdout)["workflows"][0]["findings"]} == {
         "warning"
@@ -184,6 +201,18 @@ def test_a_saved_graph_that_is_none_is_named(engine, tmp_path):
     engine("check", "--save")
     (tmp_path / "tests" / "rendered" / "poster" / "a-cat.json").write_text("{")
     assert "what was saved is no graph" in engine("check").stdout
+
+
+def test_an_example_that_needs_another_seed_than_the_stand_in_is_not_saved(engine, tmp_path):
+    rule = {"that": "seed > 5", "message": "too small a seed"}
+    examples = [*MAP["examples"], {"title": "Seven", "payload": {"prompt": "x", "seed": 7}}]
+    write_workflow(tmp_path, "poster", sampler_graph(), {**MAP, "rules": [rule], "examples": examples})
+    done = engine("check", "--save")
+    assert done.stdout.splitlines()[0] == "ok      poster  (2 examples)"
+    assert "not saved: " in done.stderr
+    assert "seed: too small a seed; give the example a seed" in done.stderr
+    assert [path.name for path in (tmp_path / "tests" / "rendered" / "poster").iterdir()] == ["seven.json"]
+    assert "render_unsaved: tests/rendered/poster/a-cat.json: with the seed 0" in engine("check").stdout
 
 
 def test_examples_that_can_not_be_saved(engine, tmp_path):

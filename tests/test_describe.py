@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from support.operator_workflows import everything_graph, everything_map
-from support.workflows import ROOT, sampler_graph, write_workflow
+from support.workflows import ROOT, make_workflow, sampler_graph, write_workflow
+
+from engine.authoring.describing import example_payload
 
 ENGINE = Path(sys.executable).parent / "engine"
 
@@ -130,6 +132,12 @@ def test_nothing_is_cut_off_and_a_pipe_gets_no_escape_codes(describe, tmp_path, 
     assert max(map(len, table.splitlines())) <= max(60, int(columns))
 
 
+def test_a_title_is_as_wide_as_it_needs(describe, tmp_path):
+    write_workflow(tmp_path, "made", sampler_graph(), {"parameters": {}})
+    lines = describe("made", folder=tmp_path).stdout.splitlines()
+    assert lines[lines.index("Outputs") + 1].split() == ["name", "kind"]
+
+
 def test_a_terminal_gets_bold_headings():
     output = at_terminal(ENGINE, "describe", "resize")
     assert "\x1b[1mParameters\x1b[0m" in output
@@ -201,15 +209,58 @@ def test_without_an_example_a_call_holds_what_is_required(describe, tmp_path):
         "steps": {"type": "integer", "required": True, "minimum": 4, "bind": "$['3'].inputs.steps"},
         "sampler": {"type": "string", "required": True, "enum": ["heun"], "bind": "$['3'].inputs.sampler_name"},
         "cfg": {"type": "number", "bind": "$['3'].inputs.cfg"},
+        "denoise": {
+            "type": "number",
+            "required": True,
+            "exclusiveMinimum": 0,
+            "maximum": 1,
+            "multipleOf": 0.1,
+            "bind": "$['3'].inputs.denoise",
+        },
+        "scheduler": {"type": "string", "required": True, "bind": "$['3'].inputs.scheduler"},
+        "width": {"type": "integer", "required": True, "minimum": 60, "multipleOf": 8, "bind": "$['5'].inputs.width"},
+        "negative": {"type": "string", "required": True, "minLength": 6, "bind": "$['7'].inputs.text"},
     }
-    write_workflow(tmp_path, "w", sampler_graph(), {"parameters": parameters})
+    workflow = make_workflow(tmp_path, {"parameters": parameters}, name="w")
     done = describe("w", "--call", "curl", folder=tmp_path)
     body = json.loads(re.search(r"<<'JSON'\n(.*)\nJSON\n", done.stdout, re.DOTALL)[1])
-    assert body["input"]["payload"] == {"prompt": "text", "steps": 4, "sampler": "heun"}
+    payload = body["input"]["payload"]
+    assert workflow.validate(payload)
+    assert {name: payload[name] for name in ("prompt", "steps", "sampler", "denoise", "width")} == {
+        "prompt": "text",
+        "steps": 4,
+        "sampler": "heun",
+        "denoise": 0.1,
+        "width": 64,
+    }
     assert "no example" in done.stderr
+    assert "The map has no example: the values that are required are made up." in describe("w", folder=tmp_path).stdout
 
 
 def test_json_has_the_rules_and_titles_too(describe, tmp_path):
     document = json.loads(describe("everything", "--json", folder=everything(tmp_path)).stdout)
     assert document["rules"] == ["fewer steps for large ones"]
     assert document["outputs"] == [{"name": "image", "kind": "image", "title": "The picture"}]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "value"),
+    [
+        ({}, 1),
+        ({"minimum": -5}, -5),
+        ({"minimum": 0.5}, 0.5),
+        ({"maximum": 0.25}, 0.25),
+        ({"minimum": 60, "multipleOf": 8}, 64),
+        ({"minimum": 0, "exclusiveMinimum": 0}, 1),
+        ({"exclusiveMinimum": 0.5, "maximum": 1}, 1),
+        ({"exclusiveMinimum": 0, "maximum": 0.5}, 0.25),
+        ({"exclusiveMinimum": 16, "multipleOf": 8}, 24),
+        ({"multipleOf": 0.1, "exclusiveMinimum": 0, "maximum": 1}, 0.1),
+    ],
+)
+def test_a_number_that_is_made_up_is_allowed(tmp_path, bounds, value):
+    parameter = {"type": "number", "required": True, **bounds}
+    workflow = make_workflow(tmp_path, {"parameters": {"n": parameter}, "computed": {"$['7'].inputs.text": "{{ n }}"}})
+    payload, _ = example_payload(workflow)
+    assert payload == {"n": value}
+    assert workflow.validate(payload)

@@ -252,6 +252,23 @@ def test_broken_workflows_are_left_out_and_named(tmp_path):
     assert "can't be written" in engine("openapi", "--out", tmp_path, folder=tmp_path, status=1).stderr
 
 
+def test_a_broken_workflow_that_is_named_is_not_left_out(tmp_path):
+    write_workflow(tmp_path, "good", sampler_graph(), {"parameters": {}})
+    write_workflow(tmp_path, "bad", sampler_graph(), "{")
+    (tmp_path / "openapi.json").write_text("the one before")
+    done = engine("openapi", "good", "bad", "--out", tmp_path / "openapi.json", folder=tmp_path, status=1)
+    assert "schemas/bad.json: not JSON" in done.stderr
+    assert (tmp_path / "openapi.json").read_text() == "the one before"
+
+
+def test_a_document_of_nothing_is_not_written(tmp_path):
+    write_workflow(tmp_path, "bad", sampler_graph(), "{")
+    done = engine("openapi", "--out", tmp_path / "openapi.json", folder=tmp_path, status=2)
+    assert "bad is broken" in done.stderr
+    assert "no workflow that works" in done.stderr
+    assert not (tmp_path / "openapi.json").exists()
+
+
 # The typed client
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.operator_workflows import everything_graph, everything_map, loras
-from support.workflows import make_workflow
+from support.workflows import ROOT, make_workflow
 
 from engine.comfyui.complaints import execution_failure
 from engine.comfyui.events import Event
@@ -372,6 +372,7 @@ def test_what_only_a_payload_brings_about_is_named_to_the_author(tmp_path):
         "SaveImage (9).images: is left empty, which ComfyUI requires: EmptyImage (50) is switched off "
         "(off: control, extra, upscale)"
     )
+    assert f"render_failed: {caught.value.problems[0]}\n" in (ROOT / "docs" / "failures.md").read_text()
 
 
 @pytest.mark.parametrize(

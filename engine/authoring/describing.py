@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from engine.media_values import MediaValue, with_media
@@ -51,11 +52,13 @@ def parameter_rows(workflow: Workflow) -> list[Row]:
 def example_payload(workflow: Workflow) -> tuple[dict[str, Any], bool]:
     """A payload for example calls, and whether it is the author's: the map's first example.
 
-    Without one it holds what is required, made up: the rules of the map may refuse it.
+    Without one it holds what is required, made up: patterns and the rules of the map may refuse it.
     """
     for example in workflow.examples:
         return example.payload, True
-    return {name: _made_up(parameter) for name, parameter in workflow.parameters.items() if parameter.required}, False
+    schema = workflow.payload_schema()["properties"]
+    required = {name: parameter for name, parameter in workflow.parameters.items() if parameter.required}
+    return {name: _made_up(parameter, schema[name]) for name, parameter in required.items()}, False
 
 
 def with_short_files(workflow: Workflow, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,18 +179,36 @@ def _about(parameter: Parameter) -> str:
     return f"{about}." if about else ""
 
 
-def _made_up(parameter: Parameter) -> Any:
-    """A value of the parameter's type: its own example where it has one, else the least that is allowed."""
+def _made_up(parameter: Parameter, schema: Mapping[str, Any]) -> Any:
+    """A value of the parameter's type: its own example where it has one, else about the least that is allowed."""
     if parameter.examples:
         return parameter.examples[0]
     if parameter.type in MEDIA_TYPES:
         return f"https://example.com/{parameter.type}"
-    if choices := getattr(parameter, "enum", None):
+    if choices := [each for each in schema.get("enum", ()) if each is not None]:
         return choices[0]
     if parameter.type == "array":
-        return [_made_up(parameter.items)] * (parameter.min_items or 0)
+        return [_made_up(parameter.items, schema["items"])] * (parameter.min_items or 0)
     if parameter.type == "object":
-        return {key: _made_up(part) for key, part in parameter.properties.items() if part.required}
+        parts = schema["properties"]
+        return {key: _made_up(part, parts[key]) for key, part in parameter.properties.items() if part.required}
     if parameter.type in ("integer", "number"):
-        return parameter.minimum if parameter.minimum is not None else 1
-    return {"string": "text", "boolean": True, "seed": 7}[parameter.type]
+        return _least(schema)
+    if parameter.type == "string":
+        return "text".ljust(schema.get("minLength", 0), ".")[: schema.get("maxLength")]
+    return {"boolean": True, "seed": 7}[parameter.type]
+
+
+def _least(schema: Mapping[str, Any]) -> int | float:
+    """The least number that is allowed, or one close to it; where there is none, the largest, else 1."""
+    bounds = {word: Decimal(str(schema[word])) for word in ("minimum", "exclusiveMinimum", "maximum") if word in schema}
+    step = Decimal(str(schema.get("multipleOf", 1)))
+    least = bounds.get("minimum", min(bounds.get("maximum", step), step))
+    above = bounds.get("exclusiveMinimum")
+    if above is not None and above >= bounds.get("minimum", above):
+        least = (above // step + 1) * step
+        if "multipleOf" not in schema and least > bounds.get("maximum", least):
+            least = (above + bounds["maximum"]) / 2
+    elif "multipleOf" in schema:
+        least = (least / step).to_integral_value(ROUND_CEILING) * step
+    return int(least) if least == least.to_integral_value() else float(least)

@@ -11,6 +11,7 @@ from engine.catalog import Catalog, Entry
 from engine.commands.folders import workflow_folders
 from engine.commands.output import print_json, print_line, print_note
 from engine.errors import StorageError, UnknownWorkflow
+from engine.wording import listed
 
 if TYPE_CHECKING:
     from engine.authoring.checking import Checked
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from engine.workflow import Workflow
 
 _MANY = 20  # workflows; above it notes are counted and not shown
-_MOST_ALIKE = 4  # findings of one kind that are shown of one workflow
+_MOST_ALIKE = 4  # findings of one kind that are shown of one workflow; errors all are
 
 
 def check(
@@ -56,6 +57,9 @@ def check(
         except UnknownWorkflow as error:
             raise _usage(error.message) from error
     entries = list(catalog.entries(names or None))
+    if not entries:
+        folders = listed(str(each) for each in ((folder,) if folder else workflow_folders()))
+        raise _usage(f"nothing to check: no workflow is in {folders}; one is templates/NAME.json and schemas/NAME.json")
     saved = [line for entry in entries for line in _save(entry)] if save else []
     report = [checked(entry, nodes) for entry in entries]
     failed = sum(each.fails(strict=strict) for each in report)
@@ -95,7 +99,8 @@ def print_checked(report: Checked, *, strict: bool = False, notes: bool = True) 
     for each in report.findings:
         kind = (each.code, each.severity)
         told[kind] += 1
-        if (each.severity == "note" and not notes) or told[kind] > _MOST_ALIKE:
+        too_many = each.severity != "error" and told[kind] > _MOST_ALIKE
+        if too_many or (each.severity == "note" and not notes):
             continue
         place = ": ".join(part for part in (each.file, each.where) if part)
         first, *rest = each.message.split("\n")
@@ -104,7 +109,7 @@ def print_checked(report: Checked, *, strict: bool = False, notes: bool = True) 
             print_line(f"            {line}")
         if each.remedy:
             print_line(f"            {each.remedy}")
-        if told[kind] == _MOST_ALIKE and alike[kind] > _MOST_ALIKE:
+        if each.severity != "error" and told[kind] == _MOST_ALIKE < alike[kind]:
             print_line(f"          and {alike[kind] - _MOST_ALIKE} more of {each.code}; --json has all")
 
 
@@ -123,8 +128,6 @@ def _catalog(folder: Path | None, catalogue: Path | None, live: str | None) -> t
         # A file that is missing there must not keep a map from loading, or nothing else of it would be told.
         nodes = NodeCatalogue(running.object_info, version=running.version, from_files=running.from_files)
     catalog = Catalog(folders, nodes)
-    if folder is not None and not catalog.sources():
-        raise _usage(f"--folder {folder}: no workflow is there; it is to hold templates/ and schemas/")
     return catalog, running or catalog.nodes
 
 

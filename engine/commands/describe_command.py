@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine.commands.folders import workflow_folders
@@ -74,7 +74,7 @@ def _page(workflow: Workflow, url: str, width: int) -> Iterator[RenderableType]:
         yield _table(
             ["name", "takes", "about"] if width < _NARROW else ["name", "type", "default", "allowed", "about"],
             [_cells(row, width) for row in rows if row.group == group],
-            fixed=min(max(len(row.name) for row in rows), width // 4),
+            fixed=_first(width, (row.name for row in rows)),
         )
     if not rows:
         yield from _heading("Parameters")
@@ -87,9 +87,14 @@ def _page(workflow: Workflow, url: str, width: int) -> Iterator[RenderableType]:
         [each.name, each.kind or "any", ". ".join(text.rstrip(".") for text in (each.title, each.description) if text)]
         for each in workflow.outputs
     ]
-    yield _table(["name", "kind", "about"], outputs, fixed=min(max(len(output[0]) for output in outputs), width // 4))
+    yield _table(["name", "kind", "about"], outputs, fixed=_first(width, (output[0] for output in outputs)))
     yield from _requirements(workflow)
     yield from _calls(workflow, url)
+
+
+def _first(width: int, names: Iterable[str]) -> int:
+    """How wide the first column is: as its names and its title need, but a quarter of the page at most."""
+    return min(max(map(len, ("name", *names))), width // 4)
 
 
 def _cells(row: Row, width: int) -> list[str]:
@@ -157,12 +162,14 @@ def _calls(workflow: Workflow, url: str) -> Iterator[RenderableType]:
         if example.description:
             yield example.description
         yield json.dumps(with_short_files(workflow, example.payload), ensure_ascii=False)
-    payload, _ = example_payload(workflow)
+    payload, is_the_authors = example_payload(workflow)
     shown: dict[str, Any] = with_short_files(workflow, payload)
     for language in LANGUAGES:
         yield from _heading(f"In {_TITLES[language]}")
         yield example_call(language, workflow.name, shown, url=url)
     notes = [f"`engine describe {workflow.name} --call curl` prints a call alone."]
+    if not is_the_authors:
+        notes.append("The map has no example: the values that are required are made up.")
     if shown != payload:
         notes.append("Put the URL of a file of yours in place of https://example.com/…")
     yield ""

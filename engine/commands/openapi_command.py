@@ -15,7 +15,7 @@ _NOT_FOR_WORKERS = "directory"  # of the modes of a delivery: results go there o
 
 
 def write(names: Sequence[str], out: Path | None, url: str | None, *, strict: bool) -> None:
-    """Write the document to a file, or to stdout. Broken workflows are left out, and named on stderr.
+    """Write the document to a file, or to stdout. Of all workflows the broken ones are left out, and named on stderr.
 
     Args:
         names: of the workflows; all of them where there are none.
@@ -24,18 +24,19 @@ def write(names: Sequence[str], out: Path | None, url: str | None, *, strict: bo
         strict: end with status 1 where a workflow was left out; nothing is written then.
 
     Raises:
-        UnknownWorkflow: a name is none.
+        UnknownWorkflow, InvalidMap, BindingNotFound: a name is none, or that of a broken workflow.
+        UsageError: there is no workflow that works.
         InvalidRequest: the file can't be written.
     """
     from engine.authoring.calls import RUNPOD_URL
     from engine.authoring.openapi import openapi_document
     from engine.catalog import Catalog
+    from engine.commands.payloads import UsageError
     from engine.errors import InvalidRequest
 
     catalog = Catalog(workflow_folders())
     for name in names:
-        if name not in catalog:
-            catalog[name]  # says so, with the nearest name
+        catalog[name]  # says what is wrong: whoever names a workflow wants it in the document
     workflows, broken = [], []
     for entry in catalog.entries(names or None):
         if entry.workflow is None:
@@ -46,6 +47,8 @@ def write(names: Sequence[str], out: Path | None, url: str | None, *, strict: bo
         print_note(f"left out: {name} is broken; engine check {name} says why")
     if broken and strict:
         raise SystemExit(1)
+    if not workflows:
+        raise UsageError("nothing to write: WORKFLOWS_PATH leads to no workflow that works")
     document = openapi_document(workflows, delivery=_delivery_schema(), url=url or RUNPOD_URL)
     if out is None:
         print_json(document)

@@ -26,7 +26,7 @@ NOT_EXPECTED = code(
     "add it to `expects`",
 )
 
-_TITLE = re.compile(r"""_meta\.title\s*==?\s*(?:'([^']*)'|"([^"]*)")""")
+_TITLE = re.compile(r"""_meta(?:['"]\])?(?:\.title|\[['"]title['"]\])\s*==?\s*(?:'([^']*)'|"([^"]*)")""")
 
 
 def duplicate_titles(subject: Subject) -> Iterator[Finding]:

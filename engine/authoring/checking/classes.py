@@ -17,6 +17,7 @@ UNKNOWN_CLASS = code(
     "install the node pack that has it, or check with --live against the ComfyUI that runs it",
 )
 
+_INSTALL = "install the node pack that has it there"
 _ALIKE = 0.85  # names of classes are made of the same few words; only a slip is worth naming
 
 
@@ -29,11 +30,12 @@ def unknown_classes(subject: Subject) -> Iterator[Finding]:
     for class_type, node_ids in nodes_of.items():
         pack = subject.packs.get(class_type)
         near = nearest(class_type, subject.nodes, cutoff=_ALIKE)
-        remedy = f'it comes with the node pack "{pack}"; install that' if pack else UNKNOWN_CLASS.remedy
+        unknown = _INSTALL if subject.nodes.live else UNKNOWN_CLASS.remedy
+        remedy = f'it comes with the node pack "{pack}"; install that' if pack else unknown
         if pack and subject.parameter_map and pack not in subject.parameter_map.requires.node_packs:
             remedy += f', and list "{pack}" in requires.node_packs'
         if near and not pack:
-            remedy = f"write {near}, if that is meant; else {UNKNOWN_CLASS.remedy}"
+            remedy = f"write {near}, if that is meant; else {unknown}"
         guess = did_you_mean(class_type, [near]) if near else ""
         version = f"{'the running ComfyUI' if subject.nodes.live else 'the node catalogue'} ({subject.nodes.version})"
         yield UNKNOWN_CLASS.at(

@@ -105,10 +105,11 @@ def _value(subject: Subject, node_id: str, name: str, value: Any, spec: InputSpe
         choices = subject.nodes.choices(f"{subject.graph[node_id]['class_type']}.{name}")
         if choices is not None and not spec.multiselect and not _among(plain, choices):
             guess = did_you_mean(plain, [each for each in choices if isinstance(each, str)]) if _text(plain) else ""
-            message = f"{label}: {shown(plain)} is no choice in {version}{guess}"
+            message, remedy = f"{label}: {shown(plain)} is no choice in {version}{guess}", None
             if spec.from_files:
                 message = f"{label}: {not_available(plain, choices, files=True)}"
-            yield NO_CHOICE.at(subject.template, where, message, severity=subject.refused)
+                remedy = f"put the file there, or {NO_CHOICE.remedy}"
+            yield NO_CHOICE.at(subject.template, where, message, remedy=remedy, severity=subject.refused)
     elif spec.type in {"INT", "FLOAT"}:
         number = _number(plain, spec.type)
         if number is None:

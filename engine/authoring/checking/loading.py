@@ -28,7 +28,7 @@ INVALID_TEMPLATE = code(
     "invalid_template",
     "error",
     "The template is no graph in API format.",
-    "in ComfyUI choose Workflow > Export (API)",
+    "in ComfyUI choose Workflow > Export (API); engine add FILE takes what else ComfyUI writes",
 )
 BROKEN_LINK = code(
     "broken_link", "error", "A link leads to a node that is not in the template.", "export the graph again from ComfyUI"
@@ -54,7 +54,10 @@ INVALID_EXAMPLE = code(
     "invalid_example", "error", "An example does not validate or does not render.", "correct the example, or the map"
 )
 INVALID_EXPRESSION = code(
-    "invalid_expression", "error", "An expression, a rule, a switch or a repeat is wrong.", "correct the expression"
+    "invalid_expression",
+    "error",
+    "An expression, a rule, a switch or a repeat is wrong.",
+    "correct the expression, or the switch or repeat that it is of",
 )
 UNKNOWN_CHOICES = code(
     "unknown_choices",
@@ -77,6 +80,10 @@ PARTIAL_ROW = code(
 )
 TWO_WRITERS = code("two_writers", "error", "Two things of the map write one place.", "keep one of the two")
 
+_ADVICE = re.compile(
+    r"; (?=(?:add|bind|choose|correct|drop|give|in ComfyUI|keep|leave|make|name|round|say|take|use|write)\b)"
+)
+"""What parts a message that ends with what to do: the finding's remedy then."""
 _UNUSED = "it is used nowhere"
 _ONE_WRITER = "one place, one writer"
 
@@ -150,14 +157,19 @@ def _rest(source: Source, known: list[Problem], nodes: NodeCatalogue) -> Iterato
     if not graph or not isinstance(document, dict):
         return
     aside: set[str] = set()
-    if parameter_map is None:
-        document, aside = _set_aside(document, [each.where for each in known if each.file == label])
+    if parameter_map is not None and all(each.file == label for each in known):
+        return  # it got as far as the paths
+    wrong = [each for each in known if each.file == label]
+    while parameter_map is None:
+        document, more = _set_aside(document, [each.where for each in wrong])
+        if more <= aside:
+            return
+        aside |= more
         try:
             parameter_map = parse_map(document, label=label)
-        except InvalidMap:
-            return
-    elif all(each.file == label for each in known):
-        return  # it got as far as the paths
+        except InvalidMap as error:  # names and bounds are looked at once every key is what it is to be
+            wrong = list(error.problems)
+            yield from wrong
     try:
         Workflow(source.name, graph, parameter_map, nodes, label=label)
     except WorkflowError as error:
@@ -212,8 +224,15 @@ def _finding(problem: Problem, source: Source, raw: Any) -> Finding:
     file = problem.file or _label(source, "schemas")
     in_template = file.startswith("templates/")
     kind = _kind_of_template(problem, source, raw) if in_template else _kind_of_map(problem, source)
-    remedy = "" if _says_what_to_do(problem.message) else None
-    return kind.at(file, problem.where, problem.message, remedy=remedy)
+    where = problem.where
+    if kind is CYCLE:
+        where = (find_cycle(raw) or [""])[0]
+    elif kind is NO_OUTPUT:  # told of the map, which takes all that save something for outputs
+        file, where = _label(source, "templates"), ""
+    message, *advice = _ADVICE.split(problem.message, maxsplit=1)
+    # Of moved ids the kind knows more than the message.
+    remedy = advice[0] if advice and kind is not UNEXPECTED_CLASS else None
+    return kind.at(file, where, message, remedy=remedy)
 
 
 def _kind_of_template(problem: Problem, source: Source, raw: Any) -> Code:
@@ -262,7 +281,3 @@ def _malformed(source: Source) -> set[tuple[str, str]]:
     except InvalidMap as error:
         return {(each.where, each.message) for each in error.problems}
     return set()
-
-
-def _says_what_to_do(message: str) -> bool:
-    return "; " in message or "did you mean" in message

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.authoring.checking.codes import code
+from engine.authoring.checking.paths import is_absolute
 from engine.authoring.checking.subject import Subject
+from engine.authoring.discovery.models import model_folder
 from engine.authoring.finding import Finding
+from engine.bindings import Place
 from engine.graph import label_of
 from engine.wording import shown
 
@@ -31,26 +34,6 @@ _LOADER_INPUT = re.compile(r"(^|_)(name|model|file)\d*$")
 
 _SHORTEST_STEM = 5
 
-_FOLDERS = (  # the input of a core loader, to the folder below models/ (ComfyUI's nodes.py and folder_paths.py, 0.8.0)
-    (re.compile(r"ckpt_name"), "checkpoints"),
-    (re.compile(r"lora_name"), "loras"),
-    (re.compile(r"vae_name"), "vae"),
-    (re.compile(r"unet_name"), "diffusion_models"),
-    (re.compile(r"clip_name\d?"), "text_encoders"),
-    (re.compile(r"control_net_name"), "controlnet"),
-    (re.compile(r"style_model_name"), "style_models"),
-    (re.compile(r"gligen_name"), "gligen"),
-    (re.compile(r"hypernetwork_name"), "hypernetworks"),
-)
-_FOLDERS_BY_CLASS = {
-    "CLIPVisionLoader": "clip_vision",
-    "UpscaleModelLoader": "upscale_models",
-    "PhotoMakerLoader": "photomaker",
-    "AudioEncoderLoader": "audio_encoders",
-    "ModelPatchLoader": "model_patches",
-    "LatentUpscaleModelLoader": "latent_upscale_models",
-}
-
 
 def model_findings(subject: Subject) -> Iterator[Finding]:
     """Files that are loaded and not listed, and the reverse."""
@@ -60,18 +43,17 @@ def model_findings(subject: Subject) -> Iterator[Finding]:
     told: set[str] = set()
     for node_id, name, _ in subject.literals():
         value = subject.default_at(node_id, name)
-        if node_id not in subject.queued or not _is_model(subject, node_id, name, value):
-            continue
+        if node_id not in subject.queued or not _is_model(subject, node_id, name, value) or is_absolute(value):
+            continue  # of a path of one machine the check of paths tells
         plain = value.replace("\\", "/")
         if plain in told or any(path == plain or path.endswith(f"/{plain}") for path in listed_paths):
             continue
         told.add(plain)
         class_type = subject.graph[node_id]["class_type"]
-        folder = _folder(class_type, name)
+        folder = model_folder(class_type, Place(node_id, name)) or "FOLDER"
         entry = f'{{"path": "{folder}/{plain}", "url": null}}'
         yield UNLISTED_MODEL.at(
-            subject.template,
-            f"{node_id}.inputs.{name}",
+            *subject.default_place(node_id, name),
             f"{label_of(subject.graph, node_id)} loads {shown(plain)}, which requires.models does not list",
             remedy=f"add to requires.models: {entry}",
             severity=None if class_type in subject.nodes else "note",
@@ -86,11 +68,6 @@ def _is_model(subject: Subject, node_id: str, name: str, value: Any) -> bool:
     if subject.graph[node_id]["class_type"] in subject.nodes:
         return spec is not None and spec.from_files and not spec.uploads
     return bool(_LOADER_INPUT.search(name))
-
-
-def _folder(class_type: str, name: str) -> str:
-    found = _FOLDERS_BY_CLASS.get(class_type)
-    return found or next((folder for pattern, folder in _FOLDERS if pattern.fullmatch(name)), "FOLDER")
 
 
 def _unused(subject: Subject, listed_paths: list[str]) -> Iterator[Finding]:

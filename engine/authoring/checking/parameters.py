@@ -20,8 +20,9 @@ NO_EFFECT = code(
 OVERRIDDEN = code(
     "overridden",
     "warning",
-    "A parameter goes only to nodes whose links another parameter always writes over: it changes no result.",
-    "keep one of the two parameters",
+    "A parameter goes only to nodes whose links another one, or a computed value, always writes over: it changes no "
+    "result.",
+    "keep one of the two",
 )
 SIMILAR_NAMES = code(
     "similar_names",
@@ -72,9 +73,9 @@ def _without_effect(subject: Subject) -> Iterator[Finding]:
         names = {writer.parameter} if writer.parameter else subject.names_in(writer.expression)
         if writer.place.node_id in subject.reachable:
             decisive |= names
-            if writer.replaces_link and writer.parameter:
+            if subject.always_replaces(writer):
                 link = as_link(subject.graph[writer.place.node_id]["inputs"].get(writer.place.input_name))
-                replacing.setdefault(link[0] if link else "", []).append(writer.parameter)
+                replacing.setdefault(link[0] if link else "", []).append(writer.parameter or "a computed value")
         elif writer.expression:
             label = label_of(subject.graph, writer.place.node_id)
             yield NO_EFFECT.at(subject.map, writer.where, f"it is written into {label}, which no output needs")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.authoring.checking.codes import code
+from engine.authoring.checking.examples import rendered_examples
 from engine.authoring.checking.subject import Subject
 from engine.authoring.finding import Finding
 from engine.graph import label_of
@@ -39,20 +40,39 @@ _PREFIX = re.compile(r"filename_prefix$")
 
 
 def path_findings(subject: Subject) -> Iterator[Finding]:
-    """Of every literal in the template, and of the defaults that parameters write there."""
-    for node_id, name, literal in subject.literals():
-        label, where = f"{label_of(subject.graph, node_id)}.{name}", f"{node_id}.inputs.{name}"
+    """Of the template's literals, of the defaults that parameters write there, and of prefixes that are computed."""
+    for node_id, name, _ in subject.literals():
+        label, place = f"{label_of(subject.graph, node_id)}.{name}", subject.default_place(node_id, name)
         value = subject.default_at(node_id, name)
-        if _PREFIX.search(name):
-            if node_id in subject.queued and _escapes(value):
-                writer = subject.written_at(node_id, name)
-                file, at = (subject.map, writer.where) if writer and value != literal else (subject.template, where)
-                yield ESCAPING_PREFIX.at(file, at, f"{label}: {shown(value)} leads out of the output folder")
-        elif node_id in subject.reachable and isinstance(value, str) and _is_absolute(value):
-            yield ABSOLUTE_PATH.at(subject.template, where, f"{label}: {shown(value)} is a path of one machine")
+        if _PREFIX.search(name) and node_id in subject.queued and _escapes(value):
+            yield ESCAPING_PREFIX.at(*place, f"{label}: {shown(value)} leads out of the output folder")
+        elif node_id in subject.reachable and isinstance(value, str) and is_absolute(value):
+            yield ABSOLUTE_PATH.at(*place, f"{label}: {shown(value)} is a path of one machine")
+    yield from _computed_prefixes(subject)
 
 
-def _is_absolute(text: str) -> bool:
+def _computed_prefixes(subject: Subject) -> Iterator[Finding]:
+    """What expressions make of a prefix, seen in the first example where it leads out."""
+    computed = {
+        place: writer.where
+        for place, writer in subject.written.items()
+        if writer.expression and _PREFIX.search(place.input_name)
+    }
+    examples = rendered_examples(subject.workflow) if computed and subject.workflow else ()
+    for example in examples:
+        graph = example.graph or {}  # of one that does not render others tell
+        for place in [each for each in computed if each.node_id in graph]:
+            value = graph[place.node_id]["inputs"].get(place.input_name)
+            if _escapes(value):
+                label = f"{label_of(subject.graph, place.node_id)}.{place.input_name}"
+                message = (
+                    f"{label}: {shown(value)}, of the example {shown(example.title)}, leads out of the output folder"
+                )
+                yield ESCAPING_PREFIX.at(subject.map, computed.pop(place), message)
+
+
+def is_absolute(text: str) -> bool:
+    """Whether a text is a path that exists on one machine alone, and no sentence that begins with a slash."""
     return bool(_ABSOLUTE.fullmatch(text.strip())) and text.count(" ") < _WORDS
 
 

@@ -47,6 +47,10 @@ _SECRET_INPUT = re.compile(
     r"|civitai_?(?:token|key)|bearer)(?:$|_)",
     re.IGNORECASE,
 )
+_VALUE = re.compile(
+    r"(?:parameters\.(?P<default>\w+)\.(?:default|examples\[\d+\])|examples\[\d+\]\.payload\.(?P<sent>\w+))$"
+)
+"""Where a map holds a value of a parameter, by its name."""
 _PLACEHOLDER = re.compile(
     r"\W*(?:your|my|enter|insert|paste|put|the|replace|change|add|none|null|xxx|\*{3}|<|\{|\$|sk-x|optional|default)"
     r"|[\s\S]*(?:_here|\bhere\b|\bkey\b|\btoken\b|xxxx)",
@@ -64,7 +68,8 @@ def secret_findings(subject: Subject) -> Iterator[Finding]:
             label = label_of(subject.graph, node_id) if node_id in subject.graph else where
             yield SECRET.at(subject.template, where, f"{label} holds what looks like {kind}")
     for where, _, text in _texts("", "", subject.document):
-        kind = _kind("", text)
+        found = _VALUE.match(where)
+        kind = _kind((found["default"] or found["sent"]) if found else "", text)
         if kind:
             yield SECRET.at(subject.map, where, f"it holds what looks like {kind}")
 

@@ -174,6 +174,14 @@ class Subject:
             return None
         return value if parameter.default is None else parameter.default
 
+    def default_place(self, node_id: str, input_name: str) -> tuple[str, str]:
+        """The file and the place in it that `default_at` is from."""
+        writer = self.written_at(node_id, input_name)
+        parameter = self.parameters.get(writer.parameter) if writer else None
+        if writer and parameter is not None and parameter.default is not None:
+            return self.map, f"parameters.{writer.parameter}.default"
+        return self.template, f"{node_id}.inputs.{input_name}"
+
     @cached_property
     def queued(self) -> frozenset[str]:
         """The nodes that a declared output can need, whatever the payload."""
@@ -199,13 +207,26 @@ class Subject:
             if not writer.replaces_link:
                 continue
             inputs = dict(graph[place.node_id].get("inputs", {}))
-            if writer.parameter and writer.always:
+            if self.always_replaces(writer):
                 inputs.pop(place.input_name, None)
             texts = {text for found in _QUOTED.findall(writer.expression) for text in found}
             named = sorted(text for text in texts if text in graph)
             inputs |= {f"{place.input_name} -> {text}": [text, 0] for text in named}
             graph[place.node_id] = {**graph[place.node_id], "inputs": inputs}
         return graph
+
+    def always_replaces(self, writer: Written) -> bool:
+        """Whether the link that a place held is gone whatever is sent: another value than a link or null is written."""
+        if not writer.replaces_link or writer.parameter:
+            return writer.replaces_link and writer.always
+        if "{{" in writer.expression:
+            return True  # a text
+        named = [self.parameters[name] for name in self.names_in(writer.expression)]
+        may_be_link = "[" in writer.expression or any(
+            isinstance(each, ArrayParameter | ObjectParameter) for each in named
+        )
+        may_be_null = "none" in writer.expression.lower() or any(each.nullable and not each.required for each in named)
+        return not (may_be_link or may_be_null)
 
     def names_in(self, source: str) -> frozenset[str]:
         """The parameters that an expression names, as far as its words tell."""

@@ -38,7 +38,7 @@ def link_findings(subject: Subject) -> Iterator[Finding]:
             continue
         for name, (target, index) in links(node):
             writer = subject.written.get(Place(node_id, name))
-            if target not in subject.graph or (writer and writer.always and not writer.expression):
+            if target not in subject.graph or (writer and subject.always_replaces(writer)):
                 continue
             source = subject.nodes.get(subject.graph[target]["class_type"])
             spec = subject.spec(node_id, name)
