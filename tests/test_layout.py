@@ -31,6 +31,7 @@ LAYERS = [
     {"comfyui", "media", "storage", "quality", "models", "simulator", "authoring"},
     {"s3"},
     {"name_templates"},
+    {"job_names"},
     {"names"},
     {"catalog"},
     {"workflow"},

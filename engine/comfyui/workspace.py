@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import posixpath
-import re
 import secrets
 import tempfile
 import time
@@ -19,15 +18,12 @@ from engine.comfyui.collect import raw_outputs
 from engine.comfyui.folders import SharedFolders
 from engine.errors import ComfyUnavailable, EngineError, NoOutputs, StorageError
 from engine.graph import Graph, links
-from engine.names import plain_name
+from engine.job_names import JOB_FOLDER, JOB_MARK, job_folder
 from engine.results import Execution
 
 log = logging.getLogger(__name__)
 
-_PREFIX = "engine-"
-_FOLDER = re.compile(re.escape(_PREFIX) + r"[A-Za-z0-9_-]+_[0-9a-f]{8}")
 _ABANDONED_SECONDS = 24 * 3600.0
-_MARK = "engine_job"
 _FORGET_SECONDS = 5.0
 _CLOCK_SECONDS = 2.0  # a file system may keep times in whole seconds
 
@@ -51,7 +47,7 @@ class Workspace:
         self, client: ComfyClient, folders: SharedFolders | None, job_id: str, prompt_id: str, *, cleanup: bool
     ) -> None:
         # A job that is run again gets another folder: what is left of the first run can't be taken for its own.
-        self.folder = f"{_PREFIX}{plain_name(job_id, otherwise='job')}_{secrets.token_hex(4)}"
+        self.folder = job_folder(job_id)
         self._client = client
         self._folders = folders
         self._cleanup = cleanup
@@ -73,7 +69,7 @@ class Workspace:
         elif self._inputs:
             log.info(
                 "%d input files stay in ComfyUI's input folder, below %s: it has no call to remove them, and its disk "
-                "is not ours (COMFY_FOLDER says where it is)",
+                "is not ours (COMFYJOB_FOLDER says where it is)",
                 self._inputs,
                 self.folder,
             )
@@ -131,7 +127,7 @@ class Workspace:
                 inside = posixpath.normpath("/" + prefix.replace("\\", "/")).lstrip("/") or "ComfyUI"
                 inputs = {**inputs, "filename_prefix": f"{self.folder}/{inside}"}
             elif node_id not in linked:
-                inputs = {**inputs, _MARK: self.folder}
+                inputs = {**inputs, JOB_MARK: self.folder}
                 self._marked.add(node_id)
             isolated[node_id] = {**node, "inputs": inputs}
         return isolated
@@ -191,7 +187,7 @@ def sweep(folders: SharedFolders, *, older_than_seconds: float = _ABANDONED_SECO
     for root in (folders.input, folders.temp):
         with contextlib.suppress(OSError):
             for folder in sorted(root.iterdir()):
-                if _FOLDER.fullmatch(folder.name) and folder.is_dir() and folder.stat().st_mtime < before:
+                if JOB_FOLDER.fullmatch(folder.name) and folder.is_dir() and folder.stat().st_mtime < before:
                     with _told("an abandoned job", folder.name):
                         folders.remove(folder.name, root)
                         removed.append(folder.name)
