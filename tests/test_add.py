@@ -6,19 +6,17 @@ import pty
 import shutil
 import signal
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from support.command import ENGINE, run_engine
 from support.workflows import ROOT, SHARED, sampler_graph
 
 from engine import Catalog
 from engine.authoring.saving import save_all
 from engine.errors import StorageError
 
-ENGINE = str(Path(sys.executable).parent / "engine")
 EXPORT = (ROOT / "templates" / "txt2img.json").read_bytes()
 
 
@@ -39,20 +37,8 @@ def environment(folder):
 def engine(tmp_path, environment):
     """Run `engine …` in an empty folder."""
 
-    def run(*arguments, status=0, stdin=b"", **more):
-        done = subprocess.run(
-            [ENGINE, *map(str, arguments)],
-            cwd=tmp_path,
-            env=environment | more,
-            input=stdin,
-            capture_output=True,
-            timeout=90,
-            check=False,
-        )
-        done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
-        assert done.returncode == status, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done
+    def run(*arguments, **more):
+        return run_engine(tmp_path, *arguments, **{**environment, **more})
 
     return run
 

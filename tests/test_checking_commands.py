@@ -5,13 +5,12 @@ import os
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
 import yaml
+from support.command import run_engine
 from support.workflows import ROOT, sampler_graph, write_workflow
 
-ENGINE = str(Path(sys.executable).parent / "engine")
 MAP = {
     "parameters": {
         "prompt": {"type": "string", "required": True, "bind": "$['6'].inputs.text"},
@@ -30,20 +29,8 @@ WARNED = {**MAP, "requires": {}}
 def engine(tmp_path):
     """Run `engine …` on the workflows of an empty folder."""
 
-    def run(*arguments, status=0, **environment):
-        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        done = subprocess.run(
-            [ENGINE, *map(str, arguments)],
-            cwd=tmp_path,
-            env=kept | {"WORKFLOWS_PATH": str(tmp_path)} | environment,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done
+    def run(*arguments, **more):
+        return run_engine(tmp_path, *arguments, **{"WORKFLOWS_PATH": str(tmp_path), **more})
 
     return run
 

@@ -5,35 +5,19 @@ import os
 import re
 import signal
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from PIL import Image
+from support.command import ENGINE, run_engine
 from support.workflows import ROOT, sampler_graph, write_workflow
-
-ENGINE = str(Path(sys.executable).parent / "engine")
 
 
 @pytest.fixture
 def engine(tmp_path, comfy_url):
     """Run `engine …` in an empty folder, on the ComfyUI of the tests."""
 
-    def run(*arguments, status=0, stdin="", **environment):
-        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        done = subprocess.run(
-            [ENGINE, *map(str, arguments)],
-            cwd=tmp_path,
-            env=kept | {"COMFY_URL": comfy_url} | environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done
+    def run(*arguments, **more):
+        return run_engine(tmp_path, *arguments, **{"COMFY_URL": comfy_url, **more})
 
     return run
 

@@ -5,34 +5,21 @@ import os
 import pty
 import re
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from support.command import ENGINE, run_engine
 from support.operator_workflows import everything_graph, everything_map
 from support.workflows import ROOT, make_workflow, sampler_graph, write_workflow
 
 from engine.authoring.describing import example_payload
-
-ENGINE = Path(sys.executable).parent / "engine"
 
 
 @pytest.fixture
 def describe(tmp_path):
     """Run `engine describe …` on a folder."""
 
-    def run(*arguments, folder=ROOT, status=0, **environment):
-        done = subprocess.run(
-            [ENGINE, "describe", *arguments],
-            env={"PATH": os.environ["PATH"], "WORKFLOWS_PATH": str(folder), **environment},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        return done
+    def run(*arguments, folder=ROOT, **more):
+        return run_engine(tmp_path, "describe", *arguments, **{"WORKFLOWS_PATH": str(folder), **more})
 
     return run
 

@@ -15,6 +15,7 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import validate
+from support.command import run_engine
 from support.payloads import exact, parameters, values_for
 from support.s3 import free_port
 from support.worker import worker_environment
@@ -215,18 +216,8 @@ def test_any_map_gives_a_valid_document_with_its_own_verdict(case):
 # The command
 
 
-def engine(*arguments, folder=ROOT, status=0, cwd=None):
-    done = subprocess.run(
-        [BIN / "engine", *map(str, arguments)],
-        env={"PATH": os.environ["PATH"], "WORKFLOWS_PATH": str(folder)},
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    return done
+def engine(*arguments, folder=ROOT, cwd=None, **more):
+    return run_engine(cwd, *arguments, WORKFLOWS_PATH=str(folder), **more)
 
 
 def test_the_command_writes_a_file_or_stdout(tmp_path):

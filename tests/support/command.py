@@ -1,0 +1,30 @@
+"""The `engine` command, in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ENGINE = str(Path(sys.executable).parent / "engine")
+
+
+def run_engine(cwd, *arguments, status=0, stdin=b"", **environment):
+    """Run `engine …` in a folder, with the user's PATH and HOME and the environment that is given, to its end.
+
+    Its status is to be the one that is given, and it is to print no traceback. The output is text, its line ends as
+    they were printed.
+    """
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    done = subprocess.run(
+        [ENGINE, *map(str, arguments)],
+        cwd=cwd,
+        env=kept | environment,
+        input=stdin.encode() if isinstance(stdin, str) else stdin,
+        capture_output=True,
+        timeout=90,
+        check=False,
+    )
+    done.stdout, done.stderr = done.stdout.decode(), done.stderr.decode()
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
