@@ -3,6 +3,7 @@
 import json
 import struct
 import subprocess
+import tracemalloc
 import zlib
 
 import pytest
@@ -218,6 +219,22 @@ def test_compressed_and_international_texts_are_read():
 )
 def test_a_file_without_a_graph_is_told_for_what_it_is(data, message):
     assert message in refusal(data, name="a.png").message
+
+
+def test_texts_that_inflate_are_not_read_where_nobody_asks_for_them():
+    """Three hundred of them would take gigabytes, and a minute."""
+    bombs = b"".join(
+        chunk(b"zTXt", b"%s\0\0" % name + zlib.compress(b" " * 15_000_000, 1))
+        for name in (*(b"text%d" % number for number in range(20)), *[b"prompt"] * 20)
+    )
+    tracemalloc.start()
+    try:
+        message = refusal(comfy_png()[:33] + bombs * 8 + saved(speckled(), "PNG")[33:], name="a.png").message
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert "a.png: not JSON" in message
+    assert most < 200_000_000
 
 
 def test_a_picture_that_breaks_off_after_its_graph_still_brings_it():

@@ -99,8 +99,9 @@ def _texts(kind: str, data: bytes) -> dict[str, str]:
     if kind == "PNG":
         texts: dict[str, str] = {}
         try:
-            for name, text in png.texts(data):
-                texts.setdefault(name, text)
+            for name, text in png.texts(data, _NAMES):
+                if text is not None or name not in _NAMES:
+                    texts.setdefault(name, text or "")
         except BrokenContainer as error:
             raise _BreaksOff(texts, str(error)) from error
         return texts
