@@ -64,6 +64,8 @@ def widgets_of(node: Mapping[str, Any], spec: NodeSpec | None) -> Widgets:
         return Widgets({name: value for name, value in named.items() if not _editors(name, value)})
     # By position, as comfy-cli does; but what has no widget never takes a value.
     names, plain = _slots(node), _without_control(values)
+    if not names and any(isinstance(value, dict) and "lora" in value for value in values):
+        return Widgets()  # rgthree's Power Lora Loader and its like: comfy-cli names what has a `lora` or a `type`
     return Widgets(dict(zip(names, plain, strict=False)), tuple(names), max(0, len(plain) - len(names)))
 
 
