@@ -276,7 +276,7 @@ def test_without_the_converter_the_way_to_it_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     error = refusal(picture())
     assert "comfy-cli, which converts those, is not installed" in error.message
-    assert "pip install 'comfyui-workflow-engine[ui]'" in error.hint
+    assert "pip install 'comfy-cli>=1.23' beside the engine (some 300 MB)" in error.hint
     assert read_export(API, name="a.json").graph == GRAPH
 
 

@@ -327,7 +327,7 @@ def test_where_it_is_not_installed_the_way_to_it_is_told(tmp_path, monkeypatch):
     error = refusal(picture())
     assert error.message == "this is an export in UI format, and comfy-cli, which converts those, is not installed"
     assert error.hint.startswith(
-        "pip install 'comfyui-workflow-engine[ui]'; or in ComfyUI choose Workflow > Export (API)"
+        "pip install 'comfy-cli>=1.23' beside the engine (some 300 MB); or in ComfyUI choose Workflow > Export (API)"
     )
 
 
@@ -378,7 +378,7 @@ def test_one_that_hangs_is_stopped_when_the_job_is_cancelled(tmp_path, wait_unti
         ("print('rubbish')", "comfy-cli gave an answer that can't be read"),
         ("print('[1]')", "comfy-cli gave an answer without a graph"),
         ('print(\'{"ok": true, "data": {"prompt": {"1": 3}}}\')', "what comfy-cli made of it can't be used: 1: a node"),
-        ("pass", "comfy-cli ended with status 0 and said nothing"),
+        ("pass", "comfy-cli ended with status 0 and said nothing; it has to be 1.23 or newer"),
         ("bytearray(8 * 1024**3)", "comfy-cli ended with status 1 and said nothing"),
         ("import os; os.kill(os.getpid(), 9)", "comfy-cli ended with status -9 and said nothing"),
     ],
