@@ -174,6 +174,13 @@ def test_values_of_another_version_of_a_class_are_read_by_their_names():
     )
 
 
+def test_a_button_among_the_values_is_none():
+    button = {"name": "upload", "type": "button", "options": {"serialize": False}, "label": "choose file to upload"}
+    converted = CONVERT(document([node(1, "LoadImage", ("fox.jpg", button)), node(2, "Unheard", (button,))]))
+    assert inputs_of(converted) == {"1": {"image": "fox.jpg"}, "2": {}}
+    assert len(converted.notes) == 1
+
+
 def test_where_the_list_was_changed_by_hand_it_counts_and_not_the_names_record():
     ui = document([node(1, "LoadImage", ("new.png", "image"), widgets_values_named={"image": "old.png", "upload": ""})])
     assert inputs_of(CONVERT(ui))["1"]["image"] == "new.png"

@@ -10,7 +10,7 @@ from engine.graph import Graph
 from engine.nodes import NodeCatalogue
 from engine.ui_format.hosted import HOSTED, hosted_by
 from engine.ui_format.reading import EDITORS_OWN, PACKS_OWN, items_of, links_of, nodes_of, subgraphs_of
-from engine.ui_format.widgets import widgets_of
+from engine.ui_format.widgets import widgets_of, without_buttons
 from engine.ui_format.wiring import rewire
 
 # comfy-cli leaves this class out, as one that only the editor knows; ComfyUI has it (nodes.py, 0.3.64 and 0.8.0).
@@ -61,8 +61,7 @@ def _prepare(node: dict[str, Any], subgraphs: Mapping[str, Any], nodes: NodeCata
             node[HOSTED], node["widgets_values"] = hosted, []
     elif node["type"] not in EDITORS_OWN:
         values = widgets_of(node, nodes.get(node["type"])).values
-        if values is not None:
-            node["widgets_values"] = values
+        node["widgets_values"] = without_buttons(node.get("widgets_values")) if values is None else values
     if node["type"] == _LEFT_OUT:
         node["type"] = _STAND_IN
 
