@@ -196,6 +196,7 @@ def test_compressed_and_international_texts_are_read():
         (saved(speckled(), "WEBP"), "this WebP file carries no graph"),
         (picture_with(parameters="a cat"), "what it carries (parameters) was written by another program than ComfyUI"),
         (picture_with(Comment="hi"), "this PNG file carries no graph; what it carries: Comment"),
+        (picture_with(**{"\x1b[31m": "hi"}), 'what it carries: "\\u001b[31m"'),
         (saved(speckled(), "PNG")[:60], "this PNG file carries no graph: it has a part that is longer than the file"),
         (b"RIFF\xff\xff\xff\0WEBPVP8 ", "this WebP file carries no graph: it breaks off before its end"),
         (b"\xff\xd8\xff\xe1", "this JPEG file carries no graph: it has a part that is longer than the file"),
@@ -213,8 +214,8 @@ def test_compressed_and_international_texts_are_read():
         (picture_with(prompt="[1]"), "a.png: an export is a JSON object, not an array"),
     ],
     ids=[
-        *("png", "webp", "another program's", "comment", "cut", "webp cut", "jpeg cut", "avif broken", "mp4 broken"),
-        *("broken text", "inflating text", "no JSON", "deep", "array"),
+        *("png", "webp", "another program's", "comment", "odd name", "cut", "webp cut", "jpeg cut"),
+        *("avif broken", "mp4 broken", "broken text", "inflating text", "no JSON", "deep", "array"),
     ],
 )
 def test_a_file_without_a_graph_is_told_for_what_it_is(data, message):

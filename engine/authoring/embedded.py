@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from engine.containers import BrokenContainer, exif, jpeg, png, webp
 from engine.errors import InvalidMap, Problem
-from engine.wording import listed
+from engine.wording import listed, shown
 
 _NAMES = ("prompt", "workflow")
 
@@ -156,4 +156,5 @@ def _nothing(kind: str, texts: Mapping[str, str], broken: str) -> str:
         return f"{message}: it {broken}"
     if "parameters" in texts:
         return f"{message}; what it carries (parameters) was written by another program than ComfyUI"
-    return f"{message}; what it carries: {listed(sorted(texts))}" if texts else message
+    names = [name if name.isprintable() else shown(name) for name in sorted(texts)]
+    return f"{message}; what it carries: {listed(names)}" if names else message
