@@ -3,6 +3,7 @@
 import json
 import struct
 import subprocess
+import tracemalloc
 import zlib
 
 import pytest
@@ -195,6 +196,7 @@ def test_compressed_and_international_texts_are_read():
         (saved(speckled(), "WEBP"), "this WebP file carries no graph"),
         (picture_with(parameters="a cat"), "what it carries (parameters) was written by another program than ComfyUI"),
         (picture_with(Comment="hi"), "this PNG file carries no graph; what it carries: Comment"),
+        (picture_with(**{"\x1b[31m": "hi"}), 'what it carries: "\\u001b[31m"'),
         (saved(speckled(), "PNG")[:60], "this PNG file carries no graph: it has a part that is longer than the file"),
         (b"RIFF\xff\xff\xff\0WEBPVP8 ", "this WebP file carries no graph: it breaks off before its end"),
         (b"\xff\xd8\xff\xe1", "this JPEG file carries no graph: it has a part that is longer than the file"),
@@ -212,12 +214,28 @@ def test_compressed_and_international_texts_are_read():
         (picture_with(prompt="[1]"), "a.png: an export is a JSON object, not an array"),
     ],
     ids=[
-        *("png", "webp", "another program's", "comment", "cut", "webp cut", "jpeg cut", "avif broken", "mp4 broken"),
-        *("broken text", "inflating text", "no JSON", "deep", "array"),
+        *("png", "webp", "another program's", "comment", "odd name", "cut", "webp cut", "jpeg cut"),
+        *("avif broken", "mp4 broken", "broken text", "inflating text", "no JSON", "deep", "array"),
     ],
 )
 def test_a_file_without_a_graph_is_told_for_what_it_is(data, message):
     assert message in refusal(data, name="a.png").message
+
+
+def test_texts_that_inflate_are_not_read_where_nobody_asks_for_them():
+    """Three hundred of them would take gigabytes, and a minute."""
+    bombs = b"".join(
+        chunk(b"zTXt", b"%s\0\0" % name + zlib.compress(b" " * 15_000_000, 1))
+        for name in (*(b"text%d" % number for number in range(20)), *[b"prompt"] * 20)
+    )
+    tracemalloc.start()
+    try:
+        message = refusal(comfy_png()[:33] + bombs * 8 + saved(speckled(), "PNG")[33:], name="a.png").message
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert "a.png: not JSON" in message
+    assert most < 200_000_000
 
 
 def test_a_picture_that_breaks_off_after_its_graph_still_brings_it():
@@ -259,7 +277,7 @@ def test_without_the_converter_the_way_to_it_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     error = refusal(picture())
     assert "comfy-cli, which converts those, is not installed" in error.message
-    assert "pip install 'comfyui-workflow-engine[ui]'" in error.hint
+    assert "pip install 'comfy-cli>=1.23' beside the engine (some 300 MB)" in error.hint
     assert read_export(API, name="a.json").graph == GRAPH
 
 

@@ -26,8 +26,9 @@ from engine.cancellation import CancellationToken
 from engine.envelope import answer
 from engine.errors import Cancelled
 from engine.nodes import NodeCatalogue, load_catalogue
-from engine.ui_format import Converter, NotConverted, check, find_program, is_ui_format
+from engine.ui_format import Converter, NotConverted, check, find_program
 from engine.ui_format.bounds import MOST_NODES
+from engine.ui_format.prepared import prepared
 
 NODES = load_catalogue()
 CONVERT = Converter(NODES)
@@ -173,6 +174,13 @@ def test_values_of_another_version_of_a_class_are_read_by_their_names():
     )
 
 
+def test_a_button_among_the_values_is_none():
+    button = {"name": "upload", "type": "button", "options": {"serialize": False}, "label": "choose file to upload"}
+    converted = CONVERT(document([node(1, "LoadImage", ("fox.jpg", button)), node(2, "Unheard", (button,))]))
+    assert inputs_of(converted) == {"1": {"image": "fox.jpg"}, "2": {}}
+    assert len(converted.notes) == 1
+
+
 def test_where_the_list_was_changed_by_hand_it_counts_and_not_the_names_record():
     ui = document([node(1, "LoadImage", ("new.png", "image"), widgets_values_named={"image": "old.png", "upload": ""})])
     assert inputs_of(CONVERT(ui))["1"]["image"] == "new.png"
@@ -203,6 +211,22 @@ def test_what_nobody_can_name_is_told_and_given_to_no_input_that_takes_links_alo
     assert "these may be wrong: Unheard (1) (prompt; 2 left out)" in converted.notes[1]
 
 
+def promoted(levels, each):
+    """Subgraphs within subgraphs, each with inputs that lead on to the next one's."""
+    inner = nested(levels, 1)
+    for level in inner["definitions"]["subgraphs"]:
+        slots = [(f"x{at}", "INT", at, {}) for at in range(each)]
+        links = [[at, -10, at, 0, at, "INT"] for at in range(each)]
+        outer = [(name, kind, [at]) for name, kind, at, _ in slots]
+        level.update(
+            subgraph([node(0, level["nodes"][0]["type"], inputs=slots)], links, inputs=outer) | {"id": level["id"]}
+        )
+    return inner
+
+
+WIDE = subgraph([node(1, "A")], [[n, 1, 0, 1, 0, "X"] for n in range(1000)])
+
+
 @pytest.mark.parametrize(
     ("ui", "message"),
     [
@@ -210,12 +234,20 @@ def test_what_nobody_can_name_is_told_and_given_to_no_input_that_takes_links_alo
         (nested(9, 10), "it has 1000000000 nodes with those of its subgraphs, and at most 5000 are taken"),
         (nested(12, 1), "its subgraphs are nested more than 9 levels deep"),
         (document([node(n, "Note") for n in range(MOST_NODES + 1)]), "it has 5001 nodes"),
-        (document([], [[n, 1, 0, 2, 0, "X"] for n in range(50_001)]), "it has 50001 links"),
+        (document([], [[n, 1, 0, 2, 0, "X"] for n in range(50_001)]), "it has 50001 links and inputs"),
+        (document([node(1, "A", inputs=[("x", "X", 1)] * 50_001)]), "it has 50001 links and inputs"),
+        (document([node(n, INSTANCE) for n in range(60)], [], [WIDE]), "it has 60000 links and inputs"),
+        (promoted(levels=9, each=8), "it has 387420488 ways through the inputs"),
         (document([node(1, "EmptyImage"), node("1", "EmptyImage")]), "it has several nodes with one id: 1"),
+        (document([], [], [subgraph([node(1, "A"), node(1, "B")], [])]), "it has several nodes with one id: 1"),
+        (document([{"id": 1, "type": ["EmptyImage"]}, {"id": 2}]), "it has nodes without a type: 1, 2"),
         (document([node(1, "workflow>mine")]), "it has group nodes, which no ComfyUI can run as they are"),
         (document([node(1, "EmptyImage", json.loads("[" * 150 + "]" * 150))]), "nested more than 100 levels deep"),
     ],
-    ids=["circle", "bomb", "depth", "nodes", "links", "ids", "group nodes", "values"],
+    ids=[
+        *("circle", "bomb", "depth", "nodes", "links", "inputs", "links of instances", "ways", "ids", "inner ids"),
+        *("types", "group nodes", "values"),
+    ],
 )
 def test_what_was_made_to_be_a_burden_is_refused_before_anything_is_run(tmp_path, ui, message):
     ran = tmp_path / "ran"
@@ -225,44 +257,74 @@ def test_what_was_made_to_be_a_burden_is_refused_before_anything_is_run(tmp_path
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-12, 12) | st.text("ab", max_size=2),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["id", "type", "nodes", "links", "inputs", "definitions", "subgraphs", "properties"]), inner
-        )
-    ),
-    max_leaves=20,
+    st.none() | st.booleans() | st.integers(-12, 12) | st.sampled_from(["a", "Reroute", "GetNode", INSTANCE]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["name", "nodes"]), inner, max_size=1),
+    max_leaves=3,
 )
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.dictionaries(st.sampled_from(["nodes", "links", "definitions", "extra"]), JSON))
-def test_no_document_is_a_surprise_to_the_check(ui):
-    if is_ui_format(ui):
-        try:
-            check(ui)
-        except NotConverted as error:
-            message = error.message
-            assert message.startswith(("its ", "it "))
+def objects(**keys):
+    """Objects with these keys, or some of them, each of a given kind or any JSON; and now and then no object."""
+    return st.fixed_dictionaries({}, optional={key: kind | JSON for key, kind in keys.items()}) | JSON
+
+
+SLOTS = st.lists(
+    objects(name=JSON, type=JSON, link=JSON, widget=objects(name=JSON), linkIds=st.lists(JSON)), max_size=2
+)
+NODES_OF_ANY_KIND = st.lists(
+    objects(
+        id=st.integers(0, 3),
+        type=st.sampled_from(["EmptyImage", "Reroute", "SetNode", "GetNode", "PrimitiveNode", INSTANCE]),
+        mode=st.sampled_from([0, 2, 4]),
+        inputs=SLOTS,
+        outputs=SLOTS,
+        widgets_values=st.lists(JSON, max_size=3),
+        properties=objects(proxyWidgets=st.lists(st.lists(JSON, max_size=2), max_size=2)),
+    ),
+    max_size=3,
+)
+LINKS = st.lists(
+    st.lists(JSON, min_size=6, max_size=6) | objects(id=JSON, origin_id=JSON, origin_slot=JSON), max_size=3
+)
+SUBGRAPH = objects(
+    id=st.just(INSTANCE), nodes=NODES_OF_ANY_KIND, links=LINKS, inputs=SLOTS, outputs=SLOTS, definitions=JSON
+)
+DEFINITIONS = objects(subgraphs=st.lists(SUBGRAPH, max_size=2))
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {"nodes": NODES_OF_ANY_KIND}, optional={"links": LINKS, "definitions": DEFINITIONS, "extra": JSON}
+    )
+)
+def test_no_document_is_a_surprise_before_it_is_given_away(ui):
+    try:
+        check(ui)
+    except NotConverted as error:
+        message = error.message
+        assert message.startswith(("its ", "it "))
+    else:
+        assert json.dumps(prepared(ui, NODES))
 
 
 def test_a_document_of_odd_parts_ends_in_an_answer():
     odd = document(
         [
-            {"id": None, "type": 7, "inputs": "x", "widgets_values": {"a": [1, 2]}, "properties": 3},
+            {"id": None, "type": "", "inputs": "x", "widgets_values": {"a": [1, 2]}, "properties": 3},
             {"id": [1], "type": "KSampler", "inputs": [1, {"link": {}}], "widgets_values": [{}, None]},
-            {},
+            {"id": 5, "type": INSTANCE, "properties": {"proxyWidgets": [3, [], [[], {}]]}, "widgets_values": [{}, 3]},
             "no node",
         ],
         [[1, 2], {"id": []}, None],
-        [{"id": 3}, "none", {"id": "x", "nodes": 5}],
+        [
+            {"id": 3},
+            "none",
+            {"id": "x", "nodes": 5},
+            {"id": INSTANCE, "inputs": [1, {"linkIds": [[], 1]}], "outputs": 7},
+        ],
     )
-    try:
-        graph = CONVERT(odd).graph
-    except NotConverted:
-        graph = {}
-    assert all("class_type" in each for each in graph.values())
+    assert {each["class_type"] for each in CONVERT(odd).graph.values()} == {"KSampler"}
 
 
 def test_where_it_is_not_installed_the_way_to_it_is_told(tmp_path, monkeypatch):
@@ -272,7 +334,7 @@ def test_where_it_is_not_installed_the_way_to_it_is_told(tmp_path, monkeypatch):
     error = refusal(picture())
     assert error.message == "this is an export in UI format, and comfy-cli, which converts those, is not installed"
     assert error.hint.startswith(
-        "pip install 'comfyui-workflow-engine[ui]'; or in ComfyUI choose Workflow > Export (API)"
+        "pip install 'comfy-cli>=1.23' beside the engine (some 300 MB); or in ComfyUI choose Workflow > Export (API)"
     )
 
 
@@ -323,7 +385,7 @@ def test_one_that_hangs_is_stopped_when_the_job_is_cancelled(tmp_path, wait_unti
         ("print('rubbish')", "comfy-cli gave an answer that can't be read"),
         ("print('[1]')", "comfy-cli gave an answer without a graph"),
         ('print(\'{"ok": true, "data": {"prompt": {"1": 3}}}\')', "what comfy-cli made of it can't be used: 1: a node"),
-        ("pass", "comfy-cli ended with status 0 and said nothing"),
+        ("pass", "comfy-cli ended with status 0 and said nothing; it has to be 1.23 or newer"),
         ("bytearray(8 * 1024**3)", "comfy-cli ended with status 1 and said nothing"),
         ("import os; os.kill(os.getpid(), 9)", "comfy-cli ended with status -9 and said nothing"),
     ],

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from engine.containers import BrokenContainer, exif, jpeg, png, webp
 from engine.errors import InvalidMap, Problem
-from engine.wording import listed
+from engine.wording import listed, shown
 
 _NAMES = ("prompt", "workflow")
 
@@ -99,8 +99,9 @@ def _texts(kind: str, data: bytes) -> dict[str, str]:
     if kind == "PNG":
         texts: dict[str, str] = {}
         try:
-            for name, text in png.texts(data):
-                texts.setdefault(name, text)
+            for name, text in png.texts(data, _NAMES):
+                if text is not None or name not in _NAMES:
+                    texts.setdefault(name, text or "")
         except BrokenContainer as error:
             raise _BreaksOff(texts, str(error)) from error
         return texts
@@ -155,4 +156,5 @@ def _nothing(kind: str, texts: Mapping[str, str], broken: str) -> str:
         return f"{message}: it {broken}"
     if "parameters" in texts:
         return f"{message}; what it carries (parameters) was written by another program than ComfyUI"
-    return f"{message}; what it carries: {listed(sorted(texts))}" if texts else message
+    names = [name if name.isprintable() else shown(name) for name in sorted(texts)]
+    return f"{message}; what it carries: {listed(names)}" if names else message

@@ -40,17 +40,20 @@ def block(content: bytes) -> bytes:
 
 
 def texts(content: bytes) -> dict[int, str]:
-    """The text tags of the first directory; nothing where the block can't be read."""
+    """The text tags of the first directory; nothing where the block can't be read, or they are longer than it is."""
     try:
         order, entries, _ = _first_directory(content)
     except BrokenContainer:
         return {}
-    found = {}
+    found, left = {}, len(content)
     for entry in entries:
         tag, kind, count, value = struct.unpack(order + "HHI4s", entry)
         if kind == _ASCII:
             offset = struct.unpack(order + "I", value)[0]
             text = value[:count] if count <= len(value) else content[offset : offset + count]
+            left -= len(text)
+            if left < 0:  # texts that lie over each other: a small block would give any amount of them
+                return {}
             found[tag] = text.split(b"\0", 1)[0].decode("utf-8", "replace")
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 from engine.containers import exif, stamp_text
@@ -16,7 +16,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _LONGEST_CHUNK = 2**31 - 1
 _LONGEST_KEYWORD = 80  # 79 letters and the null after them
-_LONGEST_READ = 16 * 1024 * 1024  # of a stamp or an EXIF block; what is longer is none that anyone made
+_LONGEST_READ = 16 * 1024 * 1024  # of a stamp, a text or an EXIF block; what is longer is none that anyone made
+_MOST_READS = 8  # of texts by the wanted names: each may inflate to that length
 
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 
@@ -81,21 +82,31 @@ def stamp_of(data: Buffer) -> dict[str, Any] | None:
     return None
 
 
-def texts(data: Buffer) -> Iterator[tuple[str, str]]:
-    """The texts that a file carries, each with its keyword, until its end or where it breaks off; too long ones less.
+def texts(data: Buffer, wanted: Container[str]) -> Iterator[tuple[str, str | None]]:
+    """The texts that a file carries, until its end or where it breaks off.
 
     `comf` is a chunk of ComfyUI's SaveAnimatedPNG (ComfyUI 0.8, comfy_api/latest/_ui.py): a `tEXt` by another name.
+
+    Args:
+        data: the file.
+        wanted: the keywords of the texts to read; a file may hold any number of others, which inflate to any length.
+
+    Yields:
+        The keyword and the text; None for one that is not wanted, broken or too long.
 
     Raises:
         BrokenContainer: it is no PNG, breaks off, or has a chunk that is longer than the file.
     """
+    left = _MOST_READS
     for chunk in chunks(data):
-        if chunk.name not in (*_TEXTS, b"comf") or len(chunk.content) > _LONGEST_READ:
+        if chunk.name not in (*_TEXTS, b"comf"):
             continue
-        keyword, _, content = data[chunk.content.start : chunk.content.stop].partition(b"\0")
-        text = _text(chunk.name, content)
-        if text is not None:
-            yield keyword.decode("latin-1"), text
+        keyword = _keyword(data, chunk).decode("latin-1")
+        if keyword not in wanted or len(chunk.content) > _LONGEST_READ or not left:
+            yield keyword, None
+            continue
+        left -= 1
+        yield keyword, _text(chunk.name, data[chunk.content.start + len(keyword) + 1 : chunk.content.stop])
 
 
 def _text(kind: bytes, content: bytes) -> str | None:

@@ -16,8 +16,8 @@ from engine.graph import Graph, parse_graph
 from engine.nodes import NodeCatalogue
 from engine.ui_format.bounds import check
 from engine.ui_format.notes import notes_on
+from engine.ui_format.own_values import with_own_values
 from engine.ui_format.prepared import as_it_was, prepared
-from engine.ui_format.primitives import with_primitives
 from engine.ui_format.problems import ConverterMissing, NotConverted
 from engine.ui_format.program import find_program, printed
 from engine.ui_format.serving import serving, without_dynamic_prompts
@@ -70,11 +70,12 @@ class Converter:
         if program is None:
             raise ConverterMissing
         check(document)
-        workflow = json.dumps(prepared(document, self._nodes)).encode()
+        ready = prepared(document, self._nodes)
+        workflow = json.dumps(ready).encode()
         with serving(self._object_info) as port:
             text = printed(program, workflow, port=port, seconds=self._seconds, cancel=cancel or CancellationToken())
         try:
-            graph = with_primitives(as_it_was(parse_graph(_graph_in(text), label="")), document)
+            graph = with_own_values(as_it_was(parse_graph(_graph_in(text), label="")), ready)
         except InvalidMap as error:
             raise NotConverted(f"what comfy-cli made of it can't be used: {shorter(error.message, 500)}") from error
         return Converted(graph, tuple(notes_on(document, graph, self._nodes)))

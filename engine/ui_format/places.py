@@ -85,7 +85,7 @@ class ExportNodes:
         self.nodes = {each.api_id: each for each in self._walk(document, "", runs=True)}
         self._links = {id(scope): _by_origin(scope) for scope in (document, *self.subgraphs.values())}
 
-    def places(self, node: ExportNode, widget: str, *, linked: bool = False) -> Iterator[Found]:
+    def places(self, node: ExportNode, widget: str, *, linked: bool = False, absent: bool = False) -> Iterator[Found]:
         """Where a widget's value stands in the graph; nowhere where it does not reach it.
 
         Args:
@@ -93,9 +93,11 @@ class ExportNodes:
                 subgraph that shows a widget of an inner node as its own.
             widget: its name.
             linked: also where a link stands in its place.
+            absent: also at a node of the graph that has no such input yet.
         """
         for found, name in self._places(node, widget, _Way()):
-            if linked or as_link(self._graph[found.api_id]["inputs"][name]) is None:
+            inputs = self._graph[found.api_id]["inputs"]
+            if (linked or as_link(inputs.get(name)) is None) and (absent or name in inputs):
                 yield found, name
 
     def _places(self, node: ExportNode, widget: str, way: _Way) -> Iterator[Found]:
@@ -106,7 +108,7 @@ class ExportNodes:
         elif node.type in (PRIMITIVE, "Reroute"):
             for link in self._links[id(node.scope)].get(str(node.node.get("id")), ()):
                 yield from self._target(node.prefix, link, way.further())
-        elif widget in self._graph.get(node.api_id, {}).get("inputs", {}):
+        elif node.api_id in self._graph:
             yield node, widget
 
     def _promoted(self, node: ExportNode, inner: Mapping[str, Any], widget: str, way: _Way) -> Iterator[Found]:

@@ -8,8 +8,10 @@ from typing import Any
 
 from engine.graph import Graph
 from engine.nodes import NodeCatalogue
-from engine.ui_format.reading import EDITORS_OWN, links_of, nodes_of, subgraphs_of
-from engine.ui_format.widgets import widgets_of
+from engine.ui_format.hosted import HOSTED, hosted_by
+from engine.ui_format.reading import EDITORS_OWN, PACKS_OWN, items_of, links_of, nodes_of, subgraphs_of
+from engine.ui_format.widgets import widgets_of, without_buttons
+from engine.ui_format.wiring import rewire
 
 # comfy-cli leaves this class out, as one that only the editor knows; ComfyUI has it (nodes.py, 0.3.64 and 0.8.0).
 _LEFT_OUT = "LoadImageOutput"
@@ -22,10 +24,12 @@ _CLASS = "Node name for S&R"
 def prepared(document: Mapping[str, Any], nodes: NodeCatalogue) -> dict[str, Any]:
     """A copy of a document, put right where comfy-cli would lose or mistake something.
 
-    - Links are written in the one form it reads, and those that newer exports leave out are none.
+    - Links lead straight to where a value comes from, as the editor follows them, and are in the one form it reads.
     - Subgraphs that are defined within another are found.
+    - Nodes that only the editor knows, and only with a node pack, are gone.
     - A node is of the class that it says, not of one that it had before it was exchanged for another.
-    - Values stand under their names, where the export tells those.
+    - Values stand under their names, where the export tells those; what instances of subgraphs hold, in an order that
+      it does not know, is left to `with_own_values`.
     - `LoadImageOutput` is not left out; `as_it_was` gives its name back.
 
     Args:
@@ -36,23 +40,30 @@ def prepared(document: Mapping[str, Any], nodes: NodeCatalogue) -> dict[str, Any
     subgraphs = subgraphs_of(copy)
     if subgraphs:
         copy["definitions"]["subgraphs"] = list(subgraphs.values())
-    keys = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
-    copy["links"] = [[link.get(key) for key in keys] for link in links_of(copy)]
-    for subgraph in subgraphs.values():
-        subgraph["links"] = list(links_of(subgraph))
     for scope in (copy, *subgraphs.values()):
+        for each in (scope, *nodes_of(scope)):
+            for key in ("inputs", "outputs"):
+                each[key] = items_of(each, key)
         for node in nodes_of(scope):
-            if not isinstance(node.get("properties"), dict):
-                node["properties"] = {}
-            if isinstance(node.get("type"), str):
-                node["properties"][_CLASS] = node["type"]
-            if node.get("type") not in subgraphs and node.get("type") not in EDITORS_OWN:
-                values = widgets_of(node, nodes.get(str(node.get("type")))).values
-                if values is not None:
-                    node["widgets_values"] = values
-            if node.get("type") == _LEFT_OUT:
-                node["type"] = _STAND_IN
+            _prepare(node, subgraphs, nodes)
+        rewire(scope)
+        scope["nodes"] = [node for node in nodes_of(scope) if node["type"] not in PACKS_OWN]
+    copy["links"] = [list(link.values()) for link in links_of(copy)]
     return copy
+
+
+def _prepare(node: dict[str, Any], subgraphs: Mapping[str, Any], nodes: NodeCatalogue) -> None:
+    if not isinstance(node.get("properties"), dict):
+        node["properties"] = {}
+    node["properties"][_CLASS] = node["type"]
+    if node["type"] in subgraphs:
+        if (hosted := hosted_by(node)) is not None:
+            node[HOSTED], node["widgets_values"] = hosted, []
+    elif node["type"] not in EDITORS_OWN:
+        values = widgets_of(node, nodes.get(node["type"])).values
+        node["widgets_values"] = without_buttons(node.get("widgets_values")) if values is None else values
+    if node["type"] == _LEFT_OUT:
+        node["type"] = _STAND_IN
 
 
 def as_it_was(graph: Graph) -> Graph:

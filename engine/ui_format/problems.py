@@ -28,5 +28,5 @@ class ConverterMissing(NotConverted):
     def __init__(self) -> None:
         super().__init__(
             "this is an export in UI format, and comfy-cli, which converts those, is not installed",
-            hint=f"pip install 'comfyui-workflow-engine[ui]'; or {EXPORT_API}",
+            hint=f"pip install 'comfy-cli>=1.23' beside the engine (some 300 MB); or {EXPORT_API}",
         )

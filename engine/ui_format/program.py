@@ -75,7 +75,8 @@ def printed(program: Path, workflow: bytes, *, port: int, seconds: float, cancel
         text = (folder / "said").read_text(errors="replace")
         if not text.strip():
             detail = (folder / "complained").read_text(errors="replace")[-2000:]
-            raise NotConverted(f"comfy-cli ended with status {process.returncode} and said nothing", detail=detail)
+            message = f"comfy-cli ended with status {process.returncode} and said nothing; it has to be 1.23 or newer"
+            raise NotConverted(message, detail=detail)
         return text
 
 

@@ -11,14 +11,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-SUBGRAPH_INPUTS = -10
-"""The id by which links inside a subgraph name its own inputs."""
+SUBGRAPH_INPUTS, SUBGRAPH_OUTPUTS = -10, -20
+"""The ids by which links inside a subgraph name its own inputs and outputs."""
 
 MUTED, BYPASSED = 2, 4
 """A node's `mode` where it does not run: without a trace, or handing on what it is given."""
 
-EDITORS_OWN = frozenset({"Note", "MarkdownNote", "PrimitiveNode", "Reroute", "GetNode", "SetNode"})
+# Of the pack rgthree-comfy: what its scripts add to the editor and no ComfyUI knows (its src_web/comfyui, 2025).
+_RGTHREE = (
+    *("Bookmark", "Fast Actions Button", "Fast Bypasser", "Fast Groups Bypasser", "Fast Groups Muter", "Fast Muter"),
+    *("Label", "Mute / Bypass Relay", "Mute / Bypass Repeater", "Node Collector", "Random Unmuter", "Reroute"),
+)
+
+PACKS_OWN = frozenset(f"{name} (rgthree)" for name in _RGTHREE)
+"""Nodes that only the editor knows, and only with a node pack."""
+
+EDITORS_OWN = PACKS_OWN | {"Note", "MarkdownNote", "PrimitiveNode", "Reroute", "GetNode", "SetNode"}
 """Nodes that only the editor knows: they are resolved when a graph is queued."""
+
+HANDS_ON = frozenset({"Reroute", "Reroute (rgthree)", "GetNode", "SetNode"})
+"""Those of them that hand on what they are linked to."""
+
+
+LINK_KEYS = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
+"""The parts of a link, in the order of the form without names."""
 
 
 def is_ui_format(document: Any) -> bool:
@@ -28,7 +44,7 @@ def is_ui_format(document: Any) -> bool:
 
 def nodes_of(scope: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The nodes of a document or of a subgraph."""
-    return [node for node in _listed(scope.get("nodes")) if isinstance(node, dict)]
+    return items_of(scope, "nodes")
 
 
 def subgraphs_of(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -45,18 +61,48 @@ def subgraphs_of(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def links_of(scope: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The links of a document or of a subgraph, which write them in two forms, in the one that names its parts."""
-    for link in _listed(scope.get("links")):
-        if isinstance(link, dict):
-            yield link
-        elif isinstance(link, list) and len(link) >= 6:
-            keys = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
-            yield dict(zip(keys, link, strict=False))
+    """The links of a document or of a subgraph, which write them in two forms, in the one that names its parts.
+
+    Those from an input of the subgraph are the ones that it lists: exports keep others, which once were (front end
+    1.37), with the number of an input that is another by now.
+    """
+    leading_in: set[tuple[int, Any]] | None = None
+    for each in _listed(scope.get("links")):
+        unnamed = isinstance(each, list) and len(each) >= len(LINK_KEYS)
+        link = dict(zip(LINK_KEYS, each, strict=False)) if unnamed else each
+        if not isinstance(link, dict):
+            continue
+        if link.get("origin_id") == SUBGRAPH_INPUTS:
+            leading_in = _leading_in(scope) if leading_in is None else leading_in
+            if not is_link_id(link.get("id")) or (_index(link.get("origin_slot")), link["id"]) not in leading_in:
+                continue
+        yield link
+
+
+def _leading_in(scope: Mapping[str, Any]) -> set[tuple[int, Any]]:
+    """Which links lead in at which input of a subgraph."""
+    inputs = items_of(scope, "inputs")
+    return {(at, key) for at, slot in enumerate(inputs) for key in _listed(slot.get("linkIds")) if is_link_id(key)}
+
+
+def is_link_id(value: Any) -> bool:
+    """Whether a value can be the id of a link."""
+    return isinstance(value, int | str) and not isinstance(value, bool)
 
 
 def inputs_of(node: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The input slots of a node; those with a `widget` hold a value of their own unless they are linked."""
-    return [each for each in _listed(node.get("inputs")) if isinstance(each, dict)]
+    return items_of(node, "inputs")
+
+
+def outputs_of(node: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The output slots of a node."""
+    return items_of(node, "outputs")
+
+
+def items_of(parent: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """The objects in a list below a key; none where there is no list."""
+    return [each for each in _listed(parent.get(key)) if isinstance(each, dict)]
 
 
 def widget_of(slot: Mapping[str, Any]) -> str | None:
@@ -98,3 +144,7 @@ def walk(
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def _index(value: Any) -> int | None:
+    return value if isinstance(value, int) else None

@@ -50,7 +50,7 @@ def widgets_of(node: Mapping[str, Any], spec: NodeSpec | None) -> Widgets:
         node: of an export.
         spec: its class; None where the node catalogue does not have it.
     """
-    values = node.get("widgets_values")
+    values = without_buttons(node.get("widgets_values"))
     if not isinstance(values, list) or not values:
         return Widgets()
     named = _named(node, values, known=spec is not None)
@@ -64,7 +64,23 @@ def widgets_of(node: Mapping[str, Any], spec: NodeSpec | None) -> Widgets:
         return Widgets({name: value for name, value in named.items() if not _editors(name, value)})
     # By position, as comfy-cli does; but what has no widget never takes a value.
     names, plain = _slots(node), _without_control(values)
+    if not names and any(isinstance(value, dict) and "lora" in value for value in values):
+        return Widgets()  # rgthree's Power Lora Loader and its like: comfy-cli names what has a `lora` or a `type`
     return Widgets(dict(zip(names, plain, strict=False)), tuple(names), max(0, len(plain) - len(names)))
+
+
+def without_buttons(values: Any) -> Any:
+    """The values of a node without what is none: some exports have whole buttons of the editor among them.
+
+    One such object, and comfy-cli takes all values of the node for those of a LoRA stack.
+    """
+    if not isinstance(values, list):
+        return values
+    return [value for value in values if not (isinstance(value, dict) and _unsaved(value.get("options")))]
+
+
+def _unsaved(options: Any) -> bool:
+    return isinstance(options, dict) and options.get("serialize") is False
 
 
 def _named(node: Mapping[str, Any], values: list[Any], *, known: bool) -> dict[str, Any] | None:

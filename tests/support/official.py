@@ -64,9 +64,10 @@ def _read(path: Path) -> Export | EngineError:
         outcome: Export | EngineError = read_export(data, name=path.name)
     except EngineError as error:
         outcome = error
-    written = kept.with_suffix(f".{os.getpid()}")
-    written.write_bytes(pickle.dumps(outcome))
-    written.replace(kept)
+    # Beside, under a name of its own, then renamed: another thread or process may convert the same one.
+    with tempfile.NamedTemporaryFile(dir=kept.parent, delete=False) as written:
+        written.write(pickle.dumps(outcome))
+    Path(written.name).replace(kept)
     return outcome
 
 
@@ -75,7 +76,8 @@ def _folder() -> Path:
     """Where outcomes are kept: another one as soon as something changes that decides them."""
     digest = hashlib.sha256(importlib.metadata.version("comfy-cli").encode())
     reading = [ENGINE / "authoring" / f"{name}.py" for name in ("app_mode", "draft", "exports")]
-    sources = [*(ENGINE / "ui_format").glob("*.py"), *reading, BUNDLED]
+    lower = [ENGINE / f"{name}.py" for name in ("documents", "errors", "graph", "names", "nodes")]
+    sources = [*(ENGINE / "ui_format").glob("*.py"), *reading, *lower, BUNDLED]
     for path in sorted(sources):
         digest.update(path.read_bytes())
     folder = Path(tempfile.gettempdir()) / f"official-workflows-{os.getuid()}-{digest.hexdigest()[:16]}"
