@@ -20,6 +20,7 @@ from support.ui_documents import api_picture, document, node, picture
 from support.workflows import ROOT, SHARED
 
 from engine.authoring.exports import read_export
+from engine.comfyui import new_prompt_id
 from engine.errors import EngineError, InvalidMap
 from engine.nodes import load_catalogue
 from engine.ui_format import Converter
@@ -90,6 +91,26 @@ def test_a_picture_that_comfyui_saved_brings_its_graph(run, comfy, tmp_path):
     assert export.graph == json.loads(export.text) == graph
     assert not export.converted
     assert export.notes == ("the graph is the one that this PNG file was made with",)
+
+
+def test_a_picture_of_a_job_of_ours_brings_no_names_of_that_job(run, sharing_comfy, tmp_path):
+    graph = plain_graph(color=fresh_number())
+    graph["5"] = {"class_type": "PreviewImage", "inputs": {"images": ["3", 0]}}
+    with sharing_comfy.workspace("job-1", prompt_id := new_prompt_id()) as space:
+        execution = run(space.isolated(graph), comfy=sharing_comfy, prompt_id=prompt_id)
+        [(_, path)] = sharing_comfy.collect(execution, [("image", "4", "image")], tmp_path)
+        picture = path.read_bytes()
+    assert space.folder.encode() in picture
+    export = read_export(picture, name="picture.png")
+    assert export.graph == json.loads(export.text) == graph
+    assert "the job's own folder was taken out" in export.notes[1]
+
+
+def test_an_export_that_a_shell_wrote_as_utf_16_is_read():
+    text = json.dumps(api_picture())
+    export = read_export(text.encode("utf-16"), name="poster.json")
+    assert export.graph == json.loads(export.text) == json.loads(text)
+    assert "UTF-16" in export.notes[0]
 
 
 ANIMATIONS = {

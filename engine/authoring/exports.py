@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 import json
 from pathlib import PurePath
@@ -13,6 +14,7 @@ from engine.authoring.embedded import Carried, carried_by
 from engine.documents import parse_json
 from engine.errors import InvalidMap, Problem
 from engine.graph import Graph, parse_graph
+from engine.job_names import without_job_names
 from engine.names import plain_name
 from engine.nodes import load_catalogue
 from engine.ui_format import Converter, NotConverted, is_ui_format
@@ -61,15 +63,15 @@ class _Reader:
 
     def document(self, data: bytes) -> Export:
         """A JSON text."""
-        text = self._text(data)
+        text, told = self._text(data)
         document, keys = self._unwrapped(parse_json(text, label=self._label))
-        notes = []
+        notes = [told] if told else []
         if keys:
             notes.append(f"the graph stood under {' > '.join(map(shown, keys))}; the template is that graph alone")
         if is_ui_format(document):
             return self._converted(document, notes)
         graph = self._graph(document)
-        return Export(graph, _written(graph) if keys else data, self._stem, notes=tuple(notes))
+        return Export(graph, _written(graph) if notes else data, self._stem, notes=tuple(notes))
 
     def embedded(self, carried: Carried) -> Export:
         """The graph in a media file: as it was queued where that is there, else as the editor had it."""
@@ -78,7 +80,10 @@ class _Reader:
         if "prompt" not in carried.graphs:
             notes[0] = f"the graph is the editor's, as this {carried.kind} file carries it"
             return self._converted(self._embedded_document(workflow or ""), notes)
-        graph = self._graph(_as_queued(self._embedded_document(carried.graphs["prompt"])))
+        queued = self._graph(_as_queued(self._embedded_document(carried.graphs["prompt"])))
+        graph = without_job_names(queued)
+        if graph != queued:
+            notes.append("this engine ran it: the job's own folder was taken out of its names")
         choice = self._choice_of_queued(workflow, graph, notes) if workflow else None
         return Export(graph, _written(graph), self._stem, app_mode=choice, notes=tuple(notes))
 
@@ -110,15 +115,21 @@ class _Reader:
             notes=(*notes, *converted.notes),
         )
 
-    def _text(self, data: bytes) -> str:
+    def _text(self, data: bytes) -> tuple[str, str]:
+        """The text, and what is to be said of how it was written."""
+        told = ""
         try:
-            text = data.decode("utf-8-sig")
+            if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                text = data.decode("utf-16")
+                told = "the file is UTF-16, as some shells write it; the template is UTF-8"
+            else:
+                text = data.decode("utf-8-sig")
         except UnicodeDecodeError:
             message = "is neither JSON nor a picture, film or sound that ComfyUI writes graphs into"
             raise self._refused(message, hint=_EXPORT) from None
         if not text.strip():
             raise self._refused("is empty", hint=_EXPORT)
-        return text
+        return text, told
 
     def _embedded_document(self, text: str) -> Any:
         """A graph that was written by Python, which writes NaN where a node's own check gave it (`is_changed`)."""
