@@ -1,10 +1,10 @@
 """Values that an instance of a subgraph holds in place of its inner nodes' own.
 
 An instance shows widgets of its inner nodes as its own, and `widgets_values` are their values. In newer exports they
-stand in the order of the subgraph's inputs, which comfy-cli (1.23) reads. Exports of the front ends 1.33 to 1.39 have
-the order in `properties.proxyWidgets`: `[["-1", input], [inner node, widget], …]`. A value of the first kind is the
+stand in the order of the subgraph's inputs, which comfy-cli (1.23) reads. Older ones (seen: front end 1.37) have the
+order in `properties.proxyWidgets`: `[["-1", input], [inner node, widget], …]`. A value of the first kind is the
 instance's; at the place of the second, whose value is the inner node's, stands null, or nothing at the list's end. Read
-in the order of the inputs, every value after the first null would be another's. (Exports of the front end 1.37.)
+in the order of the inputs, every value after the first null would be another's.
 """
 
 from __future__ import annotations
