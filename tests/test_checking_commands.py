@@ -314,21 +314,20 @@ def test_the_hook_is_one_that_pre_commit_takes():
     assert set(found) <= known
 
 
-def test_the_hook_works_from_the_installed_package(tmp_path):
-    """As pre-commit installs it: a wheel built of the repository, run in an author's own folder."""
+@pytest.fixture
+def installed(tmp_path):
+    """Run the engine as an installed package: a wheel built of the repository, in an author's own folder."""
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=90)
-    installed = tmp_path / "installed"
+    packages = tmp_path / "installed"
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
-        wheel.extractall(installed)
-    theirs = write_workflow(tmp_path / "theirs", "poster", sampler_graph(), MAP)
+        wheel.extractall(packages)
 
-    def run_hook():
-        arguments = [*hook()["entry"].split()[1:], *hook()["args"]]
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"}
+    def run(*arguments):
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(packages), "PYTHONSAFEPATH": "1"}
         return subprocess.run(
             [sys.executable, "-m", "engine.cli", *arguments],
-            cwd=theirs,
+            cwd=tmp_path / "theirs",
             env=environment,
             capture_output=True,
             text=True,
@@ -336,11 +335,28 @@ def test_the_hook_works_from_the_installed_package(tmp_path):
             check=False,
         )
 
-    done = run_hook()
+    return run
+
+
+def test_the_hook_works_from_the_installed_package(installed, tmp_path):
+    arguments = [*hook()["entry"].split()[1:], *hook()["args"]]
+    theirs = write_workflow(tmp_path / "theirs", "poster", sampler_graph(), MAP)
+    done = installed(*arguments)
     assert done.stdout == "ok      poster  (1 examples)\n", done.stderr
     assert done.returncode == 0
     write_workflow(theirs, "poster", sampler_graph(), WARNED)
-    assert run_hook().returncode == 1
+    assert installed(*arguments).returncode == 1
+
+
+def test_an_installed_package_adds_nothing_beside_itself(installed, tmp_path):
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "poster.json").write_text(json.dumps(sampler_graph()))
+    done = installed("add", "poster.json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--folder DIR, or a folder of yours in WORKFLOWS_PATH" in done.stderr
+    assert installed("add", "poster.json", "--folder", ".").returncode == 0
+    assert (theirs / "schemas" / "poster.json").is_file()
 
 
 def test_the_action_is_valid_and_its_command_runs(engine, tmp_path):

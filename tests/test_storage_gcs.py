@@ -241,4 +241,4 @@ except SettingsError as error:
     print(json.dumps(str(error)))
 """
     said = json.loads(subprocess.check_output([sys.executable, "-c", script], text=True))
-    assert "pip install 'comfyui-workflow-engine[gcs]'" in said
+    assert "pip install 'google-cloud-storage>=3.1'" in said

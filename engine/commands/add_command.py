@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine import bundled_workflows
 from engine.authoring.checking import Checked
 from engine.authoring.discovery import draft_map
 from engine.authoring.draft import Export
@@ -126,6 +127,9 @@ def _legal(text: str) -> str:
 
 def _folder(chosen: Path | None) -> Path:
     folder = chosen or workflow_folders()[-1]
+    if not chosen and folder == bundled_workflows() and not (folder / "templates").is_dir():
+        # The engine was installed as a package: beside it, an upgrade would take the author's work along.
+        raise UsageError("say where the workflow is to go: --folder DIR, or a folder of yours in WORKFLOWS_PATH")
     if folder.exists() and not folder.is_dir():
         raise InvalidRequest(f"{folder}: this is a file; workflows are in a folder that holds templates/ and schemas/")
     return folder

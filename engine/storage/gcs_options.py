@@ -150,9 +150,7 @@ def _problems(values: Mapping[str, Any]) -> list[Problem]:
     if not values.get("bucket"):
         problems.append(Problem("bucket", "is missing; it names the bucket that results go to"))
     if not _installed():
-        problems.append(
-            Problem("bucket", "needs Google's package: pip install 'comfyui-workflow-engine[gcs]', or use S3")
-        )
+        problems.append(Problem("bucket", "needs Google's package: pip install 'google-cloud-storage>=3.1', or use S3"))
     if (file := values.get("credentials_file")) and not Path(file).is_file():
         problems.append(Problem("credentials_file", "is no file that can be read"))
     if len(clean_prefix(values.get("prefix", "")).encode()) > _LONGEST_PREFIX:
