@@ -279,3 +279,12 @@ def test_exif_of_any_bytes(content):
         exif.texts(block)
         exif.orientation(block)
         assert exif.readable(block) or not stamp_text.in_exif(block)
+
+
+def test_a_text_whose_length_is_wrong_hides_no_other():
+    block = bytearray(exif.changed(b"", {exif.MAKE: "workflow:{}", exif.MODEL: "prompt:{}"}))
+    directory = struct.unpack("<I", block[4:8])[0]
+    struct.pack_into("<I", block, directory + 2 + 4, len(block))  # the count of the first tag
+    found = exif.texts(exif.changed(bytes(block), {exif.IMAGE_DESCRIPTION: "ours"}))
+    assert found[exif.MODEL] == "prompt:{}"
+    assert found[exif.IMAGE_DESCRIPTION] == "ours"

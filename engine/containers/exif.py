@@ -32,6 +32,8 @@ PREFIX = b"Exif\0\0"
 _ASCII, _SHORT = 2, 3
 _ENTRY = 12  # tag, type, count, value or its offset
 _MOST_ENTRIES = 10_000
+_MOST_OVERLAPS = 8
+"""How often texts may lie over each other, as with a wrong length; unbounded, a small block would give any amount."""
 
 
 def block(content: bytes) -> bytes:
@@ -40,19 +42,19 @@ def block(content: bytes) -> bytes:
 
 
 def texts(content: bytes) -> dict[int, str]:
-    """The text tags of the first directory; nothing where the block can't be read, or they are longer than it is."""
+    """The text tags of the first directory; nothing where the block can't be read, or is made to be large when read."""
     try:
         order, entries, _ = _first_directory(content)
     except BrokenContainer:
         return {}
-    found, left = {}, len(content)
+    found, left = {}, _MOST_OVERLAPS * len(content)
     for entry in entries:
         tag, kind, count, value = struct.unpack(order + "HHI4s", entry)
         if kind == _ASCII:
             offset = struct.unpack(order + "I", value)[0]
             text = value[:count] if count <= len(value) else content[offset : offset + count]
             left -= len(text)
-            if left < 0:  # texts that lie over each other: a small block would give any amount of them
+            if left < 0:
                 return {}
             found[tag] = text.split(b"\0", 1)[0].decode("utf-8", "replace")
     return found
