@@ -130,10 +130,19 @@ def _links_if_node(node: Any) -> Iterator[tuple[str, Link]]:
 
 def original_id(graph: Mapping[str, Any], node_id: str) -> str:
     """The node of the template that a rendered node is a copy of; itself where it is none."""
-    node = graph.get(node_id)
+    original = _said_of(graph.get(node_id), COPY_OF)
+    return node_id if original is None else original
+
+
+def title_of(node: Mapping[str, Any]) -> str | None:
+    """What a node is called in ComfyUI's editor; None where the graph does not say."""
+    return _said_of(node, "title")
+
+
+def _said_of(node: Any, key: str) -> str | None:
     meta = node.get("_meta") if isinstance(node, Mapping) else None
-    original = meta.get(COPY_OF) if isinstance(meta, Mapping) else None
-    return original if isinstance(original, str) else node_id
+    said = meta.get(key) if isinstance(meta, Mapping) else None
+    return said if isinstance(said, str) else None
 
 
 def label_of(graph: Mapping[str, Mapping[str, Any]], node_id: str) -> str:

@@ -6,7 +6,7 @@ import io
 
 import pytest
 from PIL import Image
-from support.drafted import drafted, loaded, places, rendered_back
+from support.drafted import changed, drafted, loaded, node, places, rendered_back
 from support.workflows import sampler_graph
 
 from engine.authoring.discovery.fields import FIELDS, field_of
@@ -19,22 +19,6 @@ def parameters(graph, **options):
     draft = drafted(graph, **options)
     loaded(draft, graph)
     return draft.document["parameters"]
-
-
-def changed(**nodes):
-    """The small text-to-image graph with nodes added, or inputs of its own replaced."""
-    graph = sampler_graph()
-    for key, node in nodes.items():
-        node_id = key.removeprefix("n")
-        if "class_type" in node:
-            graph[node_id] = copy.deepcopy(node)
-        else:
-            graph[node_id]["inputs"] |= node
-    return graph
-
-
-def node(class_type, **inputs):
-    return {"class_type": class_type, "inputs": inputs}
 
 
 # Prompts

@@ -1,28 +1,9 @@
 """Drafting a parameter map for graphs of node packs that the catalogue does not know."""
 
-import copy
-
 import pytest
-from support.drafted import drafted, rendered_back
-from support.workflows import sampler_graph
+from support.drafted import changed, drafted, node, rendered_back
 
 from engine.authoring.discovery.examples import _PICTURE
-
-
-def node(class_type, **inputs):
-    return {"class_type": class_type, "inputs": inputs}
-
-
-def changed(**nodes):
-    """The small text-to-image graph with nodes added, or inputs of its own replaced."""
-    graph = sampler_graph()
-    for key, each in nodes.items():
-        node_id = key.removeprefix("n")
-        if "class_type" in each:
-            graph[node_id] = copy.deepcopy(each)
-        else:
-            graph[node_id]["inputs"] |= each
-    return graph
 
 
 def found(graph):

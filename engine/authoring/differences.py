@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal
 
-from engine.graph import Graph, as_link, label_of
+from engine.graph import Graph, as_link, label_of, title_of
 from engine.wording import shown
 
 
@@ -142,9 +142,8 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _title(node: Mapping[str, Any]) -> str:
-    meta = node.get("_meta")
-    title = meta.get("title") if isinstance(meta, dict) else None
-    return title if isinstance(title, str) and title != node.get("class_type") else ""
+    title = title_of(node) or ""
+    return title if title != node.get("class_type") else ""
 
 
 def lines_of(change: NodeChange, before: Graph, after: Graph) -> Iterator[str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from engine.authoring.writing import compact_text
-from engine.graph import Graph, links
+from engine.graph import Graph, links, title_of
 
 _WHOLE = 12  # links away: beyond that, two places in one graph are alike to nobody
 _SEEDS = frozenset({"seed", "noise_seed"})  # drawn anew by the editor with every run
@@ -80,7 +80,7 @@ class _Side:
             for name, (source, index) in links(node):
                 self.users[source].append((node_id, name, index))
         self.literals = {each: _literals(node) for each, node in graph.items()}
-        self.titles = {each: _title(node) for each, node in graph.items()}
+        self.titles = {each: title_of(node) or "" for each, node in graph.items()}
         self.anchors: Mapping[str, int] = {}
         self._colours: list[dict[str, int]] = []
 
@@ -136,12 +136,6 @@ def _literals(node: Mapping[str, Any]) -> Hashable:
     left_out = _SEEDS | {name for name, _ in links(node)}
     kept = ((name, value) for name, value in node.get("inputs", {}).items() if name not in left_out)
     return tuple(sorted((name, compact_text(value)) for name, value in kept))
-
-
-def _title(node: Mapping[str, Any]) -> str:
-    meta = node.get("_meta")
-    title = meta.get("title") if isinstance(meta, Mapping) else None
-    return title if isinstance(title, str) else ""
 
 
 def _by_key(side: _Side, evidence: Evidence) -> dict[Hashable, list[str]]:

@@ -1,5 +1,9 @@
 """Drafted maps, loaded and rendered with the template's own values."""
 
+import copy
+
+from support.workflows import sampler_graph
+
 from engine.authoring.discovery import draft_map
 from engine.bindings import resolve
 from engine.graph import needed_by
@@ -9,6 +13,23 @@ from engine.workflow import Workflow
 
 FREE = ("seed", "image", "mask", "video", "audio", "file")
 """Types whose values a render gives itself, or a caller must."""
+
+
+def node(class_type, **inputs):
+    """A node of a graph in API format."""
+    return {"class_type": class_type, "inputs": inputs}
+
+
+def changed(**nodes):
+    """The small text-to-image graph with nodes added (`n20=node(…)`), or inputs replaced (`n3={"steps": 4}`)."""
+    graph = sampler_graph()
+    for key, each in nodes.items():
+        node_id = key.removeprefix("n")
+        if "class_type" in each:
+            graph[node_id] = copy.deepcopy(each)
+        else:
+            graph[node_id]["inputs"] |= each
+    return graph
 
 
 def drafted(graph, **options):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from engine.authoring.checking.codes import code
 from engine.authoring.checking.subject import Subject
 from engine.authoring.finding import Finding
-from engine.graph import label_of
+from engine.graph import label_of, title_of
 from engine.schema import Computed
 from engine.wording import listed, shown
 
@@ -42,15 +42,10 @@ def duplicate_titles(subject: Subject) -> Iterator[Finding]:
     for where, path in paths:
         for found in _TITLE.findall(path):
             title = found[0] or found[1]
-            having = [each for each, node in subject.graph.items() if _title(node) == title]
+            having = [each for each, node in subject.graph.items() if title_of(node) == title]
             if len(having) > 1:
                 names = listed(label_of(subject.graph, each) for each in having)
                 yield DUPLICATE_TITLE.at(subject.map, where, f"the title {shown(title)} is that of {names}")
-
-
-def _title(node: dict[str, object]) -> object:
-    meta = node.get("_meta")
-    return meta.get("title") if isinstance(meta, dict) else None
 
 
 def not_expected(subject: Subject) -> Iterator[Finding]:
