@@ -46,6 +46,7 @@ LAYERS = [
     {"payload", "expression_filters", "graph"},
     {"map_file", "value_schemas"},
     {"media_values", "media_forms"},
+    {"model_folders"},
     {"node_packs"},
     {"kept_replies"},
     {"logs"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from engine.settings.comfy import ComfySettings
 from engine.settings.delivery import DeliverySettings
 from engine.settings.inputs import InputSettings
 from engine.settings.operation import OperationSettings
+from engine.settings.server import ServerSettings
 from engine.settings.worker import WorkerSettings
 from engine.settings.workflows import WorkflowSettings
 from engine.wording import shown
@@ -28,6 +30,7 @@ _SECTIONS: tuple[type[BaseSettings], ...] = (
     S3Settings,
     GCSSettings,
     OperationSettings,
+    ServerSettings,
 )
 
 
@@ -40,6 +43,7 @@ class Settings(
     S3Settings,
     GCSSettings,
     OperationSettings,
+    ServerSettings,
 ):
     """What the operator decides.
 
@@ -50,14 +54,35 @@ class Settings(
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True)
 
 
-def load_settings() -> Settings:
+class Found(NamedTuple):
+    """What a variable would have said, found out by the start where nobody set it.
+
+    Attributes:
+        value: as the variable would have it.
+        source: where it was found, for people: "ComfyUI on the volume".
+    """
+
+    value: str
+    source: str
+
+
+def load_settings(found: Mapping[str, Found] | None = None) -> Settings:
     """Read the environment.
+
+    Args:
+        found: by the variable's first name, what counts where the environment has none of its names.
 
     Raises:
         SettingsError: with every variable that is wrong.
     """
+    fields = {variable.names[0]: variable for variable in variables()}
+    values: dict[str, Any] = {
+        fields[name].field: each.value
+        for name, each in (found or {}).items()
+        if not any(os.environ.get(other) for other in fields[name].names)
+    }
     try:
-        return Settings()
+        return Settings(**values)
     except ValidationError as error:
         problems = [_problem(item) for item in error.errors(include_url=False)]
         raise SettingsError(problems=problems, hint="see docs/settings.md for what each takes") from None

@@ -34,6 +34,12 @@ class ComfySettings(BaseSettings):
         validation_alias=named("COMFY_PYTHON"),
         description="the Python that runs it; by default that of a venv in its folder, else ours",
     )
+    models_dir: Path | None = Field(
+        None,
+        validation_alias=named("MODELS_DIR"),
+        description="a folder of models beside ComfyUI's own, with checkpoints/, loras/ and so on in it; where "
+        "`engine models fetch` puts what it fetches. Those of the volume are found without it",
+    )
     comfy_args: Annotated[tuple[str, ...], NoDecode] = Field(
         (), validation_alias=named("COMFY_ARGS"), description="more arguments for it, such as --cpu or --lowvram"
     )

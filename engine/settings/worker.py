@@ -30,6 +30,12 @@ class WorkerSettings(BaseSettings):
         validation_alias=named("VOLUME_PATH"),
         description="where the network volume is mounted",
     )
+    volume_required: bool = Field(
+        False,
+        validation_alias=named("VOLUME_REQUIRED"),
+        description="wait for the volume even where no other variable names anything on it, and do not start without; "
+        "an image whose models are on the volume says so",
+    )
     volume_wait_seconds: float = Field(
         60,
         ge=0,

@@ -1,0 +1,91 @@
+"""Where model files lie: the folders that hold a folder for each kind of model, as ComfyUI's `models/` does.
+
+ComfyUI names a model file by its kind and its path below that kind's folder (`checkpoints/sd15.safetensors`), and looks
+in every folder that is registered for the kind (ComfyUI 0.8.0, folder_paths.py). We know these: ComfyUI's own, the
+one the operator names, and those of the volume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.settings import Settings
+
+OLD_NAMES = {"unet": "diffusion_models", "clip": "text_encoders", "t2i_adapter": "controlnet"}
+"""Folders that ComfyUI still reads as others: the first two are legacy names, the third is a second folder."""
+
+KINDS = (
+    "audio_encoders",
+    "checkpoints",
+    "classifiers",
+    "clip_vision",
+    "configs",
+    "controlnet",
+    "diffusers",
+    "diffusion_models",
+    "embeddings",
+    "gligen",
+    "hypernetworks",
+    "latent_upscale_models",
+    "loras",
+    "model_patches",
+    "photomaker",
+    "style_models",
+    "text_encoders",
+    "upscale_models",
+    "vae",
+    "vae_approx",
+)
+"""The kinds that ComfyUI 0.8.0 knows by itself; node packs add their own."""
+
+
+def model_folders(settings: Settings) -> list[Path]:
+    """The folders that are there, each like ComfyUI's `models/`; a file is looked for in this order.
+
+    Args:
+        settings: COMFY_HOME's own comes first, then MODELS_DIR, `models/` on the volume, and last the `models/` of a
+            ComfyUI on the volume, which need not be the one that runs.
+    """
+    return [folder for folder in dict.fromkeys(_candidates(settings)) if folder.is_dir()]
+
+
+def folder_for_new(settings: Settings) -> Path | None:
+    """Where files that are fetched go; it may have yet to be made. None where there is no place.
+
+    Args:
+        settings: MODELS_DIR, else `models/` on the volume, where one is mounted, else COMFY_HOME's own.
+    """
+    if settings.models_dir:
+        return settings.models_dir
+    if settings.volume_path.is_dir():
+        return settings.volume_path / "models"
+    return settings.comfy_home / "models" if settings.comfy_home else None
+
+
+def kind_of(folder: str) -> str:
+    """The kind of model that a folder of that name holds (`unet` holds `diffusion_models`)."""
+    return OLD_NAMES.get(folder, folder)
+
+
+def places_of(path: str, folders: list[Path]) -> Iterator[Path]:
+    """Where a model file may lie, the likeliest place first; nothing is asked of the disk.
+
+    Args:
+        path: as ComfyUI sees it, kind first: `checkpoints/sd15.safetensors`.
+        folders: each like ComfyUI's `models/`.
+    """
+    kind, _, rest = path.partition("/")
+    names = [kind, *(name for name in (kind_of(kind), *OLD_NAMES) if name != kind and kind_of(name) == kind_of(kind))]
+    for folder in folders:
+        for name in dict.fromkeys(names):
+            yield folder / name / rest
+
+
+def _candidates(settings: Settings) -> Iterator[Path]:
+    if settings.comfy_home:
+        yield settings.comfy_home / "models"
+    if settings.models_dir:
+        yield settings.models_dir
+    yield settings.volume_path / "models"
+    yield settings.volume_path / "ComfyUI" / "models"
