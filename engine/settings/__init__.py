@@ -17,6 +17,7 @@ from engine.settings.delivery import DeliverySettings
 from engine.settings.inputs import InputSettings
 from engine.settings.operation import OperationSettings
 from engine.settings.server import ServerSettings
+from engine.settings.tokens import TokenSettings
 from engine.settings.worker import WorkerSettings
 from engine.settings.workflows import WorkflowSettings
 from engine.wording import shown
@@ -31,6 +32,7 @@ _SECTIONS: tuple[type[BaseSettings], ...] = (
     GCSSettings,
     OperationSettings,
     ServerSettings,
+    TokenSettings,
 )
 
 
@@ -44,6 +46,7 @@ class Settings(
     GCSSettings,
     OperationSettings,
     ServerSettings,
+    TokenSettings,
 ):
     """What the operator decides.
 
