@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from engine.aspect_ratio import PATTERN as RATIO_PATTERN
 from engine.aspect_ratio import bounds_of
+from engine.model_entries import ModelPath, Sha256, checked_entry
 
 PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED_NAMES = frozenset(
@@ -256,16 +257,21 @@ class Output(Model):
 class ModelFile(Model):
     """A model file that the workflow needs."""
 
-    path: str = Field(min_length=1, description="below ComfyUI's models folder: checkpoints/sd15.safetensors")
-    url: str | None = Field(None, description="where it is downloaded from")
-    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="of its bytes, as hex")
-    source: str | None = Field(None, description="where that is known from, in words: `unverified`")
+    path: ModelPath = Field(description="below ComfyUI's models folder, kind first: checkpoints/sd15.safetensors")
+    url: str | None = Field(None, description="where it is downloaded from: https, or http where there is a sha256")
+    sha256: Sha256 | None = Field(None, description="of its bytes, as hex")
+    size_bytes: int | None = Field(None, gt=0, description="how many bytes it has")
+    source: str | None = Field(
+        None, description="where url, sha256 and size are known from: a page; without one they are null: `unverified`"
+    )
 
 
 class Requires(Model):
     """What a worker must have to run the workflow."""
 
-    models: list[ModelFile] = Field(default_factory=list, description="the model files")
+    models: list[Annotated[ModelFile, AfterValidator(checked_entry)]] = Field(
+        default_factory=list, description="the model files"
+    )
     node_packs: list[str] = Field(default_factory=list, description="names of custom node packs")
 
 

@@ -10,6 +10,7 @@ from engine.authoring.discovery.fields import MODEL
 from engine.authoring.discovery.found import Candidate
 from engine.authoring.discovery.wiring import Wiring, base_name
 from engine.bindings import Place
+from engine.model_entries import path_problem
 
 _FILE = re.compile(r"\.(safetensors|sft|ckpt|pth?|bin|gguf|onnx|engine)$", re.IGNORECASE)
 
@@ -92,8 +93,8 @@ def required_models(wiring: Wiring) -> tuple[list[dict[str, Any]], list[str]]:
     listed: dict[str, dict[str, Any]] = {}
     notes = []
     for place, file, folder in model_places(wiring):
-        if folder:
-            path = f"{folder}/{file}"
+        path = f"{folder}/{file}"
+        if folder and path_problem(path) is None:
             listed.setdefault(path, {"path": path, "url": None, "sha256": None, "source": "unverified"})
         elif _LOADS.search(wiring.class_of(place.node_id)):  # others fetch theirs by themselves
             notes.append(
@@ -102,7 +103,8 @@ def required_models(wiring: Wiring) -> tuple[list[dict[str, Any]], list[str]]:
             )
     for file in _loras_in_objects(wiring):
         path = f"loras/{file}"
-        listed.setdefault(path, {"path": path, "url": None, "sha256": None, "source": "unverified"})
+        if path_problem(path) is None:
+            listed.setdefault(path, {"path": path, "url": None, "sha256": None, "source": "unverified"})
     return list(listed.values()), notes
 
 
