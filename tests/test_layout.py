@@ -19,6 +19,7 @@ ENGINE = ROOT / "engine"
 LAYERS = [
     {"cli"},
     {"commands"},
+    {"starting"},
     {"worker", "server"},
     {"draining", "reporting", "fitness", "warming", "journal"},
     {"envelope"},
@@ -52,7 +53,18 @@ LAYERS = [
     {"logs"},
     {"schema", "nodes", "settings"},
     {"transfers"},
-    {"results", "delivery", "documents", "volume", "cancellation", "aspect_ratio", "tally", "timings", "machine"},
+    {
+        "command_options",
+        "results",
+        "delivery",
+        "documents",
+        "volume",
+        "cancellation",
+        "aspect_ratio",
+        "tally",
+        "timings",
+        "machine",
+    },
     {"wording", "errors", "dialing"},
     {"addresses", "containers"},
 ]
