@@ -1,6 +1,8 @@
-"""RunPod's entry point."""
+"""RunPod's entry point: the same as `engine worker`."""
 
-from engine.worker import start
+import sys
+
+from engine.cli import worker
 
 if __name__ == "__main__":
-    start()
+    worker(sys.argv[1:])

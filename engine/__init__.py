@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from engine.catalog import Catalog
     from engine.workflow import Workflow
 
-__all__ = ["Catalog", "Workflow", "bundled_workflows", "split_path"]
+__all__ = ["Catalog", "Workflow", "bundled_workflows", "is_true", "split_path"]
 
 
 def bundled_workflows() -> Path:
@@ -30,6 +30,11 @@ def bundled_workflows() -> Path:
 def split_path(text: str) -> tuple[Path, ...]:
     """The folders that a WORKFLOWS_PATH names, separated like PATH."""
     return tuple(Path(part) for part in text.split(os.pathsep) if part)
+
+
+def is_true(text: str | None) -> bool:
+    """Whether a variable that is looked at before the settings are read says yes, in the words they take."""
+    return (text or "").strip().lower() in ("1", "true", "t", "yes", "y", "on")
 
 
 def __getattr__(name: str) -> Any:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from engine.catalog import Catalog
 from engine.documents import read_json
 from engine.errors import ComfyUnavailable, InvalidMap
+from engine.logs import event
+from engine.model_folders import model_folders, own_models
 from engine.nodes import load_catalogue
 from engine.settings import Settings
 
@@ -95,7 +99,7 @@ class Backend:
             process = ComfyProcess(
                 settings.comfy_home,
                 python=settings.comfy_python,
-                args=settings.comfy_args,
+                args=(*self._model_paths(settings.comfy_home), *settings.comfy_args),
                 log_file=settings.comfy_log,
                 start_timeout=settings.comfy_start_seconds,
             )
@@ -118,6 +122,18 @@ class Backend:
         raise ComfyUnavailable(
             "no ComfyUI is set", hint="set COMFY_URL to one that runs, or COMFY_HOME to the folder of one to start"
         )
+
+    def _model_paths(self, home: Path) -> list[str]:
+        """The arguments that tell ComfyUI of the folders of models that are not its own."""
+        from engine.comfyui.model_paths import write_model_paths
+
+        others = [folder for folder in model_folders(self._settings) if folder != own_models(self._settings)]
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="comfyui-models-"))
+        try:
+            return write_model_paths(home, others, Path(folder) / "extra_model_paths.yaml")
+        except OSError as error:
+            event(log, logging.ERROR, "ComfyUI is not told of the other folders of models", reason=str(error))
+            return []
 
 
 def _templates(catalog: Catalog) -> Iterator[dict[str, Any]]:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from engine.errors import EngineError
+from engine.errors import EngineError, UsageError
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -80,12 +83,36 @@ def _add(options: argparse.Namespace) -> None:
     )
 
 
-def _worker(_: argparse.Namespace) -> None:
-    from engine.worker import start
+def worker(arguments: Sequence[str]) -> None:
+    """What `handler.py` and `engine worker` do: take RunPod's jobs, serve the local API, or run one command.
 
-    # The SDK reads sys.argv itself (--test_input, --rp_serve_api): it must not see our command's name.
-    sys.argv = [sys.argv[0]]
-    start()
+    Args:
+        arguments: `serverless`, `serve` or `cli COMMAND …`; the SDK's (`--test_input`); or nothing, where RunPod's
+            variables say which.
+    """
+    from engine.starting.modes import choose
+
+    try:
+        choice = choose(arguments, os.environ)
+    except EngineError as error:
+        _end_with(error, as_json=False)
+    if choice.mode != "cli":
+        from engine.starting.sequence import start
+
+        sys.argv = [sys.argv[0], *choice.arguments]  # the SDK reads its own from there
+        start(choice)
+        return
+    from engine.starting.places import find
+
+    # What the worker itself would use; a variable that is set counts as ever.
+    for name, each in find(os.environ).items():
+        os.environ[name] = os.environ.get(name) or each.value
+    sys.argv = ["engine", *choice.arguments]
+    main()
+
+
+def _worker(options: argparse.Namespace) -> None:
+    worker(options.arguments)
 
 
 def _settings(options: argparse.Namespace) -> None:
@@ -150,7 +177,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = command("add", _add, "Make a workflow of an exported graph, or carry one over to a changed export.")
     _takes_export(add)
-    command("worker", _worker, "Answer jobs from RunPod's queue.", takes_json=False)
+    about = "Answer RunPod's jobs (serverless), or HTTP on this machine (serve), or run a command (cli)."
+    command("worker", _worker, about, takes_json=False).add_argument(
+        "arguments",
+        nargs=argparse.REMAINDER,
+        metavar="serverless|serve|cli COMMAND",
+        help="by default what RunPod's variables say; --test_input JSON runs one job",
+    )
     command("settings", _settings, "Show every environment variable, its default and its value.")
     nodes = commands.add_parser("nodes", help="The node catalogue that workflows are checked against.")
     refresh = nodes.add_subparsers(metavar="COMMAND", required=True).add_parser(
@@ -195,6 +228,9 @@ def main() -> None:
     if len(sys.argv) == 1:
         parser.print_help(sys.stderr)
         sys.exit(2)
+    if sys.argv[1] == "worker" and sys.argv[2:3] not in (["-h"], ["--help"]):
+        worker(sys.argv[2:])  # the rest is the SDK's, or a command of its own: argparse would take options for its own
+        return
     options = parser.parse_args()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -203,10 +239,7 @@ def main() -> None:
     try:
         options.function(options)
     except EngineError as error:
-        from engine.commands.output import print_failure
-
-        print_failure(error, as_json=getattr(options, "json", False))
-        sys.exit(2 if type(error).__name__ == "UsageError" else 1)
+        _end_with(error, as_json=getattr(options, "json", False))
     except KeyboardInterrupt:
         from engine.commands.output import print_failure
         from engine.errors import Cancelled
@@ -216,6 +249,13 @@ def main() -> None:
     except BrokenPipeError:
         # Whoever read our output stopped: that is no failure of ours, and Python must not complain at exit.
         sys.stdout = None
+
+
+def _end_with(error: EngineError, *, as_json: bool) -> NoReturn:
+    from engine.commands.output import print_failure
+
+    print_failure(error, as_json=as_json)
+    sys.exit(2 if isinstance(error, UsageError) else 1)
 
 
 if __name__ == "__main__":

@@ -117,6 +117,10 @@ class InvalidRequest(RequestError):
     meaning = "the request itself is malformed: a wrong or missing key, not JSON, an action that does not exist"
 
 
+class UsageError(InvalidRequest):
+    """A command was called wrongly: exit status 2. A caller never meets it, so it has the code of its parent."""
+
+
 class UnknownWorkflow(RequestError):
     """No workflow of that name.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from engine.command_options import last_value
 from engine.settings import Settings
 
 OLD_NAMES = {"unet": "diffusion_models", "clip": "text_encoders", "t2i_adapter": "controlnet"}
@@ -60,7 +61,14 @@ def folder_for_new(settings: Settings) -> Path | None:
         return settings.models_dir
     if settings.volume_path.is_dir():
         return settings.volume_path / "models"
-    return settings.comfy_home / "models" if settings.comfy_home else None
+    return own_models(settings)
+
+
+def own_models(settings: Settings) -> Path | None:
+    """The `models/` of the ComfyUI that is started; None where none is (ComfyUI 0.8.0, folder_paths.py)."""
+    if not settings.comfy_home:
+        return None
+    return settings.comfy_home / (last_value(settings.comfy_args, "--base-directory") or ".") / "models"
 
 
 def kind_of(folder: str) -> str:
@@ -83,8 +91,8 @@ def places_of(path: str, folders: list[Path]) -> Iterator[Path]:
 
 
 def _candidates(settings: Settings) -> Iterator[Path]:
-    if settings.comfy_home:
-        yield settings.comfy_home / "models"
+    if own := own_models(settings):
+        yield own
     if settings.models_dir:
         yield settings.models_dir
     yield settings.volume_path / "models"

@@ -1,7 +1,8 @@
 """The network volume: what outlives the worker is kept on it, and it may be mounted late.
 
-RunPod mounts a network volume at `/runpod-volume`, sometimes only after the container has begun. A worker that reads
-its settings before would find no ComfyUI there, or make its folders below the place where the volume comes to lie.
+RunPod mounts a network volume at `/runpod-volume`, on a Pod at `/workspace`, sometimes only after the container has
+begun. A worker that reads its settings before would find no ComfyUI there, or make its folders below the place where
+the volume comes to lie.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import split_path
+from engine import is_true, split_path
 from engine.errors import Problem, SettingsError
 
 log = logging.getLogger(__name__)
 
 DEFAULT_PATH, DEFAULT_SECONDS = "/runpod-volume", 60.0
+POD_PATH = "/workspace"
+"""Where RunPod mounts a Pod's volume, unless its template says otherwise."""
 
 _MUST_EXIST = ("COMFY_HOME", "COMFY_FOLDER", "COMFY_PYTHON", "WORKFLOWS_PATH")
 _MADE_BY_US = ("SPOOL_PATH", "LOG_PATH", "JOURNAL_PATH", "COMFY_LOG")
@@ -34,10 +37,41 @@ class Awaited:
     Attributes:
         variable: that names it, or something below it.
         path: that must exist.
+        mounted: whether an empty folder is not enough, since it may be the place of a mount that is still to come.
+        needed: whether the worker can't start without it.
     """
 
     variable: str
     path: Path
+    mounted: bool = False
+    needed: bool = True
+
+    @property
+    def there(self) -> bool:
+        """Whether it is there by now."""
+        try:
+            if not self.mounted:
+                return self.path.exists()
+            return self.path.is_mount() or (self.path.is_dir() and any(self.path.iterdir()))
+        except OSError:  # a mount that is about to come or go answers with errors of all kinds
+            return False
+
+
+def volume_of(environment: Mapping[str, str], *, ours: Path = Path(DEFAULT_PATH), pods: Path = Path(POD_PATH)) -> Path:
+    """Where the volume is mounted, or is to be.
+
+    Args:
+        environment: VOLUME_PATH says so; else it is found out.
+        ours: RunPod's place for it in a serverless worker.
+        pods: its place on a Pod. Other images have a folder of that name too, so it counts where there is something
+            of ComfyUI's in it, or where RunPod says that this is a Pod (`RUNPOD_POD_ID`, and no endpoint).
+    """
+    if path := environment.get("VOLUME_PATH"):
+        return Path(path)
+    is_pod = bool(environment.get("RUNPOD_POD_ID")) and not environment.get("RUNPOD_ENDPOINT_ID")
+    if not ours.is_dir() and (is_pod or any((pods / name).is_dir() for name in ("ComfyUI", "models"))):
+        return pods
+    return ours
 
 
 def awaited_paths(environment: Mapping[str, str]) -> list[Awaited]:
@@ -51,6 +85,9 @@ def awaited_paths(environment: Mapping[str, str]) -> list[Awaited]:
 
 def wait_for_volume(environment: Mapping[str, str]) -> None:
     """Wait until everything that the environment names on the volume is there; at once where it names nothing there.
+
+    The volume itself is waited for as well where VOLUME_REQUIRED is set, or where RunPod says that there is one
+    (`RUNPOD_VOLUME_ID`); of the latter it may be mounted elsewhere, so it does not keep the worker from starting.
 
     Args:
         environment: the variables; VOLUME_PATH and VOLUME_WAIT_SECONDS are among them.
@@ -67,14 +104,17 @@ def wait_for_volume(environment: Mapping[str, str]) -> None:
     start = time.monotonic()
     while missing:
         if time.monotonic() - start >= seconds:
-            raise _absent(missing, _volume(environment), seconds)
+            if needed := [each for each in missing if each.needed and not (each.mounted and each.path.is_dir())]:
+                raise _absent(needed, volume_of(environment), seconds)
+            log.warning("no volume is at %s after %g s; the worker starts without", volume_of(environment), seconds)
+            return
         time.sleep(_LOOK_SECONDS)
         missing = _missing(awaited)
     log.warning("the volume is there after %.1f s", time.monotonic() - start)
 
 
 def _awaited(environment: Mapping[str, str]) -> Iterator[Awaited]:
-    volume = _volume(environment)
+    volume = volume_of(environment)
     for variable in _MUST_EXIST:
         text = environment.get(variable) or ""
         for path in split_path(text) if variable == "WORKFLOWS_PATH" else [Path(text)] if text else []:
@@ -83,10 +123,10 @@ def _awaited(environment: Mapping[str, str]) -> Iterator[Awaited]:
     for variable in _MADE_BY_US:
         if (made := environment.get(variable)) and _below(Path(made), volume):
             yield Awaited(variable, volume)
-
-
-def _volume(environment: Mapping[str, str]) -> Path:
-    return Path(environment.get("VOLUME_PATH") or DEFAULT_PATH)
+    if is_true(environment.get("VOLUME_REQUIRED")):
+        yield Awaited("VOLUME_REQUIRED", volume, mounted=True)
+    elif environment.get("RUNPOD_VOLUME_ID"):
+        yield Awaited("RUNPOD_VOLUME_ID", volume, mounted=True, needed=False)
 
 
 def _seconds(environment: Mapping[str, str]) -> float:
@@ -103,18 +143,11 @@ def _below(path: Path, volume: Path) -> bool:
 
 
 def _missing(awaited: list[Awaited]) -> list[Awaited]:
-    return [each for each in awaited if not _exists(each.path)]
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a mount that is about to come or go answers with errors of all kinds
-        return False
+    return [each for each in awaited if not each.there]
 
 
 def _absent(missing: list[Awaited], volume: Path, seconds: float) -> SettingsError:
-    mounted = _exists(volume)
+    mounted = Awaited("VOLUME_PATH", volume).there
     return SettingsError(
         problems=[Problem(each.variable, f"{each.path} is not there after {seconds:g} s") for each in missing],
         hint=f"correct the path: the volume at {volume} is there, but has no such file or folder"

@@ -10,34 +10,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import importlib
 import logging
-import os
-import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from engine.backend import Backend
 from engine.cancellation import CancellationToken
 from engine.catalog import Catalog
-from engine.draining import Shutdown, end_on_signals, ending_in_time, in_thread
+from engine.draining import Shutdown, in_thread
 from engine.envelope import answer, failure_reply
 from engine.errors import Cancelled, EngineError
-from engine.fitness import checks
 from engine.jobs import Runner
-from engine.journal import Journal, open_journal
+from engine.journal import Journal
 from engine.logs import event
-from engine.logs.setup import configure
-from engine.reporting import Post, Reporter, post_to_runpod
-from engine.settings import Settings, load_settings
+from engine.reporting import Post, Reporter
+from engine.settings import Settings
 from engine.storage import Storages
-from engine.volume import wait_for_volume
-from engine.warming import WarmUp
 
 log = logging.getLogger(__name__)
-
-_CLEAN_UP_SECONDS = 10.0
 
 
 class Worker:
@@ -147,69 +137,3 @@ def build(settings: Settings, catalog: Catalog, backend: Backend) -> Runner:
     storages = Storages(settings, default="inline")
     storages.check()
     return Runner(catalog, backend.comfy, storages, settings)
-
-
-def start() -> None:
-    """Build the worker and hand it to the SDK; returns when the SDK does. Ends the process where it can't start."""
-    try:
-        _start()
-    except EngineError as error:
-        hint = f" ({error.hint})" if error.hint else ""
-        fields = {"detail": error.detail} if error.detail else {}
-        log.critical("the worker can't start: %s: %s%s", error.code, error, hint, extra={"fields": fields})
-        sys.exit(1)
-
-
-def _start() -> None:
-    end_on_signals()
-    wait_for_volume(os.environ)
-    settings = load_settings()
-    configure(settings)
-    catalog = Catalog(settings.workflows_path)
-    with Backend(settings, catalog, simulate=False) as backend, ending_in_time():
-        runner = build(settings, catalog, backend)
-        backend.callback(runner.close)
-        warm_up = _get_ready(settings, runner, backend)
-        _serve(settings, catalog, backend, runner, warm_up)
-
-
-def _get_ready(settings: Settings, runner: Runner, backend: Backend) -> WarmUp | None:
-    """Have everything that the first job would wait for; gives the warm-up that is left for it."""
-    at_boot = settings.comfy_start == "boot"
-    with ThreadPoolExecutor(2, "warm") as beside:  # while ComfyUI starts
-        warmed = beside.submit(runner.warm)
-        imported = beside.submit(importlib.import_module, "runpod")  # takes a second or two
-        if at_boot:
-            backend.comfy().ready()
-        warmed.result()
-        imported.result()
-    warm_up = WarmUp(runner, settings.warmup_workflow) if settings.warmup_workflow else None
-    if not at_boot or warm_up is None:
-        return warm_up
-    warm_up()
-    return None
-
-
-def _serve(settings: Settings, catalog: Catalog, backend: Backend, runner: Runner, before_first: WarmUp | None) -> None:
-    """Answer jobs until the SDK, or whoever runs the process, says that it is over."""
-    import runpod
-
-    shutdown = Shutdown(settings.drain_seconds)
-    # Without a queue there is none to post to, and nothing comes twice.
-    has_queue = _has_queue()
-    worker = Worker(
-        runner,
-        post_to_runpod() if settings.runpod_progress and has_queue else None,
-        journal=open_journal(settings) if has_queue else None,
-        shutdown=shutdown,
-        before_first=before_first,
-        let_go_seconds=settings.comfy_stop_seconds + _CLEAN_UP_SECONDS,
-    )
-    for check in checks(settings, catalog, backend.comfy):
-        runpod.serverless.register_fitness_check(check)
-    shutdown.serve(worker.handle)
-
-
-def _has_queue() -> bool:
-    """Whether the SDK talks to a queue; with --test_input and --rp_serve_api there is none to post to."""
-    return bool(os.environ.get("RUNPOD_WEBHOOK_POST_OUTPUT"))

@@ -19,6 +19,7 @@ ENGINE = ROOT / "engine"
 LAYERS = [
     {"cli"},
     {"commands"},
+    {"starting"},
     {"worker", "server"},
     {"draining", "reporting", "fitness", "warming", "journal"},
     {"envelope"},
@@ -53,6 +54,7 @@ LAYERS = [
     {"schema", "nodes", "settings"},
     {"transfers"},
     {
+        "command_options",
         "results",
         "delivery",
         "documents",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from engine.command_options import last_value
 from engine.results import RawOutput
 
 
@@ -40,9 +41,9 @@ class SharedFolders:
         ComfyUI 0.8, main.py: `--base-directory` moves all three, and each can be moved on its own; of
         `--temp-directory` it takes the folder `temp` below.
         """
-        base = Path(_option(args, "--base-directory") or ".")
+        base = Path(last_value(args, "--base-directory") or ".")
         folders = cls.below(home / base)
-        own = {name: _option(args, f"--{name}-directory") for name in ("input", "output", "temp")}
+        own = {name: last_value(args, f"--{name}-directory") for name in ("input", "output", "temp")}
         return cls(
             home / own["input"] if own["input"] else folders.input,
             home / own["output"] if own["output"] else folders.output,
@@ -87,14 +88,3 @@ class SharedFolders:
         for root in roots:
             with contextlib.suppress(FileNotFoundError):
                 shutil.rmtree(root / subfolder)
-
-
-def _option(args: Sequence[str], name: str) -> str | None:
-    """The value of `--name VALUE` or `--name=VALUE`; the last one counts, as with argparse."""
-    value = None
-    for index, argument in enumerate(args):
-        if argument == name and index + 1 < len(args):
-            value = args[index + 1]
-        elif argument.startswith(f"{name}="):
-            value = argument.partition("=")[2]
-    return value

@@ -20,8 +20,7 @@ from engine.commands.add_report import as_document, check_command, next_command,
 from engine.commands.check_command import checked, print_checked
 from engine.commands.folders import workflow_folders
 from engine.commands.output import print_json, print_line, print_note
-from engine.commands.payloads import UsageError
-from engine.errors import Cancelled, InvalidRequest
+from engine.errors import Cancelled, InvalidRequest, UsageError
 from engine.names import plain_name
 from engine.nodes import NodeCatalogue, load_catalogue
 from engine.ui_format import Converter

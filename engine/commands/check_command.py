@@ -190,6 +190,6 @@ def _summary(report: list[Checked], failed: int, nodes: NodeCatalogue) -> str:
 
 
 def _usage(message: str) -> Exception:
-    from engine.commands.payloads import UsageError
+    from engine.errors import UsageError
 
     return UsageError(message)

@@ -31,8 +31,7 @@ def write(names: Sequence[str], out: Path | None, url: str | None, *, strict: bo
     from engine.authoring.calls import RUNPOD_URL
     from engine.authoring.openapi import openapi_document
     from engine.catalog import Catalog
-    from engine.commands.payloads import UsageError
-    from engine.errors import InvalidRequest
+    from engine.errors import InvalidRequest, UsageError
 
     catalog = Catalog(workflow_folders())
     for name in names:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.documents import parse_json, read_json
-from engine.errors import InvalidMap, InvalidRequest
+from engine.errors import InvalidMap, InvalidRequest, UsageError
 from engine.request import parse_request
 from engine.schema import MediaParameter, Parameter, StringParameter
 from engine.storage import DeliveryRequest
@@ -106,7 +106,3 @@ def delivery_from(wishes: Sequence[str]) -> DeliveryRequest | None:
         return parse_request({"action": "list", "delivery": document}).delivery if document else None
     except InvalidRequest as error:
         raise InvalidRequest(problems=error.problems, hint="see docs/delivery.md for what -d takes") from None
-
-
-class UsageError(InvalidRequest):
-    """The command was called wrongly: exit status 2."""

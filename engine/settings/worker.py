@@ -49,6 +49,11 @@ class WorkerSettings(BaseSettings):
         validation_alias=named("MIN_FREE_DISK_BYTES"),
         description="with less room for temporary files a worker takes no jobs, and ends",
     )
+    skip_gpu_check: bool = Field(
+        False,
+        validation_alias=named("RUNPOD_SKIP_GPU_CHECK"),
+        description="start without asking the GPU's driver; the RunPod SDK then leaves out a check of its own, too",
+    )
     drain_seconds: float = Field(
         20,
         ge=0,

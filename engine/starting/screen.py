@@ -1,0 +1,159 @@
+"""What the start found, on one screen: the first thing to read when a worker does not do what was expected."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import NamedTuple
+
+from engine.catalog import Catalog
+from engine.machine import Space, disk, memory
+from engine.model_folders import model_folders
+from engine.settings import Found, Settings
+from engine.starting.gpu import Gpus
+
+_MOST_WORKFLOWS, _MOST_KINDS = 12, 8
+_WIDTH = 11
+
+
+class Facts(NamedTuple):
+    """What the start knows.
+
+    Attributes:
+        mode: what the process is to do, and what that follows from.
+        settings: as read.
+        found: what was found where no variable says it.
+        gpus: None where the driver was not asked.
+        made: folders that were made on the volume.
+        linked: repositories of RunPod's Hugging Face cache that ComfyUI will find.
+        models_linked: model files that were linked from that cache.
+    """
+
+    mode: str
+    settings: Settings
+    found: Mapping[str, Found]
+    gpus: Gpus | None = None
+    made: int = 0
+    linked: Iterable[str] = ()
+    models_linked: Iterable[str] = ()
+
+
+def screen(facts: Facts, catalog: Catalog) -> dict[str, str]:
+    """What there is to say, line by line: the heading of each, and its text. Nothing secret is in it."""
+    settings = facts.settings
+    lines = {
+        "mode": facts.mode,
+        "volume": _volume(settings.volume_path, facts.made),
+        "ComfyUI": _comfy(settings, facts.found),
+        "models": _models(settings),
+        "cache": _cache(facts),
+        "GPU": _gpus(facts.gpus),
+        "memory": _space(memory()),
+        "disk": _space(disk(Path.cwd())),
+        "workflows": _workflows(settings, catalog),
+        "results": _results(settings),
+    }
+    return {heading: text for heading, text in lines.items() if text}
+
+
+def shown(lines: Mapping[str, str]) -> str:
+    """The screen."""
+    title = f"--- comfyui-workflow-engine {_version()} ---"
+    return "\n".join([title, *(f"{heading:<{_WIDTH}}{text}" for heading, text in lines.items())])
+
+
+def _version() -> str:
+    try:
+        return version("comfyui-workflow-engine")
+    except PackageNotFoundError:
+        return ""
+
+
+def _volume(volume: Path, made: int) -> str:
+    if not volume.is_dir():
+        return f"none at {volume}"
+    kind = "" if volume.is_mount() else ", a folder and no mount"
+    free = _space(disk(volume))
+    new = f"; made models/ with {made} folders" if made else ""
+    return f"{volume}, {free}{kind}{new}"
+
+
+def _comfy(settings: Settings, found: Mapping[str, Found]) -> str:
+    if settings.comfy_url:
+        return f"one that runs elsewhere, {re.sub(r'(?<=://)[^/@]*@', '…@', settings.comfy_url)}"
+    if not settings.comfy_home:
+        return "none: the simulator draws the pictures" if settings.comfy_simulate else "none"
+    where = found["COMFY_HOME"].source if "COMFY_HOME" in found else "COMFY_HOME"
+    python = f", run by {settings.comfy_python}" if settings.comfy_python else ""
+    release = _release(settings.comfy_home)
+    return f"{settings.comfy_home} ({', '.join(part for part in (where, release) if part)}){python}"
+
+
+def _release(home: Path) -> str:
+    """The version that a ComfyUI says it is (`comfyui_version.py`, since 0.3.10)."""
+    with contextlib.suppress(OSError, ValueError):
+        said = re.search(r'__version__ = "([^"]+)"', (home / "comfyui_version.py").read_text(encoding="utf-8"))
+        return said[1] if said else ""
+    return ""
+
+
+def _models(settings: Settings) -> str:
+    folders = model_folders(settings)
+    counts: dict[str, int] = {}
+    for folder in folders:
+        for kind, count in _files(folder):
+            counts[kind] = counts.get(kind, 0) + count
+    told = [f"{count} in {kind}" for kind, count in sorted(counts.items(), key=lambda each: (-each[1], each[0]))]
+    more = f" and {len(told) - _MOST_KINDS} more kinds" if len(told) > _MOST_KINDS else ""
+    what = f": {', '.join(told[:_MOST_KINDS])}{more}" if told else ": no files"
+    return f"{', '.join(map(str, folders))}{what}" if folders else ""
+
+
+def _files(folder: Path) -> Iterator[tuple[str, int]]:
+    """How many files and folders each kind has, at its top; a walk would take long on a network volume."""
+    with contextlib.suppress(OSError):
+        for kind in sorted(folder.iterdir()):
+            with contextlib.suppress(OSError):
+                # ComfyUI's own folders hold files that begin so, to be seen in Git.
+                if count := sum(not each.name.startswith((".", "put_")) for each in kind.iterdir()):
+                    yield kind.name, count
+
+
+def _cache(facts: Facts) -> str:
+    repositories, models = list(facts.linked), list(facts.models_linked)
+    told = [f"RunPod's Hugging Face cache has {', '.join(repositories)}"] if repositories else []
+    return "; ".join([*told, *([f"linked as {', '.join(models)}"] if models else [])])
+
+
+def _gpus(gpus: Gpus | None) -> str:
+    if gpus is None:
+        return ""
+    names = ", ".join(f"{gpu.name} ({_size(gpu.memory_bytes)})" for gpu in gpus.gpus)
+    return f"{names}; the driver knows CUDA {gpus.cuda}"
+
+
+def _workflows(settings: Settings, catalog: Catalog) -> str:
+    names = sorted(catalog.sources())
+    told = ", ".join(names[:_MOST_WORKFLOWS]) + (f" and {len(names) - _MOST_WORKFLOWS} more" if len(names) > 12 else "")
+    return f"{told or 'none'} (from {', '.join(map(str, settings.workflows_path))})"
+
+
+def _results(settings: Settings) -> str:
+    if settings.storage in (None, "s3") and settings.s3_bucket:
+        return f"s3://{settings.s3_bucket}/{settings.s3_prefix}"
+    if settings.storage in (None, "gcs") and settings.gcs_bucket:
+        return f"gs://{settings.gcs_bucket}/{settings.gcs_prefix}"
+    if settings.storage == "directory":
+        return f"{settings.output_folder}"
+    return f"in the reply, up to {_size(settings.response_limit_bytes)} (no bucket is set)"
+
+
+def _space(space: Space | None) -> str:
+    return f"{_size(space.free_bytes)} of {_size(space.total_bytes)} free" if space else ""
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 100_000_000 else f"{number / 1e6:.1f} MB"

@@ -1,0 +1,220 @@
+"""The order of a start, from nothing to the first job."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+from engine.backend import Backend
+from engine.cancellation import CancellationToken
+from engine.catalog import Catalog
+from engine.draining import Shutdown, end_on_signals, ending_in_time
+from engine.errors import ComfyUnavailable, EngineError
+from engine.fitness import checks
+from engine.jobs import Runner
+from engine.journal import open_journal
+from engine.logs import event
+from engine.logs.setup import configure
+from engine.reporting import post_to_runpod
+from engine.settings import Settings, load_settings
+from engine.starting.gpu import Gpus, Probe
+from engine.starting.modes import Choice
+from engine.starting.places import find, homes
+from engine.starting.screen import Facts, screen, shown
+from engine.starting.volume_layout import link_repositories, make_folders, own_cache, platform_cache
+from engine.volume import wait_for_volume
+from engine.warming import WarmUp
+from engine.worker import Worker, build
+
+log = logging.getLogger(__name__)
+
+_CLEAN_UP_SECONDS = 10.0
+_SECOND_REASON_SECONDS = 3.0
+"""ComfyUI may end for want of a GPU before the GPU's driver has said that there is none."""
+
+
+class _Parts(NamedTuple):
+    """What the start has made."""
+
+    settings: Settings
+    catalog: Catalog
+    backend: Backend
+    runner: Runner
+
+
+def start(choice: Choice) -> None:
+    """Build the worker and let it work; returns when it is told to end. Ends the process where it can't start.
+
+    Args:
+        choice: `serverless` or `serve`.
+    """
+    try:
+        _start(choice)
+    except EngineError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        fields = {"detail": error.detail} if error.detail else {}
+        log.critical("the worker can't start: %s: %s%s", error.code, error, hint, extra={"fields": fields})
+        sys.exit(1)
+
+
+def _start(choice: Choice) -> None:
+    end_on_signals()
+    wait_for_volume(os.environ)
+    found = find(os.environ)
+    settings = load_settings(found)
+    configure(settings)
+    if choice.mode == "serve":
+        from engine.server import check_address
+
+        check_address(settings)
+    _check_comfyui(settings)
+    with ExitStack() as stack:
+        probe = Probe() if _wants_gpu(settings) else None
+        if probe:
+            stack.callback(probe.close)
+        facts = _at_the_volume(Facts(f"{choice.mode} ({choice.reason})", settings, found))
+        catalog = Catalog(settings.workflows_path)
+        backend = stack.enter_context(Backend(settings, catalog, simulate=False))
+        stack.enter_context(ending_in_time())
+        runner = build(settings, catalog, backend)
+        backend.callback(runner.close)
+        parts = _Parts(settings, catalog, backend, runner)
+        warm_up = _get_ready(parts, facts, probe)
+        if choice.mode == "serve":
+            _serve_locally(parts, warm_up)
+        else:
+            _take_jobs(parts, warm_up)
+
+
+def _check_comfyui(settings: Settings) -> None:
+    """A worker without any would fail job after job."""
+    if not (settings.comfy_url or settings.comfy_home or settings.comfy_simulate):
+        places = ", ".join(str(folder) for folder, _ in homes(settings.volume_path))
+        raise ComfyUnavailable(
+            f"there is no ComfyUI: neither COMFY_URL nor COMFY_HOME is set, and none is in {places}",
+            hint="set COMFY_HOME to the folder of its main.py, or COMFY_URL to one that runs; with COMFY_SIMULATE=1 a "
+            "simulator draws the pictures",
+        )
+
+
+def _wants_gpu(settings: Settings) -> bool:
+    """Whether ComfyUI is to compute on a GPU of this machine."""
+    if settings.comfy_url or not settings.comfy_home or settings.skip_gpu_check or not sys.platform.startswith("linux"):
+        return False
+    return "--cpu" not in settings.comfy_args
+
+
+def _at_the_volume(facts: Facts) -> Facts:
+    """Make a new volume's folders, and link what RunPod has cached."""
+    volume = facts.settings.volume_path
+    made = make_folders(volume)
+    linked: list[str] = []
+    if cache := platform_cache(volume):
+        try:
+            linked = link_repositories(cache, own_cache(os.environ))
+        except OSError as error:
+            event(log, logging.WARNING, "RunPod's Hugging Face cache can't be linked", reason=str(error))
+    return facts._replace(made=len(made), linked=linked)
+
+
+def _get_ready(parts: _Parts, facts: Facts, probe: Probe | None) -> WarmUp | None:
+    """Have everything that the first job would wait for; gives the warm-up that is left for it."""
+    at_boot = parts.settings.comfy_start == "boot"
+    with _beside(5) as (submit, cancel):  # ComfyUI takes longest, so all else is done while it starts
+        tasks = [
+            submit(_tell, facts, parts.catalog, probe),
+            submit(parts.runner.warm),
+            submit(importlib.import_module, "runpod"),  # takes a second or two
+        ]
+        if at_boot:
+            tasks.append(submit(parts.backend.comfy().ready, cancel))
+        _all_done(tasks)
+    warm_up = WarmUp(parts.runner, parts.settings.warmup_workflow) if parts.settings.warmup_workflow else None
+    if not at_boot or warm_up is None:
+        return warm_up
+    warm_up()
+    return None
+
+
+@contextmanager
+def _beside(threads: int) -> Iterator[tuple[Callable[..., Future[Any]], CancellationToken]]:
+    """Threads for what can be done at once; the token is cancelled when the block fails."""
+    cancel = CancellationToken()
+    pool = ThreadPoolExecutor(threads, "start")
+    try:
+        yield pool.submit, cancel
+    except BaseException:
+        cancel.cancel()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _all_done(tasks: list[Future[Any]]) -> None:
+    """Wait for all, or for the first that fails; of several that fail the first in the list is raised."""
+    _, left = wait(tasks, return_when=FIRST_EXCEPTION)
+    wait(left, _SECOND_REASON_SECONDS if left else None)  # what fails first may be but a consequence
+    for task in tasks:
+        if task.done():
+            task.result()
+
+
+def _tell(facts: Facts, catalog: Catalog, probe: Probe | None) -> None:
+    """Say what was found, and that there is no GPU where there is none."""
+    gpus: Gpus | None = None
+    missing: ComfyUnavailable | None = None
+    if probe:
+        try:
+            gpus = probe.result()
+        except ComfyUnavailable as error:
+            missing = error
+    lines = screen(facts._replace(gpus=gpus), catalog) | ({"GPU": missing.message} if missing else {})
+    if facts.settings.log_format == "json":
+        fields: dict[str, Any] = {heading.lower(): text for heading, text in lines.items()}
+        event(log, logging.INFO, "the worker starts", **fields)
+    else:
+        print(shown(lines), file=sys.stderr, flush=True)  # noqa: T201 - a screen, and no line of the log
+    if missing:
+        raise missing
+
+
+def _worker(parts: _Parts, shutdown: Shutdown, before_first: WarmUp | None, *, has_queue: bool) -> Worker:
+    settings = parts.settings
+    # Without a queue there is none to post to, and nothing comes twice.
+    return Worker(
+        parts.runner,
+        post_to_runpod() if settings.runpod_progress and has_queue else None,
+        journal=open_journal(settings) if has_queue else None,
+        shutdown=shutdown,
+        before_first=before_first,
+        let_go_seconds=settings.comfy_stop_seconds + _CLEAN_UP_SECONDS,
+    )
+
+
+def _take_jobs(parts: _Parts, before_first: WarmUp | None) -> None:
+    """Answer jobs until the SDK, or whoever runs the process, says that it is over."""
+    import runpod
+
+    shutdown = Shutdown(parts.settings.drain_seconds)
+    worker = _worker(parts, shutdown, before_first, has_queue=_has_queue())
+    for check in checks(parts.settings, parts.catalog, parts.backend.comfy):
+        runpod.serverless.register_fitness_check(check)
+    shutdown.serve(worker.handle)
+
+
+def _serve_locally(parts: _Parts, before_first: WarmUp | None) -> None:
+    """Answer what comes by HTTP until the process is told to end."""
+    from engine.server import serve
+
+    serve(_worker(parts, Shutdown(0), before_first, has_queue=False).handle, parts.settings)
+
+
+def _has_queue() -> bool:
+    """Whether the SDK talks to a queue; with --test_input and --rp_serve_api there is none to post to."""
+    return bool(os.environ.get("RUNPOD_WEBHOOK_POST_OUTPUT"))
