@@ -66,7 +66,7 @@ LAYERS = [
         "machine",
         "model_entries",
     },
-    {"wording", "errors", "dialing"},
+    {"wording", "errors", "dialing", "plain_sessions"},
     {"addresses", "containers"},
 ]
 

@@ -5,22 +5,20 @@ Imports `requests`: import this where a URL is fetched.
 
 from __future__ import annotations
 
-import os
 import socket
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from engine.dialing import NotPublicError, Public, addresses_of, check_public, connect_to_first
 from engine.media.problems import Broken, Rejected, Unavailable
 from engine.media.watch import Watch
+from engine.plain_sessions import plain_session
 
 _CONNECT_SECONDS = 10
-_AGENT = "comfyui-workflow-engine"
 
 
 class Dialer:
@@ -134,31 +132,6 @@ def _with_checked_pools(manager: PoolManager) -> PoolManager:
     return manager
 
 
-class _Session(requests.Session):
-    """Follows no redirect, and does not look at any.
-
-    Told not to follow one, `requests` still works the next request out, and reads the whole body of the redirect for
-    it: into memory, uncompressed, however long it is (2.34, Session.send and resolve_redirects).
-    """
-
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002 - as its base class has it
-        return None
-
-
 def new_session(dialer: Dialer) -> requests.Session:
-    """A session for one fetch that connects by a dialer, whatever the environment says of proxies and logins."""
-    session = _Session()
-    # With it, `requests` would go through proxies, which resolve names unchecked, and send logins from ~/.netrc.
-    session.trust_env = False
-    # A private authority, told in the way that `requests` itself documents.
-    session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
-    session.headers.clear()
-    session.headers.update({"User-Agent": _AGENT, "Accept": "*/*", "Accept-Encoding": "identity"})
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, _CheckedAdapter(dialer))
-    return session
-
-
-def proxies_of_environment(url: str) -> dict[str, str]:
-    """The proxies that the environment sets for a URL (HTTP_PROXY and its like), by scheme."""
-    return {str(scheme): proxy for scheme, proxy in get_environ_proxies(url).items() if proxy}
+    """A session for one fetch that connects by a dialer."""
+    return plain_session(_CheckedAdapter(dialer))

@@ -117,7 +117,7 @@ class Web:
         raise Unavailable(f"leads on more than {_MOST_REDIRECTS} times", hint="send the URL that it ends at")
 
     def _proxies(self, url: str) -> dict[str, str]:
-        from engine.media.connections import proxies_of_environment
+        from engine.plain_sessions import proxies_of_environment
 
         return proxies_of_environment(url) if self._use_proxies else {}
 
