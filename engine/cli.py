@@ -121,6 +121,24 @@ def _settings(options: argparse.Namespace) -> None:
     settings_command.show(as_json=options.json)
 
 
+def _models_list(options: argparse.Namespace) -> None:
+    from engine.commands import models_command
+
+    models_command.show(options.names, as_json=options.json)
+
+
+def _models_verify(options: argparse.Namespace) -> None:
+    from engine.commands import models_command
+
+    models_command.verify(options.names, as_json=options.json)
+
+
+def _models_fetch(options: argparse.Namespace) -> None:
+    from engine.commands import models_command
+
+    models_command.fetch(options.names, options.into, as_json=options.json)
+
+
 def _nodes_refresh(options: argparse.Namespace) -> None:
     from engine.commands import nodes_commands
 
@@ -185,6 +203,7 @@ def _parser() -> argparse.ArgumentParser:
         help="by default what RunPod's variables say; --test_input JSON runs one job",
     )
     command("settings", _settings, "Show every environment variable, its default and its value.")
+    _has_models(commands.add_parser("models", help="The model files that workflows need: list, fetch, verify."))
     nodes = commands.add_parser("nodes", help="The node catalogue that workflows are checked against.")
     refresh = nodes.add_subparsers(metavar="COMMAND", required=True).add_parser(
         "refresh", help="Make the node catalogue anew from a running ComfyUI."
@@ -193,6 +212,22 @@ def _parser() -> argparse.ArgumentParser:
     refresh.add_argument("--from", dest="source", required=True, metavar="URL", help="http://127.0.0.1:8188")
     refresh.add_argument("--out", type=Path, metavar="FILE", help="the file to write; the bundled one by default")
     return parser
+
+
+def _has_models(models: argparse.ArgumentParser) -> None:
+    commands = models.add_subparsers(metavar="COMMAND", required=True)
+    for name, function, text in (
+        ("list", _models_list, "List the model files that workflows need, and which of them are there."),
+        ("fetch", _models_fetch, "Fetch the model files that are missing."),
+        ("verify", _models_verify, "Compare the model files that are there with what the maps say of them."),
+    ):
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(function=function)
+        added.add_argument("names", nargs="*", metavar="NAME", help="workflows; all of them by default")
+        added.add_argument("--json", action="store_true", help="print one JSON document, the result or the failure")
+        if name == "fetch":
+            where = "the folder for them, like ComfyUI's models/; by default MODELS_DIR, the volume's, or ComfyUI's own"
+            added.add_argument("--into", type=Path, metavar="DIR", help=where)
 
 
 def _takes_export(add: argparse.ArgumentParser) -> None:

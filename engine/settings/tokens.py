@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from engine.settings.fields import named
+from engine.settings.fields import Url, named
 
 
 class TokenSettings(BaseSettings):
@@ -22,4 +22,9 @@ class TokenSettings(BaseSettings):
         repr=False,
         validation_alias=named("CIVITAI_TOKEN", "CIVITAI_API_KEY", "CIVITAI_API_TOKEN"),
         description="of a Civitai account; most of its models are not given without",
+    )
+    hf_endpoint: Url = Field(
+        None,
+        validation_alias=named("HF_ENDPOINT"),
+        description="a mirror that is asked in place of https://huggingface.co, and given HF_TOKEN",
     )
