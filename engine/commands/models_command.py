@@ -216,8 +216,8 @@ def _verified(model: RequiredModel, wanted: _Wanted, watcher: Any) -> dict[str, 
     line: dict[str, Any] = {"path": model.path, "status": "missing", "file": str(place) if place else None}
     line |= {"workflows": list(model.workflows), "size_bytes": None, "sha256": None, "message": model.conflict}
     if place is None:
-        line["message"] = line["message"] or "engine models fetch gets it" if model.url else "no map names a url for it"
-        return line
+        remedy = "engine models fetch gets it" if model.url else "no map names a url for it"
+        return line | {"message": model.conflict or remedy}
     try:
         size = place.stat().st_size
         line["size_bytes"] = size

@@ -105,9 +105,10 @@ class FileLock:
         try:
             text, state = os.read(file, 4096), os.fstat(file)
             seen = (text, state.st_mtime_ns)
+            now = time.monotonic()
             if seen != self._seen:
-                self._seen, self._since = seen, time.monotonic()
-            is_old = time.monotonic() - self._since > self._stale_seconds
+                self._seen, self._since = seen, now
+            is_old = now - self._since > self._stale_seconds
             # The same file still: another may have removed it and made a lock of its own. As this one is open, its
             # number is not given to another.
             if (is_old or self._is_left(file, text, state.st_dev)) and self._path.stat().st_ino == state.st_ino:

@@ -16,7 +16,7 @@ def size_text(count: int) -> str:
         if value < 999.5:  # above, three digits show a thousand
             break
         value, unit = value / 1000, larger
-    return f"{value:.3g} {unit}"
+    return f"{value:.0f} {unit}" if value >= 100 or unit == "bytes" else f"{value:.3g} {unit}"
 
 
 class Reservation:
