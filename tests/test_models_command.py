@@ -11,7 +11,7 @@ import pytest
 from support.command import ENGINE, run_engine
 from support.shelf import CONTENT, HALF, SHA256, Shelf, write_models
 from support.web import reply, serve_web
-from support.workflows import write_workflow
+from support.workflows import ROOT, write_workflow
 
 PATH = "checkpoints/model.safetensors"
 
@@ -309,3 +309,11 @@ def test_the_sites_page_of_a_refused_model_is_told(engine, workflows, server):
     assert "answered 403 Forbidden" in told
     assert "set HF_TOKEN" in told
     assert "accept them at https://huggingface.co/O/N" in told
+
+
+def test_the_page_shows_what_is_printed(engine):
+    block = re.search(
+        r"```console\n\$ engine models (.*?)\n(.*?)```", (ROOT / "docs" / "models.md").read_text(), re.DOTALL
+    )
+    done = engine(*block[1].split(), WORKFLOWS_PATH=str(ROOT))
+    assert done.stdout + done.stderr == block[2]

@@ -21,7 +21,7 @@ MISSING_MODEL = code(
     "missing_model",
     "error",
     "With `--live`: the running ComfyUI lacks a file that `requires.models` lists.",
-    "put it into that folder below ComfyUI's models",
+    "put it into that folder below ComfyUI's models: engine models fetch does so where the map has its url",
 )
 
 

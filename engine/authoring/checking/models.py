@@ -13,7 +13,8 @@ from engine.authoring.discovery.models import model_folder
 from engine.authoring.finding import Finding
 from engine.bindings import Place
 from engine.graph import label_of
-from engine.wording import shown
+from engine.model_entries import UNVERIFIED, unsourced
+from engine.wording import listed, shown
 
 UNLISTED_MODEL = code(
     "unlisted_model",
@@ -27,6 +28,13 @@ UNUSED_MODEL = code(
     "note",
     "`requires.models` lists a file that neither the graph nor the map names.",
     "drop it, unless a node loads it by another name",
+)
+UNSOURCED_MODEL = code(
+    "unsourced_model",
+    "warning",
+    "`requires.models` states a url, hash or size, and not where that is known from: `source` is missing or says "
+    "`unverified`.",
+    "name in `source` the page that says so; where there is none, leave them null",
 )
 
 _MODEL_FILE = re.compile(r"[^\n]{1,250}\.(safetensors|sft|ckpt|pth?|gguf|onnx)", re.IGNORECASE)
@@ -59,6 +67,7 @@ def model_findings(subject: Subject) -> Iterator[Finding]:
             severity=None if class_type in subject.nodes else "note",
         )
     yield from _unused(subject, listed_paths)
+    yield from _unsourced(subject)
 
 
 def _is_model(subject: Subject, node_id: str, name: str, value: Any) -> bool:
@@ -80,6 +89,15 @@ def _unused(subject: Subject, listed_paths: list[str]) -> Iterator[Finding]:
         if name not in together and (len(stem) < _SHORTEST_STEM or stem not in together):
             message = f"nothing in the graph or the map names {shown(name)}"
             yield UNUSED_MODEL.at(subject.map, f"requires.models[{index}]", message)
+
+
+def _unsourced(subject: Subject) -> Iterator[Finding]:
+    models = subject.parameter_map.requires.models if subject.parameter_map else ()
+    for index, model in enumerate(models):
+        if facts := unsourced(model):
+            why = f"`source` says {UNVERIFIED}" if model.source else "no `source` says where that is known from"
+            message = f"{shown(model.path)} states {listed(facts)}, and {why}"
+            yield UNSOURCED_MODEL.at(subject.map, f"requires.models[{index}]", message)
 
 
 def _without_requires(subject: Subject) -> dict[str, Any]:
