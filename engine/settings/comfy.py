@@ -115,7 +115,9 @@ class ComfySettings(BaseSettings):
     @classmethod
     def _is_comfyui(cls, value: Path | None) -> Path | None:
         if value is not None and not (value / "main.py").is_file():
-            raise ValueError("holds no ComfyUI (no main.py there)")
+            below = next((each for each in ("ComfyUI", "comfyui") if (value / each / "main.py").is_file()), None)
+            there = f"; there is one in {below}/ below it" if below else ""
+            raise ValueError(f"holds no ComfyUI (no main.py there{there})")
         return value
 
     @field_validator("comfy_folder")
