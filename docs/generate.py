@@ -34,46 +34,25 @@ def errors_page() -> str:
     )
 
 
-def settings_page() -> str:
-    """Every environment variable, section by section."""
+def settings_page(text: str) -> str:
+    """Every environment variable, section by section, and their other names; the words around those are kept."""
     lines = [
         "# Settings",
         "",
         "Environment variables, read once at the start; an empty one counts as not set. `engine settings` prints them "
-        "with their present values, and where each comes from. Most are read under [other names](#other-names) as well. "
-        "Generated from `engine/settings/`.",
+        "with their present values, and where each comes from. Many are read under [other names](#other-names) as "
+        "well. Generated from `engine/settings/`.",
     ]
     for section, rows in itertools.groupby(variables(), key=lambda variable: variable.section):
         lines += ["", f"## {section}", "", "| variable | default | |", "|---|---|---|"]
         for row in rows:
             default = f"`{row.default}`" if row.default else ""
             lines.append(f"| `{row.names[0]}` | {default} | {row.description} |")
-    return "\n".join([*lines, "", _OTHER_NAMES, *_other_names(), "", _OTHER_NAMES_END])
-
-
-_OTHER_NAMES = """## Other names
-
-What people already set for other workers is read as well, so that it need not be renamed. Names are read in any case (`civitai_token`).
-
-- The names in the second column are as good as the first one's. Where two of them have different values, the worker does not start, and says
-  which to remove; the same value twice is fine.
-- Those in the third are read by other programs too (Amazon's tools, Google's, Hugging Face's, comfy-cli). They count where none of the others
-  is set; with another value than theirs, they are not used, and a warning says so. Of two of them the one that stands first counts.
-
-| setting | the same | yields to the others |
-|---|---|---|"""
-
-_OTHER_NAMES_END = """- Amazon's general names count only for a bucket of results: credentials that lie in the environment for something else ask for none. Results go to S3
-  where a bucket is named, or `STORAGE=s3`. Credentials are taken from one place: none of `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
-  `AWS_SESSION_TOKEN` is used beside a key id or a secret of the other names, nor an id without its secret.
-- `BUCKET_ENDPOINT_URL`, and any other name of it, may hold the bucket, before its host as in `https://BUCKET.s3.REGION.amazonaws.com` (Amazon,
-  Backblaze, Wasabi, Scaleway, R2, DigitalOcean, Google) or behind it as in `https://HOST/BUCKET`; `S3_BUCKET` need not be set then. Another bucket there than
-  in `S3_BUCKET` is an error.
-- `OUTPUT_MODE` takes `base64`, `gcs`, `s3` and what else `STORAGE` takes.
-- `COMFY_HOME` may be the folder above `ComfyUI/`.
-
-A variable that is spelt nearly as one of these, such as `S3_BUKET` or `COMFYUI_HOME`, is told as a warning at the start and by `engine settings`.
-"""
+    begin, end = "<!-- generated: other_names -->\n", "\n<!-- end -->"
+    prose = text[text.index("## Other names") :]
+    table = "\n".join(["| setting | the same | yields to the others |", "|---|---|---|", *_other_names()])
+    prose = prose[: prose.index(begin) + len(begin)] + table + prose[prose.index(end) :]
+    return "\n".join([*lines, "", prose])
 
 
 def _other_names() -> Iterable[str]:
@@ -198,7 +177,8 @@ _NAMES = {
 if __name__ == "__main__":
     (ROOT / "schemas" / "parameter-map.schema.json").write_text(json.dumps(json_schema(), indent=2) + "\n")
     (ROOT / "docs" / "errors.md").write_text(errors_page())
-    (ROOT / "docs" / "settings.md").write_text(settings_page())
+    settings = ROOT / "docs" / "settings.md"
+    settings.write_text(settings_page(settings.read_text()))
     page = ROOT / "docs" / "workflows.md"
     page.write_text(workflows_page(page.read_text()))
     checking = ROOT / "docs" / "checking.md"
