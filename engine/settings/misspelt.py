@@ -7,8 +7,11 @@ from difflib import SequenceMatcher
 
 _ALIKE = 0.88  # S3_BUKET, COMFY_HOEM and COMFYUI_HOME are above it; OUTPUT_DIR and VOLUME_NAME below
 _SHORTEST = 6
-# Names of the platform, the driver and the languages: there are many, and none of them is a slip of ours.
-_OTHERS = ("RUNPOD_", "CUDA_", "NVIDIA_", "NV_", "NCCL_", "PYTHON", "PIP_", "UV_", "LC_", "XDG_", "GIT_", "SSH_")
+# There are many of the platform, the driver and the languages, and none of them is a slip of ours.
+_OTHERS = (
+    *("RUNPOD_", "CUDA_", "NVIDIA_", "NV_", "NCCL_", "PYTHON", "PIP_", "UV_", "LC_", "XDG_", "GIT_", "SSH_"),
+    *("GCP_", "R2_"),  # of other programs for buckets
+)
 
 
 def misspelt(names: Iterable[str], known: Iterable[str]) -> dict[str, str]:
