@@ -172,7 +172,7 @@ def _start() -> None:
     settings = load_settings()
     configure(settings)
     for warning in settings.warnings():
-        event(log, logging.WARNING, "a variable is not used", reason=warning)
+        event(log, logging.WARNING, "a variable had better be looked at", reason=warning)
     catalog = Catalog(settings.workflows_path, only=settings.workflows)
     with Backend(settings, catalog, simulate=False) as backend, ending_in_time():
         runner = build(settings, catalog, backend)

@@ -221,7 +221,7 @@ def test_credentials_for_something_else_lead_no_results_to_a_bucket(read):
         {"S3_BUCKET": "results"},
         {"AWS_BUCKET_NAME": "results"},
         {"OUTPUT_MODE": "S3", "S3_BUCKET": "results"},
-        {"BUCKET_ENDPOINT_URL": "https://results.s3.eu-central-1.amazonaws.com"},
+        {"S3_PREFIX": "made", "AWS_S3_BUCKET": "results"},
     ],
 )
 def test_with_a_bucket_they_are_its(read, environment):
@@ -229,6 +229,26 @@ def test_with_a_bucket_they_are_its(read, environment):
     options, _ = buckets(settings)
     assert (options.bucket, options.access_key_id, options.secret_access_key) == ("results", "id", "secret")
     assert (options.session_token, options.region) == ("token", "eu-west-1")
+    assert options.endpoint_url == "https://sqs.example.com"  # as boto3 itself would have it
+
+
+def test_a_general_region_is_not_put_upon_an_endpoint(read):
+    options, _ = buckets(read(GENERAL | {"BUCKET_ENDPOINT_URL": "https://results.s3.eu-central-1.amazonaws.com"}))
+    assert (options.bucket, options.access_key_id) == ("results", "id")
+    assert options.effective_region == "eu-central-1"
+
+
+def test_a_general_bucket_keeps_no_results_from_google(read):
+    pytest.importorskip("google.cloud.storage")
+    settings = read(GENERAL | {"AWS_BUCKET_NAME": "somebody-elses", "GCS_BUCKET": "results"})
+    assert settings.s3_bucket is None
+    assert Storages(settings, default="inline").default_mode == "gcs"
+
+
+def test_what_is_wrong_is_named_as_the_operator_named_it(read):
+    with pytest.raises(SettingsError) as caught:
+        buckets(read({"BUCKET_ENDPOINT_URL": "https://example.com/a/path", "BUCKET_NAME": "made"}))
+    assert [problem.where for problem in caught.value.problems] == ["BUCKET_ENDPOINT_URL"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from support.command import run_engine
+from support.worker import run_handler, worker_environment
 
 from engine.settings import variables
 
@@ -65,3 +66,12 @@ def test_a_contradiction_is_an_error_that_names_both(tmp_path, arguments):
     assert "CIVITAI_TOKEN" in said
     assert "remove CIVITAI_API_KEY" in said
     assert "hush" not in said
+
+
+def test_a_worker_says_at_its_start_what_had_better_be_looked_at(comfy_url):
+    environment = worker_environment(comfy_url, S3_BUKET="results", HF_TOKEN="hush", HUGGINGFACE_TOKEN="hush-hush")
+    done = run_handler(environment, "--test_input", '{"input": {"action": "list"}}')
+    assert done.returncode == 0, done.stderr
+    assert "S3_BUKET is no setting; S3_BUCKET is" in done.stderr
+    assert "HF_TOKEN is not used: HUGGINGFACE_TOKEN" in done.stderr
+    assert "hush" not in done.stderr + done.stdout

@@ -35,22 +35,30 @@ def without_strangers(given: GivenValues) -> GivenValues:
     """The variables, without Amazon's general ones where they are not meant for a bucket of results.
 
     Credentials for something else may lie in any environment: they alone ask for no bucket. Those of two sources are
-    never mixed, since a session token of the one goes with no key of the other.
+    never mixed, since a session token of the one goes with no key of the other; nor is a region of Amazon's with
+    somebody else's server.
     """
+    if given.get("gcs_bucket"):
+        given = {**given, _BUCKET: _ours(given, _BUCKET)}
     wanted = (
         bool(given.get(_BUCKET))
         or any(each.text.lower() == "s3" for each in given.get(_STORAGE, ())[:1])
-        or any(not each.generic for field in _MEANS_OURS for each in given.get(field, ()))
+        or any(_ours(given, field) for field in _MEANS_OURS)
     )
-    own = any(not each.generic for field in _CREDENTIALS for each in given.get(field, ()))
+    own = any(_ours(given, field) for field in _CREDENTIALS)
     whole = all(given.get(field) for field in _PAIR)
     kept = dict(given)
     for field in _FROM_AMAZON:
-        has_own = any(not each.generic for each in given.get(field, ()))
+        ours = _ours(given, field)
         mixed = field in _CREDENTIALS and (own or not whole)
-        if not wanted or (mixed and not has_own):
-            kept[field] = [each for each in given.get(field, ()) if not each.generic]
+        elsewhere = field == "s3_region" and _ours(given, _ENDPOINT)
+        if not wanted or ((mixed or elsewhere) and not ours):
+            kept[field] = ours
     return {field: values for field, values in kept.items() if values}
+
+
+def _ours(given: GivenValues, field: str) -> list[Given]:
+    return [each for each in given.get(field, ()) if not each.generic]
 
 
 def with_bucket_of_endpoint(given: GivenValues) -> tuple[GivenValues, list[Problem]]:

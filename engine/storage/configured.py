@@ -53,7 +53,7 @@ def buckets(settings: Settings) -> tuple[S3Options | None, GCSOptions | None]:
     problems: list[Problem] = []
     s3: S3Options | None = None
     gcs: GCSOptions | None = None
-    names = {variable.field: variable.names[0] for variable in variables()}
+    names = {each.field: settings.source_of(each.field).variable or each.names[0] for each in variables()}
     if settings.storage == "s3" or any(getattr(settings, name) for name in _MEANS_S3):
         try:
             s3 = S3Options.from_values(_values(settings, _S3), _called(_S3, names))
