@@ -90,11 +90,15 @@ def test_without_a_comfyui_the_worker_says_where_it_looked_and_what_to_set(tmp_p
         assert part in why
 
 
-def test_a_comfyui_in_a_folder_below_the_one_that_was_named_is_pointed_to(tmp_path):
-    simulated_home(tmp_path / "there" / "ComfyUI")
-    why = reason(start(tmp_path, COMFY_HOME=tmp_path / "there"))
-    assert "COMFY_HOME" in why
-    assert "there is one in ComfyUI/ below it" in why
+def test_the_folder_above_comfyui_does_as_well_with_the_venv_that_is_in_it(tmp_path):
+    home = simulated_home(tmp_path / "there" / "ComfyUI")
+    python = tmp_path / "there" / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    done = start(tmp_path, COMFY_HOME=tmp_path / "there")
+    assert done.returncode == 0, done.stderr
+    assert lines_of(done.stderr)["ComfyUI"] == f"{home} (COMFY_HOME), run by {python}"
 
 
 def test_a_broken_comfyui_ends_the_worker_with_its_own_words_in_the_log(tmp_path):
@@ -105,6 +109,14 @@ def test_a_broken_comfyui_ends_the_worker_with_its_own_words_in_the_log(tmp_path
     assert "ComfyUI was started and ended at once with status 1" in reason(done)
     assert "No module named 'torch_that_is_missing'" in done.stderr
     assert str(home) in lines_of(done.stderr)["ComfyUI"]
+
+
+def test_the_level_of_comfyuis_own_log_is_handed_on(tmp_path):
+    home = tmp_path / "comfyui"
+    home.mkdir()
+    (home / "main.py").write_text("import sys\nraise SystemExit(f'told: {sys.argv[1:]}')")
+    done = start(tmp_path, COMFY_HOME=home, COMFY_LOG_LEVEL="debug", COMFY_ARGS="--lowvram")
+    assert re.search(r"told: .*'--verbose', 'DEBUG', '--lowvram'\]", done.stderr)
 
 
 def has_gpu():

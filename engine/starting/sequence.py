@@ -70,6 +70,8 @@ def _start(choice: Choice) -> None:
     found = find(os.environ)
     settings = load_settings(found)
     configure(settings)
+    for warning in settings.warnings():
+        event(log, logging.WARNING, "a variable had better be looked at", reason=warning)
     _check_comfyui(settings)
     with ExitStack() as stack:
         listener = stack.enter_context(_address(settings)) if choice.mode == "serve" else None
@@ -77,7 +79,7 @@ def _start(choice: Choice) -> None:
         if probe:
             stack.callback(probe.close)
         facts = _at_the_volume(Facts(f"{choice.mode} ({choice.reason})", settings, found))
-        catalog = Catalog(settings.workflows_path)
+        catalog = Catalog(settings.workflows_path, only=settings.workflows)
         backend = stack.enter_context(Backend(settings, catalog, simulate=False))
         stack.enter_context(ending_in_time())
         runner = build(settings, catalog, backend)
@@ -192,6 +194,7 @@ def _worker(parts: _Parts, shutdown: Shutdown, before_first: WarmUp | None, *, h
         shutdown=shutdown,
         before_first=before_first,
         let_go_seconds=settings.comfy_stop_seconds + _CLEAN_UP_SECONDS,
+        refresh=settings.refresh_worker,
     )
 
 
