@@ -34,21 +34,37 @@ def errors_page() -> str:
     )
 
 
-def settings_page() -> str:
-    """Every environment variable, section by section."""
+def settings_page(text: str) -> str:
+    """Every environment variable, section by section, and their other names; the words around those are kept."""
     lines = [
         "# Settings",
         "",
         "Environment variables, read once at the start; an empty one counts as not set. `engine settings` prints them "
-        "with their present values. Generated from `engine/settings/`.",
+        "with their present values, and where each comes from. Many are read under [other names](#other-names) as "
+        "well. Generated from `engine/settings/`.",
     ]
     for section, rows in itertools.groupby(variables(), key=lambda variable: variable.section):
         lines += ["", f"## {section}", "", "| variable | default | |", "|---|---|---|"]
         for row in rows:
-            others = f" (also {', '.join(f'`{name}`' for name in row.names[1:])})" if len(row.names) > 1 else ""
             default = f"`{row.default}`" if row.default else ""
-            lines.append(f"| `{row.names[0]}` | {default} | {row.description}{others} |")
-    return "\n".join([*lines, ""])
+            lines.append(f"| `{row.names[0]}` | {default} | {row.description} |")
+    begin, end = "<!-- generated: other_names -->\n", "\n<!-- end -->"
+    prose = text[text.index("## Other names") :]
+    table = "\n".join(["| setting | the same | yields to the others |", "|---|---|---|", *_other_names()])
+    prose = prose[: prose.index(begin) + len(begin)] + table + prose[prose.index(end) :]
+    return "\n".join([*lines, "", prose])
+
+
+def _other_names() -> Iterable[str]:
+    for row in variables():
+        if len(row.names) > 1:
+            same = [name for name in row.names[1:] if name not in row.generic]
+            yielding = [name for name in row.names if name in row.generic]
+            yield f"| `{row.names[0]}` | {_quoted(same)} | {_quoted(yielding)} |"
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def codes_table() -> str:
@@ -161,7 +177,8 @@ _NAMES = {
 if __name__ == "__main__":
     (ROOT / "schemas" / "parameter-map.schema.json").write_text(json.dumps(json_schema(), indent=2) + "\n")
     (ROOT / "docs" / "errors.md").write_text(errors_page())
-    (ROOT / "docs" / "settings.md").write_text(settings_page())
+    settings = ROOT / "docs" / "settings.md"
+    settings.write_text(settings_page(settings.read_text()))
     page = ROOT / "docs" / "workflows.md"
     page.write_text(workflows_page(page.read_text()))
     checking = ROOT / "docs" / "checking.md"

@@ -99,7 +99,7 @@ class Backend:
             process = ComfyProcess(
                 settings.comfy_home,
                 python=settings.comfy_python,
-                args=(*self._model_paths(settings.comfy_home), *settings.comfy_args),
+                args=(*self._model_paths(settings.comfy_home), *_verbosity(settings), *settings.comfy_args),
                 log_file=settings.comfy_log,
                 start_timeout=settings.comfy_start_seconds,
             )
@@ -134,6 +134,10 @@ class Backend:
         except OSError as error:
             event(log, logging.ERROR, "ComfyUI is not told of the other folders of models", reason=str(error))
             return []
+
+
+def _verbosity(settings: Settings) -> list[str]:
+    return ["--verbose", settings.comfy_log_level] if settings.comfy_log_level else []
 
 
 def _templates(catalog: Catalog) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.documents import read_json
 from engine.errors import InvalidMap, Problem, UnknownWorkflow, WorkflowError
-from engine.wording import nearest
+from engine.wording import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from engine.nodes import NodeCatalogue
@@ -97,14 +97,18 @@ class Catalog(Mapping[str, "Workflow"]):
     Args:
         folders: each with `templates/` and `schemas/`; a later one wins over an earlier one.
         nodes: the node catalogue to check against; the bundled one by default, read when first needed.
+        only: the names of those that there are to be, by default all. A name that no folder has is listed as broken.
 
     Raises:
         InvalidMap: a folder does not exist.
     """
 
-    def __init__(self, folders: Iterable[str | Path], nodes: NodeCatalogue | None = None) -> None:
+    def __init__(
+        self, folders: Iterable[str | Path], nodes: NodeCatalogue | None = None, *, only: Iterable[str] = ()
+    ) -> None:
         self._folders = [Path(folder) for folder in folders]
         self._nodes = nodes
+        self._only = frozenset(only)
         self._loaded: dict[str, tuple[tuple[object, ...], Workflow | WorkflowError]] = {}
         self._lock = threading.Lock()
         for folder in self._folders:
@@ -152,6 +156,22 @@ class Catalog(Mapping[str, "Workflow"]):
 
     def sources(self) -> dict[str, Source]:
         """Every workflow's files by name, sorted; nothing is read but the folders."""
+        there = self._there()
+        return {name: source for name, source in there.items() if name in self._only} if self._only else there
+
+    def missing(self) -> list[Entry]:
+        """What there is to be and is not: each name with the reason, as a broken workflow; sorted."""
+        there = self._there()
+        return [self._missing(name, there) for name in sorted(self._only.difference(there))]
+
+    def _missing(self, name: str, there: Iterable[str]) -> Entry:
+        message = f"WORKFLOWS names it, and there is no such workflow{did_you_mean(name, there)}"
+        return Entry(
+            Source(name, self._folders[-1] if self._folders else Path()),
+            error=InvalidMap(problems=[Problem("", message)]),
+        )
+
+    def _there(self) -> dict[str, Source]:
         found: dict[str, Source] = {}
         for folder in self._folders:
             stems = _stems(folder / "templates") | (_stems(folder / "schemas") - {EDITOR_SCHEMA})
@@ -163,6 +183,9 @@ class Catalog(Mapping[str, "Workflow"]):
 
     def entries(self, names: Container[str] | None = None) -> Iterator[Entry]:
         """The workflows, or those of the names, loaded: what works and what is broken, with the reason."""
+        for missing in self.missing() if self._only else ():
+            if names is None or missing.source.name in names:
+                yield missing
         for source in self.sources().values():
             if names is not None and source.name not in names:
                 continue
@@ -174,6 +197,8 @@ class Catalog(Mapping[str, "Workflow"]):
 
     def _find(self, name: object) -> Source | None:
         # Only safe names ever become a path, and only two files per folder are looked at.
+        if self._only and name not in self._only:
+            return None
         if not isinstance(name, str) or not NAME.fullmatch(name):
             return self.sources().get(name) if isinstance(name, str) else None
         for position in range(len(self._folders) - 1, -1, -1):

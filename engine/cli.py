@@ -104,9 +104,10 @@ def worker(arguments: Sequence[str]) -> None:
         return
     from engine.starting.places import find
 
-    # What the worker itself would use; a variable that is set counts as ever.
-    for name, each in find(os.environ).items():
-        os.environ[name] = os.environ.get(name) or each.value
+    if choice.arguments[:1] != ("settings",):  # which tells what is set from what is found
+        # What the worker itself would use; a variable that is set counts as ever.
+        for name, each in find(os.environ).items():
+            os.environ[name] = os.environ.get(name) or each.value
     sys.argv = ["engine", *choice.arguments]
     main()
 
@@ -117,8 +118,9 @@ def _worker(options: argparse.Namespace) -> None:
 
 def _settings(options: argparse.Namespace) -> None:
     from engine.commands import settings_command
+    from engine.starting.places import find
 
-    settings_command.show(as_json=options.json)
+    settings_command.show(as_json=options.json, found=find(os.environ))
 
 
 def _models_list(options: argparse.Namespace) -> None:

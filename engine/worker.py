@@ -40,6 +40,7 @@ class Worker:
         shutdown: is told of every job, so that none is lost when the worker ends.
         before_first: done before the first job that runs something.
         let_go_seconds: how long a cancelled job may clean up before the next one goes on without it.
+        refresh: the worker asks to be replaced after every job that runs something.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Worker:
         shutdown: Shutdown | None = None,
         before_first: Callable[[CancellationToken], None] | None = None,
         let_go_seconds: float = 40.0,
+        refresh: bool = False,
     ) -> None:
         self._runner = runner
         self._journal = journal
@@ -58,6 +60,7 @@ class Worker:
         self._shutdown = shutdown or Shutdown(0)
         self._before_first = before_first
         self._let_go_seconds = let_go_seconds
+        self._refresh = refresh
 
     async def handle(self, job: dict[str, Any]) -> dict[str, Any]:
         """Answer one job; never raises, but for a cancellation."""
@@ -102,15 +105,18 @@ class Worker:
         return reply
 
     def _answer(self, job: dict[str, Any], cancel: CancellationToken, reporter: Reporter | None) -> dict[str, Any]:
-        run = functools.partial(
-            answer,
-            job.get("input"),
-            self._runner,
-            job_id=_id_of(job),
-            cancel=cancel,
-            on_progress=reporter,
-            s3_config=job.get("s3Config"),  # where RunPod puts the bucket that a request brings
-        )
+        def run() -> dict[str, Any]:
+            reply = answer(
+                job.get("input"),
+                self._runner,
+                job_id=_id_of(job),
+                cancel=cancel,
+                on_progress=reporter,
+                s3_config=job.get("s3Config"),  # where RunPod puts the bucket that a request brings
+            )
+            # Said here, and not of a reply that the journal gives again: nothing has run for that one.
+            return {**reply, "refresh_worker": True} if self._refresh and _runs_something(job) else reply
+
         return self._journal.answer(job, run, cancel) if self._journal else run()
 
 

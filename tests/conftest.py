@@ -32,7 +32,10 @@ COMFY_ARGS = shlex.split(os.environ.get("COMFY_ARGS", ""))
 
 CHECKPOINT = "random_sd15.safetensors"
 NEEDS_REAL = "needs a real ComfyUI: set COMFY_URL or COMFY_HOME"
-WIPED = ("COMFY", "S3_", "BUCKET_", "AWS_", "RUNPOD_", "GCS_", "GOOGLE_", "SPOOL_", "UPLOAD")
+WIPED = (
+    *("COMFY", "S3_", "BUCKET_", "AWS_", "RUNPOD_", "GCS_", "GOOGLE_", "SPOOL_", "UPLOAD", "VOLUME_", "MODELS_DIR"),
+    *("HF_", "HUGGING", "CIVITAI", "API_", "SERVE_API", "REFRESH_WORKER", "OUTPUT_MODE", "WORKFLOWS"),
+)
 
 
 def pytest_addoption(parser):
@@ -118,6 +121,20 @@ def comfy_process(comfy_home):
     """A real ComfyUI of the test's own, not yet started."""
     with real_comfyui(comfy_home) as (process, _):
         yield process
+
+
+@pytest.fixture
+def comfy_variables(comfy_home, tmp_path):
+    """What says that the worker is to start the real ComfyUI, with a base folder of the test's own."""
+    base = tmp_path / "base"
+    for name in ("custom_nodes", "input", "output", "models"):
+        (base / name).mkdir(parents=True)
+    return {
+        "COMFY_HOME": str(comfy_home),
+        "COMFY_ARGS": shlex.join([*COMFY_ARGS, "--base-directory", str(base)]),
+        "COMFY_LOG": str(tmp_path / "comfyui.log"),
+        **({"COMFY_PYTHON": COMFY_PYTHON} if COMFY_PYTHON else {}),
+    }
 
 
 @pytest.fixture

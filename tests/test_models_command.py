@@ -129,6 +129,15 @@ def test_fetch_of_one_workflow_leaves_the_others(engine, workflows, models, serv
     assert files_in(models) == []
 
 
+def test_fetch_takes_the_workflows_that_are_offered(engine, workflows, models, server):
+    for name in ("one", "two"):
+        write_models(workflows, entry(server.answer("/a", Shelf()), f"loras/{name}.bin"), name=name)
+    engine("fetch", WORKFLOWS="two")
+    assert files_in(models) == ["loras/two.bin"]
+    engine("fetch", "one", WORKFLOWS="two")
+    assert files_in(models) == ["loras/one.bin", "loras/two.bin"]
+
+
 def test_what_can_not_be_had_is_told_at_once_and_the_rest_is_fetched(engine, workflows, models, server):
     url = server.answer("/a", Shelf())
     own = [{"path": f"loras/own{number}.safetensors"} for number in range(2)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.catalog import Catalog
-from engine.commands.folders import workflow_folders
+from engine.commands.folders import offered_workflows, workflow_folders
 from engine.commands.output import print_json, print_line, print_note
 
 if TYPE_CHECKING:
@@ -16,17 +16,18 @@ CHECKED_WHEN_LISTED = 50  # compiling takes some ms each; above this `list` read
 
 def list_workflows(*, as_json: bool) -> None:
     """Print every workflow with its title, and what is wrong with broken ones."""
-    catalog = Catalog(workflow_folders())
+    catalog = Catalog(workflow_folders(), only=offered_workflows())
     sources = catalog.sources()
     checked = len(sources) <= CHECKED_WHEN_LISTED
     lines: list[dict[str, Any]]
     if checked:
         lines = [entry.as_dict() for entry in catalog.entries()]
     else:
-        lines = [_unchecked_line(each) for each in sources.values()]
+        lines = [each.as_dict() for each in catalog.missing()]
+        lines += [_unchecked_line(each) for each in sources.values()]
     for line in lines:
-        if shadowed := sources[line["name"]].shadowed:
-            line["replaces"] = [str(folder) for folder in shadowed]
+        if (source := sources.get(line["name"])) and source.shadowed:
+            line["replaces"] = [str(folder) for folder in source.shadowed]
     if as_json:
         print_json({"workflows": lines})
         return

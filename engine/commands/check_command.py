@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.catalog import Catalog, Entry
-from engine.commands.folders import workflow_folders
+from engine.commands.folders import offered_workflows, workflow_folders
 from engine.commands.output import print_json, print_line, print_note
 from engine.errors import StorageError, UnknownWorkflow
 from engine.wording import listed
@@ -36,7 +36,8 @@ def check(
     """Check workflows and tell every finding; the status is 1 where one of them fails.
 
     Args:
-        names: of the workflows; all where there are none.
+        names: of the workflows; where there are none, those that WORKFLOWS offers, else all. Whoever names one, or a
+            folder, means it, offered or not.
         catalogue: a file to check against in place of the bundled node catalogue.
         folder: with `templates/` and `schemas/`, in place of those that WORKFLOWS_PATH names.
         live: the URL of a running ComfyUI to check against; empty for the one that COMFY_URL or COMFY_HOME names;
@@ -49,7 +50,8 @@ def check(
         UsageError: no workflow has that name, or there is nothing to check.
         ComfyUnavailable: the running ComfyUI does not answer.
     """
-    catalog, nodes = _catalog(folder, catalogue, live)
+    offered = () if names or folder else offered_workflows()
+    catalog, nodes = _catalog(folder, catalogue, live, offered)
     for name in names:
         try:
             if name not in catalog:
@@ -72,6 +74,8 @@ def check(
         for each in report:
             print_checked(each, strict=strict, notes=notes)
         print_note(_summary(report, failed, nodes))
+        if offered:
+            print_note("only what WORKFLOWS names was checked; engine check NAME checks any other")
         hidden = sum(each.counts()["note"] for each in report)
         if hidden and not notes:
             print_note("the notes are not shown; engine check NAME shows them")
@@ -113,7 +117,9 @@ def print_checked(report: Checked, *, strict: bool = False, notes: bool = True) 
             print_line(f"          and {alike[kind] - _MOST_ALIKE} more of {each.code}; --json has all")
 
 
-def _catalog(folder: Path | None, catalogue: Path | None, live: str | None) -> tuple[Catalog, NodeCatalogue]:
+def _catalog(
+    folder: Path | None, catalogue: Path | None, live: str | None, offered: Sequence[str]
+) -> tuple[Catalog, NodeCatalogue]:
     """The workflows, and the node catalogue that is checked against."""
     from engine.nodes import NodeCatalogue
 
@@ -127,7 +133,7 @@ def _catalog(folder: Path | None, catalogue: Path | None, live: str | None) -> t
     if running:
         # A file that is missing there must not keep a map from loading, or nothing else of it would be told.
         nodes = NodeCatalogue(running.object_info, version=running.version, from_files=running.from_files)
-    catalog = Catalog(folders, nodes)
+    catalog = Catalog(folders, nodes, only=offered)
     return catalog, running or catalog.nodes
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from engine.commands.folders import workflow_folders
+from engine.commands.folders import offered_workflows, workflow_folders
 from engine.commands.output import print_json, print_line, print_note
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def describe(name: str, call: str | None, url: str | None, *, as_json: bool) -> 
     from engine.authoring.describing import example_payload
     from engine.catalog import Catalog
 
-    workflow = Catalog(workflow_folders())[name]
+    workflow = Catalog(workflow_folders(), only=offered_workflows())[name]
     where = url or RUNPOD_URL
     if call:
         payload, is_the_authors = example_payload(workflow)

@@ -1,4 +1,4 @@
-"""Where the commands look for workflows."""
+"""Where the commands look for workflows, and which of them are offered."""
 
 from __future__ import annotations
 
@@ -12,3 +12,8 @@ def workflow_folders() -> tuple[Path, ...]:
 
     path = os.environ.get("WORKFLOWS_PATH")
     return split_path(path) if path else (bundled_workflows(),)
+
+
+def offered_workflows() -> tuple[str, ...]:
+    """The names in WORKFLOWS, likewise; empty where all workflows are offered."""
+    return tuple(name for part in os.environ.get("WORKFLOWS", "").split(",") if (name := part.strip()))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.catalog import Catalog, Entry
-from engine.commands.folders import workflow_folders
+from engine.commands.folders import offered_workflows, workflow_folders
 from engine.commands.models_progress import shown
 from engine.commands.output import print_json, print_line, print_note
 from engine.errors import Problem, StorageError, UnknownWorkflow, UsageError
@@ -41,7 +41,7 @@ def show(names: Sequence[str], *, as_json: bool) -> None:
     """Print every model that the workflows need: its size, who needs it, and where it is.
 
     Args:
-        names: of the workflows; all where there are none.
+        names: of the workflows; where there are none, those that are offered (WORKFLOWS).
         as_json: print one document.
     """
     wanted = _wanted(names)
@@ -68,7 +68,7 @@ def verify(names: Sequence[str], *, as_json: bool) -> None:
     """Read the models that are there, and compare size and sha256; the status is 1 where one is wrong or missing.
 
     Args:
-        names: of the workflows; all where there are none.
+        names: of the workflows; where there are none, those that are offered (WORKFLOWS).
         as_json: print one document.
     """
     wanted = _wanted(names)
@@ -96,7 +96,7 @@ def fetch(names: Sequence[str], into: Path | None, *, as_json: bool) -> None:
     """Fetch what is missing; the status is 1 where something can't be had. The rest is fetched all the same.
 
     Args:
-        names: of the workflows; all where there are none.
+        names: of the workflows; where there are none, those that are offered (WORKFLOWS).
         into: like ComfyUI's `models/`; by default MODELS_DIR, the volume's or COMFY_HOME's.
         as_json: print one document.
 
@@ -145,7 +145,8 @@ def _wanted(names: Sequence[str]) -> _Wanted:
     from engine.starting.places import find
 
     settings = load_settings(find(os.environ))
-    catalog = Catalog(workflow_folders())
+    # Whoever names one means it, offered or not.
+    catalog = Catalog(workflow_folders(), only=() if names else offered_workflows())
     for name in names:
         try:
             if name not in catalog:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.commands.folders import workflow_folders
+from engine.commands.folders import offered_workflows, workflow_folders
 from engine.commands.output import print_json, print_note
 
 _NOT_FOR_WORKERS = "directory"  # of the modes of a delivery: results go there on the command line alone
@@ -33,7 +33,7 @@ def write(names: Sequence[str], out: Path | None, url: str | None, *, strict: bo
     from engine.catalog import Catalog
     from engine.errors import InvalidRequest, UsageError
 
-    catalog = Catalog(workflow_folders())
+    catalog = Catalog(workflow_folders(), only=offered_workflows())
     for name in names:
         catalog[name]  # says what is wrong: whoever names a workflow wants it in the document
     workflows, broken = [], []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.catalog import Catalog
-from engine.commands.folders import workflow_folders
+from engine.commands.folders import offered_workflows, workflow_folders
 from engine.commands.output import print_json, print_line, print_note
 
 
@@ -24,7 +24,7 @@ def render(
     """
     from engine.commands.payloads import payload_from
 
-    catalog = Catalog(workflow_folders())
+    catalog = Catalog(workflow_folders(), only=offered_workflows())
     workflow = catalog[name]
     payload = payload_from(workflow, parameters, payload_file)
     values = workflow.validate(payload)

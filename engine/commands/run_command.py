@@ -36,7 +36,7 @@ def run(
     """Run a workflow here and print where its results are."""
     settings = load_settings()
     show_errors_of_the_log()
-    catalog = Catalog(settings.workflows_path)
+    catalog = Catalog(settings.workflows_path, only=settings.workflows)
     workflow = catalog[name]
     payload = payload_from(workflow, parameters, payload_file)
     wishes = delivery_from(delivery)

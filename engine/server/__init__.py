@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import logging
+import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -26,11 +27,15 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 _REFUSAL = b'{"error": "unauthorized: send the header Authorization: Bearer TOKEN, with the token of API_TOKEN"}'
 
 
-def check_address(settings: Settings) -> None:
-    """Nobody's GPU is to be open to the world by accident.
+def bound(settings: Settings) -> socket.socket:
+    """Take the address that the local API is to listen on; nobody can connect before it does.
+
+    Args:
+        settings: API_HOST and API_PORT. Nobody's GPU is to be open to the world by accident, so on anything but
+            loopback there must be an API_TOKEN.
 
     Raises:
-        SettingsError: it would listen on more than this machine, without a token.
+        SettingsError: there is no token where one is needed, or the address is taken, or none of this machine.
     """
     if not settings.api_token and not _is_loopback(settings.api_host):
         raise SettingsError(
@@ -38,17 +43,35 @@ def check_address(settings: Settings) -> None:
             hint="set API_TOKEN to a long random text (openssl rand -hex 32), which callers send as Authorization: "
             "Bearer …; or leave API_HOST at 127.0.0.1",
         )
+    try:
+        found = socket.getaddrinfo(
+            settings.api_host, settings.api_port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # after a restart, too
+            listener.bind(address)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        problem = f"{settings.api_host} port {settings.api_port} can't be listened on: {error.strerror or error}"
+        raise SettingsError(
+            problems=[Problem("API_PORT", problem)], hint="choose another port, or end what listens there"
+        ) from error
+    return listener
 
 
-def serve(handler: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]], settings: Settings) -> None:
+def serve(
+    handler: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]], settings: Settings, listener: socket.socket
+) -> None:
     """Answer requests until the process is told to end; those that run may then finish for DRAIN_SECONDS.
 
     Args:
         handler: answers one job.
-        settings: API_HOST, API_PORT, API_TOKEN, DRAIN_SECONDS.
-
-    Raises:
-        SettingsError: the address is taken, or is none of this machine.
+        settings: API_TOKEN, DRAIN_SECONDS.
+        listener: from `bound`.
     """
     import uvicorn
     from runpod.serverless.modules.rp_fastapi import WorkerAPI
@@ -58,14 +81,12 @@ def serve(handler: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]], settin
     server = uvicorn.Server(
         uvicorn.Config(
             with_token(app, settings.api_token) if settings.api_token else app,
-            host=settings.api_host,
-            port=settings.api_port,
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
         )
     )
-    server.run()
+    server.run([listener])
 
 
 def with_token(app: App, token: str) -> App:

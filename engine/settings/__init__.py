@@ -4,69 +4,73 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from pydantic import AliasChoices, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import PrivateAttr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from engine import bundled_workflows
 from engine.errors import Problem, SettingsError
 from engine.settings.buckets import GCSSettings, S3Settings
 from engine.settings.comfy import ComfySettings
 from engine.settings.delivery import DeliverySettings
 from engine.settings.inputs import InputSettings
+from engine.settings.misspelt import misspelt
 from engine.settings.operation import OperationSettings
 from engine.settings.server import ServerSettings
+from engine.settings.sources import EnvironmentSource, Found, Source, first_name, hide_user, read_environment
 from engine.settings.tokens import TokenSettings
+from engine.settings.variables import Variable, variables
 from engine.settings.worker import WorkerSettings
 from engine.settings.workflows import WorkflowSettings
 from engine.wording import shown
 
-_SECTIONS: tuple[type[BaseSettings], ...] = (
-    WorkflowSettings,
-    ComfySettings,
-    WorkerSettings,
-    InputSettings,
-    DeliverySettings,
-    S3Settings,
-    GCSSettings,
-    OperationSettings,
-    ServerSettings,
-    TokenSettings,
-)
+__all__ = ["Found", "Settings", "Source", "Variable", "hide_user", "load_settings", "variables"]
 
 
 class Settings(
     WorkflowSettings,
     ComfySettings,
     WorkerSettings,
+    TokenSettings,
     InputSettings,
     DeliverySettings,
     S3Settings,
     GCSSettings,
     OperationSettings,
     ServerSettings,
-    TokenSettings,
 ):
     """What the operator decides.
 
-    Every field is an environment variable; where several names are listed, the first that is set counts. An empty
-    variable counts as not set, since container platforms can't unset one.
+    Every field is an environment variable, most under several names (`engine.settings.sources` says which counts). An
+    empty variable counts as not set, since container platforms can't unset one.
     """
 
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
+    _sources: Mapping[str, Source] = PrivateAttr(default_factory=dict)
+    _yielded: tuple[str, ...] = PrivateAttr(default=())
 
-class Found(NamedTuple):
-    """What a variable would have said, found out by the start where nobody set it.
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic passes it by name
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is passed comes before the environment, which is read as we read it."""
+        return init_settings, EnvironmentSource(settings_cls)
 
-    Attributes:
-        value: as the variable would have it.
-        source: where it was found, for people: "ComfyUI on the volume".
-    """
+    def source_of(self, field: str) -> Source:
+        """Where a field's value comes from; for settings that `load_settings` read."""
+        return self._sources.get(field, Source())
 
-    value: str
-    source: str
+    def warnings(self) -> list[str]:
+        """What the operator had better look at: variables that yielded to another, and names that look misspelt."""
+        known = [name for variable in variables() for name in variable.names]
+        slips = misspelt(os.environ, known)
+        return [*self._yielded, *(f"{name} is no setting; {near} is" for name, near in slips.items())]
 
 
 def load_settings(found: Mapping[str, Found] | None = None) -> Settings:
@@ -76,66 +80,32 @@ def load_settings(found: Mapping[str, Found] | None = None) -> Settings:
         found: by the variable's first name, what counts where the environment has none of its names.
 
     Raises:
-        SettingsError: with every variable that is wrong.
+        SettingsError: with every variable that is wrong, and every two that contradict each other.
     """
-    fields = {variable.names[0]: variable for variable in variables()}
-    values: dict[str, Any] = {
-        fields[name].field: each.value
-        for name, each in (found or {}).items()
-        if not any(os.environ.get(other) for other in fields[name].names)
-    }
+    fields = Settings.model_fields
+    reading = read_environment(fields, os.environ)
+    names = {first_name(info): field for field, info in fields.items()}
+    started = {names[name]: each for name, each in (found or {}).items() if names[name] not in reading.values}
+    problems = reading.problems
+    given: dict[str, Any] = {field: each.value for field, each in started.items()}
+    settings: Settings | None = None
     try:
-        return Settings(**values)
+        settings = Settings(**given)
     except ValidationError as error:
-        problems = [_problem(item) for item in error.errors(include_url=False)]
-        raise SettingsError(problems=problems, hint="see docs/settings.md for what each takes") from None
+        called = {first_name(fields[field]): each.variable for field, each in reading.values.items()}
+        secret = {first_name(info) for info in fields.values() if not info.repr}
+        problems += [_problem(item, called, secret) for item in error.errors(include_url=False)]
+    if settings is None or problems:
+        raise SettingsError(problems=problems, hint="see docs/settings.md for what each takes")
+    sources = {field: Source(variable=each.variable) for field, each in reading.values.items()}
+    settings._sources = sources | {field: Source(found=each.source) for field, each in started.items()}  # noqa: SLF001
+    settings._yielded = tuple(reading.warnings)  # noqa: SLF001
+    return settings
 
 
-class Variable(NamedTuple):
-    """One setting, described.
-
-    Attributes:
-        section: the heading it stands under.
-        field: its name in `Settings`.
-        names: of the environment variable; the first is the one to use.
-        default: as text; empty for none.
-        description: what it is for.
-        secret: whether its value is never shown.
-    """
-
-    section: str
-    field: str
-    names: list[str]
-    default: str
-    description: str
-    secret: bool
-
-
-def variables() -> list[Variable]:
-    """Every setting, section by section."""
-    rows = []
-    for section in _SECTIONS:
-        title = (section.__doc__ or "").rstrip(".")
-        for name, field in section.model_fields.items():
-            default = "" if field.default is None or field.default == () else _default_text(field.default)
-            names = _names(field.validation_alias)
-            rows.append(Variable(title, name, names, default, field.description or "", secret=not field.repr))
-    return rows
-
-
-def _default_text(value: Any) -> str:
-    if value == (bundled_workflows(),):
-        return "the engine's own folder"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _names(alias: Any) -> list[str]:
-    return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else [str(alias)]
-
-
-def _problem(item: Mapping[str, Any]) -> Problem:
+def _problem(item: Mapping[str, Any], called: Mapping[str, str], secret: set[str]) -> Problem:
     name = str(item["loc"][0]) if item["loc"] else ""
     message = str(item["msg"]).removeprefix("Value error, ").replace("Input should", "must", 1)
-    value = item.get("input")
-    is_secret = any(word in name for word in ("SECRET", "TOKEN", "API_KEY"))
-    return Problem(name, message if is_secret else f"{message} (got {shown(str(value))})")
+    if name not in secret:
+        message += f" (got {shown(hide_user(str(item.get('input'))))})"
+    return Problem(called.get(name, name), message)

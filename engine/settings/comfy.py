@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from engine.settings.fields import Url, named
+from engine.settings.fields import UpperCase, Url, named
 
 
 class ComfySettings(BaseSettings):
@@ -45,6 +45,11 @@ class ComfySettings(BaseSettings):
     )
     comfy_log: Path = Field(
         Path("comfyui.log"), validation_alias=named("COMFY_LOG"), description="where its output goes"
+    )
+    comfy_log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] | None, UpperCase] = Field(
+        None,
+        validation_alias=named("COMFY_LOG_LEVEL"),
+        description="how much of it: ComfyUI's own `--verbose`, given to the ComfyUI of COMFY_HOME",
     )
     comfy_start_seconds: float = Field(
         300, gt=0, validation_alias=named("COMFY_START_SECONDS"), description="how long it may take to start"
@@ -114,9 +119,12 @@ class ComfySettings(BaseSettings):
     @field_validator("comfy_home")
     @classmethod
     def _is_comfyui(cls, value: Path | None) -> Path | None:
-        if value is not None and not (value / "main.py").is_file():
-            raise ValueError("holds no ComfyUI (no main.py there)")
-        return value
+        if value is None or (value / "main.py").is_file():
+            return value
+        inside = value / "ComfyUI"  # some workers name the folder that holds it and its Python environment
+        if not (inside / "main.py").is_file():
+            raise ValueError("holds no ComfyUI (no main.py there, nor in a folder ComfyUI of it)")
+        return inside
 
     @field_validator("comfy_folder")
     @classmethod

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings
 
 from engine.settings.fields import named
 
 
+def _storage(value: Any) -> Any:
+    word = value.lower() if isinstance(value, str) else value
+    return "inline" if word == "base64" else word  # what `output_mode` of a request calls it (engine.dialects)
+
+
 class DeliverySettings(BaseSettings):
     """Results."""
 
-    storage: Literal["s3", "gcs", "inline", "directory"] | None = Field(
+    storage: Annotated[Literal["s3", "gcs", "inline", "directory"] | None, BeforeValidator(_storage)] = Field(
         None,
-        validation_alias=named("STORAGE"),
-        description="where results go; by default the bucket if one is set, else inline (worker) or a folder",
+        validation_alias=named("STORAGE", "OUTPUT_MODE"),
+        description="where results go; by default the bucket if one is set, else inline (worker) or a folder. "
+        "`base64` is the same as inline",
     )
     output_folder: Path = Field(
         Path("outputs"), validation_alias=named("OUTPUT_FOLDER"), description="for storage in a folder"

@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator
+from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode
 
 
-def named(*names: str) -> Any:
-    """The names of a setting's variable; the first that is set counts."""
-    return AliasChoices(*names)
+class Aliases(AliasChoices):
+    """The names of a setting's variable.
+
+    Attributes:
+        names: all of them; the first is the one to use.
+        generic: those among them that other programs read as well. They count after all others, whose value is meant
+            for us.
+    """
+
+    def __init__(self, names: Iterable[str], generic: Iterable[str] = ()) -> None:
+        self.generic = frozenset(generic)
+        self.names = tuple(names)
+        super().__init__(*self.names)
+
+    @property
+    def in_order(self) -> list[str]:
+        """The names, the one that counts most first."""
+        return sorted(self.names, key=lambda name: name in self.generic)  # sorting keeps the order among equals
+
+
+def named(*names: str, generic: Iterable[str] = ()) -> Any:
+    """The names of a setting's variable.
+
+    Args:
+        names: the one to use, and others that mean the same.
+        generic: further names that other programs read as well, such as AWS_REGION; a name may be in both.
+    """
+    generic = tuple(generic)
+    return Aliases(dict.fromkeys((*names, *generic)), generic)
+
+
+def aliases_of(field: FieldInfo) -> Aliases:
+    """The names that a field was declared with; every setting is declared with `named`."""
+    aliases = field.validation_alias
+    if not isinstance(aliases, Aliases):
+        raise TypeError(f"{field!r} is declared without `named`")
+    return aliases
 
 
 def _listed(value: Any) -> Any:
@@ -23,8 +59,15 @@ def _url(value: Any) -> Any:
     return value.rstrip("/") if isinstance(value, str) else value
 
 
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 """Several words, separated by commas."""
 
 Url = Annotated[str | None, BeforeValidator(_url)]
 """An http or https URL; without the slash at its end."""
+
+UpperCase = BeforeValidator(_upper)
+"""Takes a word in small letters too."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
-from engine.settings.fields import named
+from engine.settings.fields import UpperCase, named
 
 
 class OperationSettings(BaseSettings):
     """The log and the journal."""
 
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], UpperCase] = Field(
         "INFO", validation_alias=named("LOG_LEVEL"), description="of the worker's log"
     )
     log_format: Literal["text", "json"] = Field(
@@ -46,11 +46,6 @@ class OperationSettings(BaseSettings):
         validation_alias=named("JOURNAL_SECONDS"),
         description="how long a reply is kept; RunPod itself forgets a result after 30 minutes",
     )
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _upper(cls, value: Any) -> Any:
-        return value.upper() if isinstance(value, str) else value
 
     @field_validator("log_format", "journal_path", mode="before")
     @classmethod

@@ -61,6 +61,12 @@ class WorkerSettings(BaseSettings):
         validation_alias=named("DRAIN_SECONDS"),
         description="how long running jobs may still take once the worker is told to stop (SIGTERM)",
     )
+    refresh_worker: bool = Field(
+        False,
+        validation_alias=named("REFRESH_WORKER"),
+        description="ask to be replaced after every job that runs a workflow, so that each finds a new worker; each "
+        "then waits for one to start",
+    )
     runpod_progress: bool = Field(
         True, validation_alias=named("RUNPOD_PROGRESS"), description="tell RunPod how far a job is, while it runs"
     )

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
 from engine import bundled_workflows, split_path
-from engine.settings.fields import named
+from engine.settings.fields import Names, named
 
 
 class WorkflowSettings(BaseSettings):
@@ -19,6 +19,11 @@ class WorkflowSettings(BaseSettings):
         (bundled_workflows(),),
         validation_alias=named("WORKFLOWS_PATH"),
         description="folders with templates/ and schemas/, separated like PATH; later ones win",
+    )
+    workflows: Names = Field(
+        (),
+        validation_alias=named("WORKFLOWS"),
+        description="the workflows that are offered, separated by commas; by default all that are there",
     )
     allow_raw_workflows: bool = Field(
         False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -112,7 +113,8 @@ class Probe:
         self._process.kill()
         if self._process.stdout:
             self._process.stdout.close()
-        # One that waits for a broken driver can't be killed, and is not waited for.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1.0)  # one that waits for a broken driver can't be killed, and is left
 
 
 def _none(problem: str) -> ComfyUnavailable:

@@ -41,10 +41,8 @@ def find(environment: Mapping[str, str], image: Image = IMAGE) -> dict[str, Foun
     """
     found: dict[str, Found] = {}
     volume = volume_of(environment)
-    if not environment.get("VOLUME_PATH"):
-        found["VOLUME_PATH"] = Found(
-            str(volume), "a folder of that name" if volume.is_dir() else "RunPod's usual place"
-        )
+    if not environment.get("VOLUME_PATH") and str(volume) != DEFAULT_PATH:
+        found["VOLUME_PATH"] = Found(str(volume), "where a Pod has it")
     home = environment.get("COMFY_HOME")
     if environment.get("COMFY_URL") or (is_true(environment.get("COMFY_SIMULATE")) and not home):
         return found
@@ -67,7 +65,10 @@ def homes(volume: Path, image: Image = IMAGE) -> Iterator[tuple[Path, str]]:
 
 def _python(home: Path, image: Image) -> dict[str, Found]:
     # A venv whose Python is gone, as one that came with a volume from another image, counts as none.
-    for name in (".venv", "venv"):
-        if (python := home / name / "bin" / "python").is_file():
-            return {"COMFY_PYTHON": Found(str(python), "the venv in ComfyUI's folder")}
+    inside = home / "ComfyUI"
+    folders = [home] if (home / "main.py").is_file() else [inside, home]  # COMFY_HOME may be the folder above
+    for folder in folders:
+        for name in (".venv", "venv"):
+            if (python := folder / name / "bin" / "python").is_file():
+                return {"COMFY_PYTHON": Found(str(python), "the venv in ComfyUI's folder")}
     return {"COMFY_PYTHON": Found(str(image.python), "the image's")} if image.python.is_file() else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -69,25 +70,24 @@ def _start(choice: Choice) -> None:
     found = find(os.environ)
     settings = load_settings(found)
     configure(settings)
-    if choice.mode == "serve":
-        from engine.server import check_address
-
-        check_address(settings)
+    for warning in settings.warnings():
+        event(log, logging.WARNING, "a variable had better be looked at", reason=warning)
     _check_comfyui(settings)
     with ExitStack() as stack:
+        listener = stack.enter_context(_address(settings)) if choice.mode == "serve" else None
         probe = Probe() if _wants_gpu(settings) else None
         if probe:
             stack.callback(probe.close)
         facts = _at_the_volume(Facts(f"{choice.mode} ({choice.reason})", settings, found))
-        catalog = Catalog(settings.workflows_path)
+        catalog = Catalog(settings.workflows_path, only=settings.workflows)
         backend = stack.enter_context(Backend(settings, catalog, simulate=False))
         stack.enter_context(ending_in_time())
         runner = build(settings, catalog, backend)
         backend.callback(runner.close)
         parts = _Parts(settings, catalog, backend, runner)
         warm_up = _get_ready(parts, facts, probe)
-        if choice.mode == "serve":
-            _serve_locally(parts, warm_up)
+        if listener:
+            _serve_locally(parts, warm_up, listener)
         else:
             _take_jobs(parts, warm_up)
 
@@ -194,6 +194,7 @@ def _worker(parts: _Parts, shutdown: Shutdown, before_first: WarmUp | None, *, h
         shutdown=shutdown,
         before_first=before_first,
         let_go_seconds=settings.comfy_stop_seconds + _CLEAN_UP_SECONDS,
+        refresh=settings.refresh_worker,
     )
 
 
@@ -208,11 +209,18 @@ def _take_jobs(parts: _Parts, before_first: WarmUp | None) -> None:
     shutdown.serve(worker.handle)
 
 
-def _serve_locally(parts: _Parts, before_first: WarmUp | None) -> None:
+def _address(settings: Settings) -> socket.socket:
+    """The address of the local API, taken before anything slow is begun."""
+    from engine.server import bound
+
+    return bound(settings)
+
+
+def _serve_locally(parts: _Parts, before_first: WarmUp | None, listener: socket.socket) -> None:
     """Answer what comes by HTTP until the process is told to end."""
     from engine.server import serve
 
-    serve(_worker(parts, Shutdown(0), before_first, has_queue=False).handle, parts.settings)
+    serve(_worker(parts, Shutdown(0), before_first, has_queue=False).handle, parts.settings, listener)
 
 
 def _has_queue() -> bool:

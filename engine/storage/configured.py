@@ -53,7 +53,7 @@ def buckets(settings: Settings) -> tuple[S3Options | None, GCSOptions | None]:
     problems: list[Problem] = []
     s3: S3Options | None = None
     gcs: GCSOptions | None = None
-    names = {variable.field: variable.names[0] for variable in variables()}
+    names = {each.field: settings.source_of(each.field).variable or each.names[0] for each in variables()}
     if settings.storage == "s3" or any(getattr(settings, name) for name in _MEANS_S3):
         try:
             s3 = S3Options.from_values(_values(settings, _S3), _called(_S3, names))
@@ -61,7 +61,7 @@ def buckets(settings: Settings) -> tuple[S3Options | None, GCSOptions | None]:
             problems += error.problems
     if settings.storage == "gcs" or settings.gcs_bucket:
         try:
-            gcs = GCSOptions.from_values(_values(settings, _GCS), _called(_GCS, names))
+            gcs = GCSOptions.from_values(_google_values(settings), _called(_GCS, names))
         except SettingsError as error:
             problems += error.problems
     problems += _delivery_problems(settings, [options.prefix for options in (s3, gcs) if options] or [""])
@@ -86,6 +86,14 @@ def spool_folder(settings: Settings) -> Path | None:
 
 def _values(settings: Settings, fields: Mapping[str, str]) -> dict[str, object]:
     return {option: getattr(settings, field) for option, field in fields.items()}
+
+
+def _google_values(settings: Settings) -> dict[str, object]:
+    values = _values(settings, _GCS)
+    if not settings.gcs_signed_url_ttl:  # other workers' word for none
+        del values["url_expires_seconds"]
+        values["url_kind"] = settings.url_kind or ("public" if settings.gcs_public else "none")
+    return values
 
 
 def _called(fields: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
