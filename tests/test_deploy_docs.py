@@ -21,6 +21,7 @@ from support.s3 import free_port, serve_s3
 from support.worker import running_worker, worker_environment
 from support.workflows import ROOT
 
+from engine.errors import EngineError, error_classes
 from engine.settings import variables
 
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
@@ -33,6 +34,9 @@ SUFFIXES = {"sh": "sh", "python": "py", "javascript": "mjs"}
 # RunPod's own variables, and what stands in capitals without being one: states of a job, pools of GPUs.
 RUNPODS = {"RUNPOD_INIT_TIMEOUT"}
 STATES = {"IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "TIMED_OUT"}
+# Of a payload, a map or a health report, and folders of models: no codes of failures.
+NO_CODES = {"batch_size", "ckpt_name", "timeout_seconds", "vram_free_bytes", "vram_total_bytes"}
+NO_CODES |= {"diffusion_models", "text_encoders"}
 POOLS = {"AMPERE_16", "AMPERE_24", "ADA_24", "AMPERE_48", "ADA_48_PRO", "AMPERE_80", "ADA_80_PRO", "HOPPER_141"}
 
 
@@ -119,16 +123,23 @@ def test_the_calls_by_curl_start_a_job_ask_for_it_stop_it_and_ask_how_the_endpoi
     before = len(api.requests)
     done = call("sh", blocks("sh", section("curl"))[1])
     assert done.returncode == 0, done.stderr
-    status, stopped, health = json.JSONDecoder().raw_decode, None, None
-    state, end = status(done.stdout)
-    stopped, more = status(done.stdout[end:])
-    health, _ = status(done.stdout[end + more :])
+    state, stopped, health = documents(done.stdout)
     assert state["id"] == stopped["id"]
     assert stopped["status"] == "CANCELLED"
     assert {"jobs", "workers"} <= set(health)
     endpoint, job = f"/v2/{ENDPOINT_ID}", state["id"]
     asked = [f"POST {endpoint}/run", f"GET {endpoint}/status/{job}", f"POST {endpoint}/cancel/{job}"]
     assert api.requests[before:] == [*asked, f"GET {endpoint}/health"]
+
+
+def documents(text):
+    """The JSON documents that were printed one after the other."""
+    found = []
+    while text:
+        document, end = json.JSONDecoder().raw_decode(text)
+        found.append(document)
+        text = text[end:].lstrip()
+    return found
 
 
 @pytest.mark.parametrize("title", PROGRAMS)
@@ -138,7 +149,12 @@ def test_a_program_prints_what_it_got(title, call, tmp_path):
     name = done.stdout.strip()
     assert re.fullmatch(r"resize_\d+_\.png", name)
     if "writeFile" in program(title) or "write_bytes" in program(title):
-        assert Image.open(tmp_path / name).width == 256
+        assert width_of(tmp_path / name) == 256
+
+
+def width_of(file):
+    with Image.open(file) as picture:
+        return picture.width
 
 
 @pytest.mark.parametrize("title", PROGRAMS)
@@ -175,7 +191,7 @@ def test_a_program_gives_the_link_where_there_is_a_bucket(title, comfy_url, tmp_
         done = execute(PROGRAMS[title], text, tmp_path, **caller)
         assert done.returncode == 0, done.stderr
         answer = requests.get(done.stdout.strip(), timeout=20)
-        assert Image.open(io.BytesIO(answer.content)).width == 256
+        assert width_of(io.BytesIO(answer.content)) == 256
 
 
 def test_the_program_gives_up_after_its_time_and_stops_the_job(api, tmp_path):
@@ -298,9 +314,8 @@ def test_the_options_of_the_pages_commands_exist():
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_files_and_folders_that_a_page_names_exist(page):
-    named = re.findall(
-        r"`((?:\.?[\w-]+/)+|\.?[\w./-]+\.(?:json|md|hcl|yml|yaml|py|png|overlay)|Dockerfile)`", PAGES[page]
-    )
+    endings = "json|md|hcl|yml|yaml|py|png|overlay"
+    named = re.findall(rf"`((?:\.?[\w-]+/)+|\.?[\w./-]+\.(?:{endings})|Dockerfile)`", PAGES[page])
     # On the volume, in a container, or in ComfyUI.
     elsewhere = {"models/"}
     assert not [name for name in named if name not in elsewhere and not (ROOT / name).exists()]
@@ -324,11 +339,15 @@ def test_the_messages_that_the_page_quotes_are_the_workers():
         ("the job did not finish within 600 s", "the job did not finish within"),
         ("the job made no progress for 300 s", "the job made no progress for"),
         ("no kernel image is available", "no kernel image is available"),
+        ("there is no GPU that works", "there is no GPU that works"),
+        ("there is no ComfyUI", "there is no ComfyUI"),
     ):
         assert quoted in DEPLOY
         assert in_the_source in source, in_the_source
-    for code in re.findall(r"`(comfy_unavailable|out_of_memory|result_too_large|execution_timeout)", DEPLOY):
-        assert code in source.replace("_", "_").lower() or code in (ROOT / "docs" / "errors.md").read_text()
+    codes = {each.code for each in error_classes(EngineError)}
+    quoted = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)[:`]", DEPLOY)) - NO_CODES
+    assert quoted
+    assert quoted <= codes
 
 
 def test_with_the_line_for_the_icon_the_hubs_file_is_still_of_its_format():
