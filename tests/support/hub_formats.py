@@ -1,7 +1,7 @@
 """The formats of RunPod's Hub files, as JSON Schemas of our own.
 
 RunPod publishes none. The fields, which of them must be there and what they hold are those of its publishing guide
-(https://docs.runpod.io/hub/publishing-guide, read on 2026-08-20); the names of GPUs and of their pools are those of
+(https://docs.runpod.io/hub/publishing-guide as of 2026-08-20); the names of GPUs and of their pools are those of
 https://docs.runpod.io/references/gpu-types. What the guide does not name is refused: the Hub would not use it.
 """
 

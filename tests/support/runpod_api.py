@@ -1,7 +1,7 @@
 """RunPod's API of an endpoint on 127.0.0.1: what callers talk to, before the queue that workers take their jobs from.
 
 The operations, their answers and limits are RunPod's (https://docs.runpod.io/serverless/endpoints/operation-reference
-and /send-requests, read on 2026-08-20):
+and /send-requests as of 2026-08-20):
 
     POST /v2/ENDPOINT/run                {"id", "status": "IN_QUEUE"}
     POST /v2/ENDPOINT/runsync?wait=MS    the job once it is over; after the wait its status, with the id to ask for
