@@ -251,7 +251,7 @@ def listens(url):
 
 
 def test_the_first_command_of_the_page_runs():
-    (text,) = blocks("sh", section("Before you begin"))
+    text = blocks("sh", section("Before you begin"))[0]
     environment = worker_environment("") | {"COMFY_SIMULATE": "1"}
     environment["PATH"] = f"{os.path.dirname(sys.executable)}:{environment['PATH']}"  # noqa: PTH120 - as above
     done = subprocess.run(
@@ -311,16 +311,19 @@ def test_the_options_of_the_pages_commands_exist():
 def test_the_files_and_folders_that_a_page_names_exist(page):
     endings = "json|md|hcl|yml|yaml|py|png|overlay"
     named = re.findall(rf"`((?:\.?[\w-]+/)+|\.?[\w./-]+\.(?:{endings})|Dockerfile)`", PAGES[page])
-    # On the volume, in a container, or in ComfyUI.
-    elsewhere = {"models/"}
+    # In ComfyUI, and the folder that stands for a volume, which the first start makes.
+    elsewhere = {"models/", "volume/"}
     assert not [name for name in named if name not in elsewhere and not (ROOT / name).exists()]
 
 
 def test_the_compose_profiles_and_make_targets_of_the_pages_exist():
-    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values()
+    text = (ROOT / "docker-compose.yml").read_text()
+    services = yaml.safe_load(text)["services"].values()
     profiles = {profile for service in services for profile in service.get("profiles", [])}
     assert set(re.findall(r"--profile (\w+)", DEPLOY)) == {"cpu", "gpu"}
     assert {"cpu", "gpu"} <= profiles
+    for told in ("${API_TOKEN:", "127.0.0.1:8000:", "./volume:"):
+        assert told in text
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"`make ([a-z-]+)", DEPLOY + SCALING):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
