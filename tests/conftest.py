@@ -74,10 +74,10 @@ def _clean_environment(monkeypatch, tmp_path):
 
 
 @contextlib.contextmanager
-def real_comfyui(home):
+def real_comfyui(home, *more):
     """A process of the ComfyUI in `home`, not yet started, with its base folder, which is one of the tests'.
 
-    Its own models are seen; of custom nodes only the one that comes with ComfyUI is.
+    Its own models are seen; of custom nodes only the one that comes with ComfyUI is. `more` are arguments for it.
     """
     with tempfile.TemporaryDirectory(prefix="comfyui-tests-", ignore_cleanup_errors=True) as base:
         for name in ("custom_nodes", "input", "output"):
@@ -89,7 +89,7 @@ def real_comfyui(home):
         process = ComfyProcess(
             Path(home),
             python=Path(COMFY_PYTHON) if COMFY_PYTHON else None,
-            args=["--base-directory", base, *COMFY_ARGS],
+            args=["--base-directory", base, *COMFY_ARGS, *more],
             log_file=Path(base) / "comfyui.log",
         )
         try:
@@ -142,6 +142,13 @@ def comfy_process_and_base(comfy_home):
     """A real ComfyUI of the test's own, not yet started, and the folder that holds its own."""
     with real_comfyui(comfy_home) as process_and_base:
         yield process_and_base
+
+
+@pytest.fixture
+def comfy_process_with(comfy_home):
+    """Makes a real ComfyUI of the test's own, with more arguments, not yet started."""
+    with contextlib.ExitStack() as stack:
+        yield lambda *more: stack.enter_context(real_comfyui(comfy_home, *more))[0]
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from engine import is_true
 from engine.settings import Found
-from engine.volume import volume_of
+from engine.volume import DEFAULT_PATH, volume_of
 
 
 class Image(NamedTuple):
