@@ -111,7 +111,7 @@ def test_fetch_gets_what_is_missing_and_says_it_in_lines(engine, workflows, mode
     write_models(workflows, entry(server.answer("/a", Shelf()), size_bytes=len(CONTENT)))
     done = engine("fetch")
     assert done.stdout == f"fetched  {PATH}  1.05 MB\n"
-    assert done.stderr == "1 of 1 model there\n"
+    assert done.stderr == f"{PATH}: comes from 127.0.0.1:{server.server_port}\n1 of 1 model there\n"
     assert (models / PATH).read_bytes() == CONTENT
     assert engine("fetch").stdout == f"there    {PATH}  1.05 MB\n"
     assert len(server.requests) == 1
@@ -161,7 +161,8 @@ def test_a_broken_workflow_fails_a_fetch_and_the_rest_is_fetched(engine, workflo
     write_models(workflows, entry(server.answer("/a", Shelf())))
     write_workflow(workflows, "bad", {}, "{")
     done = engine("fetch", status=1)
-    assert "bad: is broken, so its models are not known" in done.stderr
+    assert "bad is broken, so its models are not known:\n  templates/bad.json: " in done.stderr
+    assert "  schemas/bad.json: not JSON" in done.stderr
     assert files_in(models) == [PATH]
     assert json.loads(engine("fetch", "--json", status=1).stdout)["broken_workflows"] == ["bad"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from engine.catalog import Catalog, Entry
 from engine.commands.folders import offered_workflows, workflow_folders
 from engine.commands.models_progress import shown
 from engine.commands.output import print_json, print_line, print_note
-from engine.errors import Problem, StorageError, UnknownWorkflow, UsageError
+from engine.errors import StorageError, UnknownWorkflow, UsageError
 from engine.model_folders import folder_for_new, model_folders
 from engine.models.hugging_face import hub_caches
 from engine.models.presence import cached_file, place_of, sha256_of
@@ -116,7 +117,7 @@ def fetch(names: Sequence[str], into: Path | None, *, as_json: bool) -> None:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"the folder {place} can't be made: {error.strerror}", retryable=False) from error
-    with shown() as watcher:
+    with shown((lambda _: None) if as_json else _print_success) as watcher:
         done = Fetcher(
             folders=wanted.folders,
             into=place.absolute(),
@@ -131,7 +132,7 @@ def fetch(names: Sequence[str], into: Path | None, *, as_json: bool) -> None:
         lines = [_fetched_line(each) for each in done]
         print_json({"models": lines, "ok": not (failed or broken), "broken_workflows": broken})
     else:
-        for each in sorted(done, key=lambda each: each.outcome == "failed"):
+        for each in failed:  # at the end of a long log, where they are seen
             _print_fetched(each)
         _tell_broken(wanted)
         there = len(done) - len(failed)
@@ -252,6 +253,12 @@ def _fetched_line(fetched: Fetched) -> dict[str, Any]:
     }
 
 
+def _print_success(fetched: Fetched) -> None:
+    if fetched.outcome != "failed":
+        _print_fetched(fetched)
+        sys.stdout.flush()
+
+
 def _print_fetched(fetched: Fetched) -> None:
     failed = fetched.outcome == "failed"
     size = f"  {size_text(fetched.size_bytes)}" if fetched.size_bytes is not None else ""
@@ -266,8 +273,9 @@ def _print_fetched(fetched: Fetched) -> None:
 
 def _tell_broken(wanted: _Wanted) -> None:
     for entry in wanted.broken:
-        problem = Problem(entry.source.name, "is broken, so its models are not known; engine check says why")
-        print_note(str(problem))
+        print_note(f"{entry.source.name} is broken, so its models are not known:")
+        for problem in entry.as_dict()["problems"]:
+            print_note(f"  {problem}")
 
 
 def _models(count: int) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from engine.commands.output import print_note
 from engine.models.space import size_text
@@ -15,14 +15,22 @@ from engine.models.space import size_text
 if TYPE_CHECKING:
     from engine.models.fetching import Fetched
 
+Result: TypeAlias = "Callable[[Fetched], None]"
+
 _LINE_SECONDS = 10.0
 """Between two lines of one file that say how far it is."""
 
 
 class Lines:
-    """A line where something happens, and every ten seconds for each file under way."""
+    """A line where something happens, and every ten seconds for each file under way.
 
-    def __init__(self, line_seconds: float = _LINE_SECONDS) -> None:
+    Args:
+        result: is given what became of a file as soon as it is over, to be printed.
+        line_seconds: between two lines of one file.
+    """
+
+    def __init__(self, result: Result, line_seconds: float = _LINE_SECONDS) -> None:
+        self._result = result
         self._line_seconds = line_seconds
         self._lock = threading.Lock()
         self._told: dict[str, tuple[float, int]] = {}
@@ -45,6 +53,8 @@ class Lines:
 
     def ended(self, fetched: Fetched) -> None:
         """It is over."""
+        with self._lock:
+            self._result(fetched)
 
 
 class Bars:
@@ -56,6 +66,7 @@ class Bars:
 
     def __init__(self, progress: Any) -> None:
         self._progress = progress
+        self.over: list[Fetched] = []
         self._lock = threading.Lock()
         self._tasks: dict[str, Any] = {}
 
@@ -73,15 +84,20 @@ class Bars:
     def ended(self, fetched: Fetched) -> None:
         """It is over: its bar goes."""
         with self._lock:
+            self.over.append(fetched)
             if (task := self._tasks.pop(fetched.model.path, None)) is not None:
                 self._progress.remove_task(task)
 
 
 @contextmanager
-def shown() -> Iterator[Lines | Bars]:
-    """What to tell how it goes."""
+def shown(result: Result = lambda _: None) -> Iterator[Lines | Bars]:
+    """What to tell how it goes.
+
+    Args:
+        result: is given what became of each file, to be printed: at once, or when the bars are gone.
+    """
     if not sys.stderr.isatty():
-        yield Lines()
+        yield Lines(result)
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
@@ -93,5 +109,8 @@ def shown() -> Iterator[Lines | Bars]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield Bars(progress)
+    with Progress(*columns, console=Console(stderr=True), redirect_stdout=False, transient=True) as progress:
+        bars = Bars(progress)
+        yield bars
+    for each in bars.over:
+        result(each)

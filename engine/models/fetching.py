@@ -222,6 +222,7 @@ class Fetcher:
             raise self._no_url(model)
         source = self.sites.source_of(model.url)
         self.watcher.moved(model.path, 0, model.size_bytes)
+        self.watcher.noted(model.path, f"comes from {source.host}")
         found = Download(
             model,
             source,
