@@ -37,6 +37,8 @@ EXPORT = (ROOT / "tests" / "data" / "migrate" / "workflow_api.json").read_text()
 BLOCKS = blocks_of(PAGE)
 TABLES = tables_of(PAGE)
 SITE = "https://example.com"
+# Arguments of the image's build, and a variable that the start reads.
+_NO_SETTINGS = {"COMFYUI_VERSION", "APT_PACKAGES", "TORCH_INDEX", "SERVE_API_LOCALLY"}
 
 
 def block(kind, name):
@@ -135,8 +137,7 @@ def bucket(tmp_path):
     """A bucket in worker-comfyui's variables."""
     with serve_s3(tmp_path / "s3") as server:
         yield {
-            "BUCKET_ENDPOINT_URL": server.endpoint_url,
-            "BUCKET_NAME": BUCKET,
+            "BUCKET_ENDPOINT_URL": f"{server.endpoint_url}/{BUCKET}",
             "BUCKET_ACCESS_KEY_ID": ACCESS_KEY_ID,
             "BUCKET_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
         }
@@ -177,6 +178,7 @@ def test_every_block_of_the_page_is_tried():
         ("request", "json"),
         ("reply", "json"),
         ("map", "json"),
+        ("build", "sh"),
         ("before", "python"),
         ("", "console"),
     }
@@ -349,6 +351,8 @@ def test_pictures_carry_no_graph_once_the_variables_are_set(worker):
 
 
 def test_the_variables_that_are_read_as_they_are_are():
+    from engine.starting.modes import choose
+
     known = {name: variable.names[0] for variable in variables() for name in variable.names}
     rows = TABLES["Its environment variables"]
     assert len(rows) >= 8
@@ -356,6 +360,8 @@ def test_the_variables_that_are_read_as_they_are_are():
         for name in re.findall(r"`(\w+)`", theirs):
             if here.startswith("read as it is"):
                 assert known[name] == re.search(r"ours: `(\w+)`", here)[1]
+            elif name == "SERVE_API_LOCALLY":
+                assert choose([], {name: "true"}).mode == "serve"
             elif here.startswith("the same"):
                 assert known[name] == name
             else:
@@ -364,7 +370,7 @@ def test_the_variables_that_are_read_as_they_are_are():
 
 
 def test_the_variables_that_the_page_names_exist():
-    known = {name for variable in variables() for name in variable.names}
+    known = {name for variable in variables() for name in variable.names} | _NO_SETTINGS
     gone = {
         name
         for theirs, here in TABLES["Its environment variables"]
@@ -374,6 +380,30 @@ def test_the_variables_that_the_page_names_exist():
     named = set(re.findall(r"`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`", PAGE))
     assert named - known - gone == set()
     assert FIRST_DAY.keys() <= known
+
+
+# The image.
+
+
+def test_the_arguments_and_secrets_of_the_build_exist():
+    dockerfile, overlay = ((ROOT / name).read_text() for name in ("Dockerfile", "Dockerfile.overlay"))
+    command = block("build", "overlay").text
+    given = re.findall(r"--build-arg (\w+)=", command)
+    assert given
+    assert set(given) <= set(re.findall(r"^ARG (\w+)", overlay, re.MULTILINE))
+    here = " ".join(row[1] for row in TABLES["Its image"])
+    arguments = set(re.findall(r"`([A-Z][A-Z_]+)(?:=\w+)?`", here))
+    assert arguments >= {"SNAPSHOT", "MODELS", "TORCH_INDEX"}
+    assert arguments <= set(re.findall(r"^ARG (\w+)", dockerfile, re.MULTILINE))
+    assert set(re.findall(r"--secret id=(\w+)", here)) <= set(re.findall(r"type=secret,id=(\w+)", dockerfile))
+    assert "AS final-baked" in dockerfile
+
+
+def test_a_model_as_the_page_writes_it_is_one_of_a_map(tmp_path):
+    (model,) = re.findall(r'`(\{"path".*?\})`', PAGE)
+    parameter_map = json.loads(PORTRAIT) | {"requires": {"models": [json.loads(model)]}}
+    workflow = Catalog([write_workflow(tmp_path, "portrait", EXPORT, json.dumps(parameter_map))])["portrait"]
+    assert workflow.requires.models[0].path == "checkpoints/NAME.safetensors"
 
 
 # From Python.
