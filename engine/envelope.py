@@ -20,7 +20,7 @@ from engine.jobs import Runner
 from engine.logs import about, hiding, secrets_in
 from engine.raw_graph import CUSTOM, UiGraphs, brings_graph, graph_document, parse_raw
 from engine.replies import MOST_LEVELS, failure_reply, fitting, fitting_failure, too_deep
-from engine.request import Request, parse_request
+from engine.request import Request, parse_request, unpacked
 from engine.results import Progress
 from engine.storage import DeliveryRequest
 
@@ -83,8 +83,10 @@ def answer(
         Cancelled: it was asked to stop.
     """
     account = Account(runner.tally, job_id)
-    with about(job_id=job_id), hiding(*_secrets(document, s3_config)), contextlib.ExitStack() as hidden:
+    with about(job_id=job_id), contextlib.ExitStack() as hidden:
         try:
+            document = unpacked(document)
+            hidden.enter_context(hiding(*_secrets(document, s3_config)))
             if too_deep([document, s3_config]):
                 raise InvalidRequest(f"the input is nested more than {MOST_LEVELS} levels deep")
             request = parse_request(document, s3_config=s3_config)

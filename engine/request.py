@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine.errors import InvalidRequest, Problem
+from engine.documents import parse_json
+from engine.errors import InvalidMap, InvalidRequest, Problem
 from engine.map_file import join_path
 from engine.storage import DeliveryRequest
 from engine.wording import did_you_mean, kind_of, listed, shown
@@ -59,8 +60,29 @@ class Request(BaseModel):
     verbose: bool = False
 
 
+_OTHER_NAMES = {"api_key_comfy_org": "comfy_org_api_key"}
+"""Keys under other workers' names: worker-comfyui's docs/configuration.md (5.8.5) has ComfyUI's own name for the key,
+while its README and handler.py have ours."""
+
 _KEYS = [field.alias or name for name, field in Request.model_fields.items()]
 _UNSHOWN = frozenset({"s3Config", "comfy_org_api_key", "workflow_url", "images", "input_images"})
+
+
+def unpacked(document: Any) -> Any:
+    """A job's input, also where it is sent as its JSON in a text, as worker-comfyui takes it (5.8.5, handler.py).
+
+    Raises:
+        InvalidRequest: the text is no JSON.
+    """
+    if not isinstance(document, str):
+        return document
+    try:
+        return parse_json(document.removeprefix("\ufeff"), label="the input")
+    except InvalidMap as error:
+        problems = "; ".join(each.message for each in error.problems)
+        raise InvalidRequest(
+            f"the input is a text, which must be the JSON of an object: {problems}", hint=EXAMPLE
+        ) from None
 
 
 def parse_request(document: Any, *, s3_config: Any = None) -> Request:
@@ -78,7 +100,8 @@ def parse_request(document: Any, *, s3_config: Any = None) -> Request:
         raise InvalidRequest(f"the input must be an object (got {kind_of(document)})", hint=EXAMPLE)
     if s3_config is not None:
         document = {"s3Config": s3_config, **document}
-    problems = [
+    document, problems = _renamed(document)
+    problems += [
         Problem(key, f"unknown key{did_you_mean(key, _KEYS)}; the keys are: {listed(_KEYS)}")
         for key in document
         if key not in _KEYS
@@ -92,6 +115,19 @@ def parse_request(document: Any, *, s3_config: Any = None) -> Request:
     if problems:
         raise InvalidRequest(problems=problems, hint=EXAMPLE)
     return request
+
+
+def _renamed(document: dict[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """The request under our names, and what is there twice."""
+    problems = [
+        Problem(key, f"is another name for {ours}, which is there as well; send one of the two")
+        for key, ours in _OTHER_NAMES.items()
+        if key in document and ours in document
+    ]
+    renamed = {_OTHER_NAMES.get(key, key): value for key, value in document.items()}
+    if renamed.get("comfy_org_api_key") == "":
+        del renamed["comfy_org_api_key"]  # who has none sends it empty; worker-comfyui takes that for none
+    return renamed, problems
 
 
 def _workflow_problems(request: Request) -> list[Problem]:

@@ -287,7 +287,7 @@ def test_the_build_arguments_of_the_page_are_those_of_the_dockerfile():
 def commands_of_the_engine():
     """What the pages run: `engine models list`, and `docker run … IMAGE cli list`, which is the same command."""
     text = DEPLOY + SCALING
-    found = re.findall(r"`engine ([a-z]+(?: [a-z]+)?)", text) + re.findall(r" cli ([a-z]+)", text)
+    found = re.findall(r"`(?:VOLUME_PATH=\S+ )?engine ([a-z]+(?: [a-z]+)?)", text) + re.findall(r" cli ([a-z]+)", text)
     return sorted(set(found))
 
 

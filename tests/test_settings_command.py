@@ -75,3 +75,8 @@ def test_a_worker_says_at_its_start_what_had_better_be_looked_at(comfy_url):
     assert "S3_BUKET is no setting; S3_BUCKET is" in done.stderr
     assert "HF_TOKEN is not used: HUGGINGFACE_TOKEN" in done.stderr
     assert "hush" not in done.stderr + done.stdout
+
+
+def test_a_command_in_a_pods_terminal_finds_the_volume_as_the_worker_does(tmp_path):
+    chosen = printed(tmp_path, RUNPOD_POD_ID="p").stdout.partition("\nBy default:\n")[0]
+    assert chosen == "VOLUME_PATH=/workspace  (found: where a Pod has it)\n"

@@ -242,3 +242,28 @@ def test_what_comfyui_has_against_a_graph_is_told_by_its_nodes(runner):
 
     assert failure["code"] == "graph_rejected"
     assert failure["problems"][0]["parameter"] == "EmptyImage (1).width"
+
+
+def test_worker_comfyui_takes_its_input_as_a_text_too(runner):
+    reply = asked(runner, json.dumps({"workflow": plain()}))
+
+    assert size(reply["images"][0]["data"]) == (12, 10)
+
+
+@pytest.mark.parametrize("text", ["", "txt2img", "[1]", '{"workflow": "a", "workflow": "b"}'])
+def test_an_input_as_a_text_that_is_no_object_is_told(runner, text):
+    assert "the input" in refused(runner, text)["message"]
+
+
+@pytest.mark.parametrize("key", [{"api_key_comfy_org": "comfyui-1234567"}, {"comfy_org_api_key": ""}])
+def test_the_key_for_comfy_org_as_worker_comfyuis_clients_send_it(runner, key):
+    assert asked(runner, {"workflow": plain(), **key})["images"]
+
+
+def test_the_key_for_comfy_org_under_both_names_is_refused(runner):
+    keys = {"api_key_comfy_org": "comfyui-1234567", "comfy_org_api_key": "comfyui-7654321"}
+
+    failure = refused(runner, {"workflow": plain(), **keys})
+
+    assert "send one of the two" in failure["message"]
+    assert "7654321" not in json.dumps(failure)

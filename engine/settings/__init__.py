@@ -22,6 +22,7 @@ from engine.settings.tokens import TokenSettings
 from engine.settings.variables import Variable, variables
 from engine.settings.worker import WorkerSettings
 from engine.settings.workflows import WorkflowSettings
+from engine.volume import DEFAULT_PATH, volume_of
 from engine.wording import shown
 
 __all__ = ["Found", "Settings", "Source", "Variable", "hide_user", "load_settings", "variables"]
@@ -85,7 +86,8 @@ def load_settings(found: Mapping[str, Found] | None = None) -> Settings:
     fields = Settings.model_fields
     reading = read_environment(fields, os.environ)
     names = {first_name(info): field for field, info in fields.items()}
-    started = {names[name]: each for name, each in (found or {}).items() if names[name] not in reading.values}
+    elsewhere = _volume_elsewhere(os.environ) | dict(found or {})
+    started = {names[name]: each for name, each in elsewhere.items() if names[name] not in reading.values}
     problems = reading.problems
     given: dict[str, Any] = {field: each.value for field, each in started.items()}
     settings: Settings | None = None
@@ -109,3 +111,9 @@ def _problem(item: Mapping[str, Any], called: Mapping[str, str], secret: set[str
     if name not in secret:
         message += f" (got {shown(hide_user(str(item.get('input'))))})"
     return Problem(called.get(name, name), message)
+
+
+def _volume_elsewhere(environment: Mapping[str, str]) -> dict[str, Found]:
+    """The volume, where it is not in its usual place: a command in a Pod's terminal finds it as the worker does."""
+    volume = volume_of(environment)
+    return {} if str(volume) == DEFAULT_PATH else {"VOLUME_PATH": Found(str(volume), "where a Pod has it")}

@@ -1,4 +1,4 @@
-"""Finds what nobody named: the volume, ComfyUI, and the Python that runs it."""
+"""Finds what nobody named: ComfyUI, and the Python that runs it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from engine import is_true
 from engine.settings import Found
-from engine.volume import DEFAULT_PATH, volume_of
+from engine.volume import volume_of
 
 
 class Image(NamedTuple):
@@ -27,7 +27,7 @@ IMAGE = Image()
 
 
 def find(environment: Mapping[str, str], image: Image = IMAGE) -> dict[str, Found]:
-    """What the start finds where the environment names nothing: VOLUME_PATH, COMFY_HOME, COMFY_PYTHON.
+    """What the start finds where the environment names nothing: COMFY_HOME and COMFY_PYTHON.
 
     ComfyUI is that of the volume (`ComfyUI/` there), else the image's. With COMFY_URL or COMFY_SIMULATE none is
     searched. Its Python is that of a venv in its folder, else the image's.
@@ -41,8 +41,6 @@ def find(environment: Mapping[str, str], image: Image = IMAGE) -> dict[str, Foun
     """
     found: dict[str, Found] = {}
     volume = volume_of(environment)
-    if not environment.get("VOLUME_PATH") and str(volume) != DEFAULT_PATH:
-        found["VOLUME_PATH"] = Found(str(volume), "where a Pod has it")
     home = environment.get("COMFY_HOME")
     if environment.get("COMFY_URL") or (is_true(environment.get("COMFY_SIMULATE")) and not home):
         return found
