@@ -8,7 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from engine.models.hugging_face import HuggingFaceFile, cached, cached_sha256, hub_caches, parse
+from engine.models.hub_caches import hub_caches
+from engine.models.hugging_face import HuggingFaceFile, cached, cached_sha256, parse
 from engine.models.linking import link_cached
 
 COMMIT, OTHER = "a" * 40, "b" * 40

@@ -224,6 +224,27 @@ def test_the_screen_says_what_was_found(tmp_path):
     assert (tmp_path / "hugging-face" / "hub" / "models--black-forest--flux" / "snapshots" / "1").is_dir()
 
 
+def test_a_model_that_runpod_has_cached_is_linked_where_comfyui_finds_it(tmp_path):
+    home = simulated_home(tmp_path / "comfyui")
+    commit = "1d0c4ebf6ff58a5caecab40fa1406526bca4b5b9"
+    repository = tmp_path / "volume/huggingface-cache/hub/models--org--model"
+    file = repository / "snapshots" / commit / "weights.safetensors"
+    file.parent.mkdir(parents=True)
+    file.write_text("weights")
+    url = f"https://huggingface.co/org/model/resolve/{commit}/weights.safetensors"
+    model = {"path": "checkpoints/mine.safetensors", "url": url, "source": "https://huggingface.co/org/model"}
+    document = json.loads((ROOT / "schemas" / "resize.json").read_text()) | {"requires": {"models": [model]}}
+    own = tmp_path / "own"
+    for name in ("templates", "schemas"):
+        (own / name).mkdir(parents=True)
+    shutil.copy(ROOT / "templates" / "resize.json", own / "templates")
+    (own / "schemas" / "resize.json").write_text(json.dumps(document))
+    done = start(tmp_path, COMFY_HOME=home, WORKFLOWS_PATH=own)
+    assert done.returncode == 0, done.stderr
+    assert "linked as checkpoints/mine.safetensors" in lines_of(done.stderr)["cache"]
+    assert (home / "models" / "checkpoints" / "mine.safetensors").read_text() == "weights"
+
+
 def test_as_json_the_screen_is_one_line_of_the_log(tmp_path):
     done = start(tmp_path, COMFY_SIMULATE="1", LOG_FORMAT="json")
     (line,) = [json.loads(each) for each in done.stderr.splitlines() if '"the worker starts"' in each]

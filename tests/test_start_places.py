@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from engine.model_folders import KINDS
+from engine.models.hub_caches import link_repositories, own_cache, runpod_cache
 from engine.starting.places import Image, find
-from engine.starting.volume_layout import link_repositories, make_folders, own_cache, platform_cache
+from engine.starting.volume_layout import make_folders
 from engine.volume import DEFAULT_PATH, POD_PATH, volume_of
 
 
@@ -132,11 +133,11 @@ def repository(cache, name="org--name"):
 
 
 def test_what_runpod_has_cached_is_found_in_the_own_cache(volume, tmp_path):
-    assert platform_cache(volume) is None
+    assert runpod_cache(volume) is None
     repository(volume / "huggingface-cache" / "hub")
     own = tmp_path / "own"
     mine = repository(own, "mine--model")
-    cache = platform_cache(volume)
+    cache = runpod_cache(volume)
     for _ in range(2):
         assert link_repositories(cache, own) == ["org/name"]
     assert (own / "models--org--name" / "snapshots" / "abc" / "model.safetensors").read_text() == "weights"

@@ -15,7 +15,7 @@ from engine.commands.models_progress import shown
 from engine.commands.output import print_json, print_line, print_note
 from engine.errors import StorageError, UnknownWorkflow, UsageError
 from engine.model_folders import folder_for_new, model_folders
-from engine.models.hugging_face import hub_caches
+from engine.models.hub_caches import hub_caches
 from engine.models.presence import cached_file, place_of, sha256_of
 from engine.models.required import RequiredModel, required_models
 from engine.models.space import size_text

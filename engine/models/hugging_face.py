@@ -2,16 +2,13 @@
 
 The cache is laid out as huggingface_hub does it: `models--ORG--NAME/refs/REVISION` holds a commit, and
 `models--ORG--NAME/snapshots/COMMIT/PATH` is the file, as a rule a link to `blobs/HASH`, where the hash of a large file
-is its sha256 (https://huggingface.co/docs/huggingface_hub/guides/manage-cache). RunPod keeps the models that an
-endpoint names in such a cache, at `/runpod-volume/huggingface-cache/hub`, under a repository's name as it was typed
-there, be it all lower case (https://docs.runpod.io/serverless/endpoints/model-caching).
+is its sha256 (https://huggingface.co/docs/huggingface_hub/guides/manage-cache).
 """
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
@@ -19,7 +16,6 @@ from urllib.parse import quote, unquote, urlsplit
 HOME_PAGE = "https://huggingface.co"
 _HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
 _KINDS = {"datasets": "datasets", "spaces": "spaces"}
-_RUNPOD_CACHE = Path("huggingface-cache/hub")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -102,22 +98,6 @@ def cached_sha256(file: Path) -> str | None:
     """The sha256 of a file of a cache, as the cache itself tells it by the name of a blob; None where it does not."""
     name = file.resolve().name
     return name if file.is_symlink() and _SHA256.fullmatch(name) else None
-
-
-def hub_caches(environment: Mapping[str, str], volume: Path) -> list[Path]:
-    """The caches of the hub that are there, the one to look in first at the front.
-
-    Args:
-        environment: HF_HUB_CACHE (or HUGGINGFACE_HUB_CACHE) and HF_HOME say where one is, as they do to huggingface_hub
-            (https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables).
-        volume: where RunPod mounts its own.
-    """
-    named = [Path(environment[name]) for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE") if environment.get(name)]
-    if home := environment.get("HF_HOME"):
-        named.append(Path(home) / "hub")
-    base = environment.get("XDG_CACHE_HOME") or os.path.join(environment.get("HOME") or "/nonexistent", ".cache")  # noqa: PTH118 - two texts
-    found = (*named, volume / _RUNPOD_CACHE, Path(base) / "huggingface" / "hub")
-    return [folder for folder in dict.fromkeys(found) if folder.is_dir()]
 
 
 def _is_plain(piece: str) -> bool:

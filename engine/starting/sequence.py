@@ -22,13 +22,17 @@ from engine.jobs import Runner
 from engine.journal import open_journal
 from engine.logs import event
 from engine.logs.setup import configure
+from engine.model_folders import model_folders, own_models
+from engine.models.hub_caches import link_repositories, own_cache, runpod_cache
+from engine.models.linking import link_cached
+from engine.models.required import required_models
 from engine.reporting import post_to_runpod
 from engine.settings import Settings, load_settings
 from engine.starting.gpu import Gpus, Probe
 from engine.starting.modes import Choice
 from engine.starting.places import find, homes
 from engine.starting.screen import Facts, screen, shown
-from engine.starting.volume_layout import link_repositories, make_folders, own_cache, platform_cache
+from engine.starting.volume_layout import make_folders
 from engine.volume import wait_for_volume
 from engine.warming import WarmUp
 from engine.worker import Worker, build
@@ -78,8 +82,8 @@ def _start(choice: Choice) -> None:
         probe = Probe() if _wants_gpu(settings) else None
         if probe:
             stack.callback(probe.close)
-        facts = _at_the_volume(Facts(f"{choice.mode} ({choice.reason})", settings, found))
         catalog = Catalog(settings.workflows_path, only=settings.workflows)
+        facts = _at_the_volume(Facts(f"{choice.mode} ({choice.reason})", settings, found), catalog)
         backend = stack.enter_context(Backend(settings, catalog, simulate=False))
         stack.enter_context(ending_in_time())
         runner = build(settings, catalog, backend)
@@ -110,17 +114,22 @@ def _wants_gpu(settings: Settings) -> bool:
     return "--cpu" not in settings.comfy_args
 
 
-def _at_the_volume(facts: Facts) -> Facts:
+def _at_the_volume(facts: Facts, catalog: Catalog) -> Facts:
     """Make a new volume's folders, and link what RunPod has cached."""
-    volume = facts.settings.volume_path
-    made = make_folders(volume)
+    settings = facts.settings
+    made = make_folders(settings.volume_path)
     linked: list[str] = []
-    if cache := platform_cache(volume):
+    models: list[str] = []
+    if cache := runpod_cache(settings.volume_path):
         try:
             linked = link_repositories(cache, own_cache(os.environ))
         except OSError as error:
             event(log, logging.WARNING, "RunPod's Hugging Face cache can't be linked", reason=str(error))
-    return facts._replace(made=len(made), linked=linked)
+        if own := own_models(settings):
+            required = required_models(entry.workflow for entry in catalog.entries() if entry.workflow)
+            done = link_cached(required, model_folders(settings), cache, own)
+            models = [each.path for each in done if not each.problem]
+    return facts._replace(made=len(made), linked=linked, models_linked=models)
 
 
 def _get_ready(parts: _Parts, facts: Facts, probe: Probe | None) -> WarmUp | None:
