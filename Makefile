@@ -5,8 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements.lock
 UV := .tools/bin/uv
-COMPILE := $(UV) pip compile --universal --python-version 3.11 --extra gcs --extra ui --group test --group lint --group build \
-	--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet
+COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	--no-emit-index-url --quiet
+# What goes into the image, and what it is built with: parts of the lock, since every hash is to be checked there too.
+ENGINE_LOCK := docker/engine.lock
+TOOLS_LOCK := docker/tools.lock
 
 .PHONY: run setup test lint lock generated rendered bench authoring outage verify reliability soak
 
@@ -33,9 +36,11 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The lock again, after a change of pyproject.toml.
+# The locks again, after a change of pyproject.toml.
 lock: | $(UV)
-	$(COMPILE) --output-file $(LOCK) pyproject.toml
+	$(COMPILE) --extra gcs --extra ui --group test --group lint --group build --group image --output-file $(LOCK) pyproject.toml
+	$(COMPILE) --extra gcs --group build --constraints $(LOCK) --output-file $(ENGINE_LOCK) pyproject.toml
+	$(COMPILE) --group image --constraints $(LOCK) --output-file $(TOOLS_LOCK)
 
 # What is made from the code: the editors' schema, the tables of errors, of settings and of a map's keys.
 generated: setup
