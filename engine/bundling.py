@@ -45,7 +45,9 @@ def bundle(catalog: Catalog, names: Sequence[str], folder: Path) -> list[str]:
     sources = catalog.sources()
     _refuse_unknown([name for name in names if name not in sources], sources)
     if not sources:
-        raise InvalidMap("there is no workflow to bundle", hint="a workflow is templates/NAME.json and schemas/NAME.json")
+        raise InvalidMap(
+            "there is no workflow to bundle", hint="a workflow is templates/NAME.json and schemas/NAME.json"
+        )
     entries = list(catalog.entries(set(names) or None))
     if problems := [each for entry in entries if entry.error for each in _problems(entry.source.name, entry.error)]:
         raise InvalidMap(problems=problems, hint="engine check NAME tells more; leave out what is not to be bundled")

@@ -80,12 +80,6 @@ def _add(options: argparse.Namespace) -> None:
     )
 
 
-def _bundle(options: argparse.Namespace) -> None:
-    from engine.commands import bundle_command
-
-    bundle_command.write(options.directory, options.names, folder=options.folder, as_json=options.json)
-
-
 def _worker(_: argparse.Namespace) -> None:
     from engine.worker import start
 
@@ -98,6 +92,12 @@ def _settings(options: argparse.Namespace) -> None:
     from engine.commands import settings_command
 
     settings_command.show(as_json=options.json)
+
+
+def _bundle(options: argparse.Namespace) -> None:
+    from engine.commands import bundle_command
+
+    bundle_command.write(options.directory, options.names, folder=options.folder, as_json=options.json)
 
 
 def _nodes_refresh(options: argparse.Namespace) -> None:
@@ -156,12 +156,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = command("add", _add, "Make a workflow of an exported graph, or carry one over to a changed export.")
     _takes_export(add)
+    command("worker", _worker, "Answer jobs from RunPod's queue.", takes_json=False)
+    command("settings", _settings, "Show every environment variable, its default and its value.")
     bundle = command("bundle", _bundle, "Copy workflows into a folder of their own, as an image takes them.")
     bundle.add_argument("directory", type=Path, metavar="DIR", help="where to; it is made where it is missing")
     bundle.add_argument("names", nargs="*", metavar="NAME", help="workflows, also as a,b; all of them by default")
     bundle.add_argument("--folder", type=Path, metavar="DIR", help="with templates/ and schemas/; else WORKFLOWS_PATH")
-    command("worker", _worker, "Answer jobs from RunPod's queue.", takes_json=False)
-    command("settings", _settings, "Show every environment variable, its default and its value.")
     nodes = commands.add_parser("nodes", help="The node catalogue that workflows are checked against.")
     refresh = nodes.add_subparsers(metavar="COMMAND", required=True).add_parser(
         "refresh", help="Make the node catalogue anew from a running ComfyUI."
