@@ -48,7 +48,8 @@ def bare_system():
             kept.unlink()
         # As the distribution's own images have it: apt keeps nothing.
         (part / "etc/apt/apt.conf.d/docker-clean").write_text(
-            'Dir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\nBinary::apt::APT::Keep-Downloaded-Packages "false";\n'
+            'Dir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\n'
+            'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb || true"; };\n'
         )
         part.rename(folder)
     return folder, release["PRETTY_NAME"].strip('"')

@@ -21,13 +21,15 @@ FROM nvidia/cuda:12.8.1-runtime-ubuntu24.04
 ARG PYTHON
 ARG UV
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates ${PYTHON} ${PYTHON}-venv
-RUN ${PYTHON} -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir ${UV} && ln -s /opt/venv/bin/uv /usr/local/bin/uv
+RUN ${PYTHON} -m venv /opt/venv \\
+    && /opt/venv/bin/pip install --no-cache-dir ${UV} \\
+    && ln -s /opt/venv/bin/uv /usr/local/bin/uv
 COPY comfyui/ /comfyui/
 COPY start.sh /start.sh
 COPY comfy-manager-set-mode /usr/local/bin/
 CMD ["/start.sh"]
 """
-"""In the image that it stands for: uv, ComfyUI, a start script that must not run, and a way to set the Manager's mode."""
+"""What is in the real one, too: uv, ComfyUI, a start script that must not run, a way to set the Manager's mode."""
 
 
 def comfyui_repository(folder, home):
@@ -69,15 +71,9 @@ def overlay_base(folder):
 
 def _no_source(folder, names):
     """Of a real ComfyUI: what was made or put there later."""
-    top = (
-        {"user", "output", "temp", "input", ".git", "venv", ".venv"} if (Path(folder) / "main.py").is_file() else set()
-    )
-    paths = {name: Path(folder) / name for name in names}
-    return {
-        name
-        for name, path in paths.items()
-        if name == "__pycache__"
-        or name in top
-        or path.is_symlink()
-        or (path.is_file() and path.stat().st_size > _LARGEST)
-    }
+    made = {"user", "output", "temp", "input", ".git", "venv", ".venv"} if "main.py" in names else set()
+    return {name for name in names if name in made | {"__pycache__"} or _is_model(Path(folder) / name)}
+
+
+def _is_model(path):
+    return path.is_symlink() or (path.is_file() and path.stat().st_size > _LARGEST)
