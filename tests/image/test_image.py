@@ -80,7 +80,13 @@ def build(store, context, report, tmp_path_factory):
     report[1]["comfyui"] = version if COMFY_HOME else f"a stand-in for {version}"
 
     def build(what, tag, *options, folder=context, secrets=(), **arguments):
-        fixed = {"PYTHON": "python3", "TORCH": "", "COMFYUI_URL": "file:///build/comfyui", "COMFYUI_VERSION": version}
+        fixed = {
+            "PYTHON": "python3",
+            "TORCH": "",
+            "COMFYUI_URL": "file:///build/comfyui",
+            "COMFYUI_VERSION": version,
+            "MODELS": "baked",  # the default; buildah 1.28 finds the stage of that name only where it is told
+        }
         seconds, output = store.build(
             folder, tag, *options, arguments=fixed | arguments, mounts=[f"{source}:/build/comfyui"], secrets=secrets
         )

@@ -100,19 +100,8 @@ class Buildah:
         """
         # vfs would take a full copy for every step, so only the others keep steps for the next build.
         layers = [] if self.driver == "vfs" else ["--layers"]
-        words = [
-            "bud",
-            *layers,
-            "--isolation",
-            "chroot",
-            "--network",
-            "host",
-            "--pull-never",
-            "--file",
-            file,
-            "--tag",
-            tag,
-        ]
+        words = ["bud", *layers, "--isolation", "chroot", "--network", "host", "--pull-never"]
+        words += ["--file", f"{context}/{file}", "--tag", tag]
         for name, value in dict(arguments).items():
             words += ["--build-arg", f"{name}={value}"]
         for mount in [*self._mounts, *mounts]:
