@@ -83,12 +83,12 @@ def build(store, context, report, tmp_path_factory):
         fixed = {
             "PYTHON": "python3",
             "TORCH": "",
-            "COMFYUI_URL": "file:///build/comfyui",
+            "COMFYUI_URL": "file:///mnt/comfyui",
             "COMFYUI_VERSION": version,
             "MODELS": "baked",  # the default; buildah 1.28 finds the stage of that name only where it is told
         }
         seconds, output = store.build(
-            folder, tag, *options, arguments=fixed | arguments, mounts=[f"{source}:/build/comfyui"], secrets=secrets
+            folder, tag, *options, arguments=fixed | arguments, mounts=[f"{source}:/mnt/comfyui"], secrets=secrets
         )
         config, document, size = store.inspect(tag)
         report[0].append((what, seconds, size))
