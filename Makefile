@@ -5,10 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements.lock
 UV := .tools/bin/uv
-COMPILE := $(UV) pip compile --universal --python-version 3.11 --extra gcs --extra ui --group test --group lint --group build \
-	--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet
+COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	--no-emit-index-url --quiet
+# What goes into the image, and what it is built with: parts of the lock, since every hash is to be checked there too.
+ENGINE_LOCK := docker/engine.lock
+TOOLS_LOCK := docker/tools.lock
 
-.PHONY: run setup test lint lock generated rendered bench authoring outage verify reliability soak
+.PHONY: run setup test lint lock generated rendered bench authoring outage verify image-test reliability soak
 
 run: setup
 	$(BIN)/engine run txt2img -p prompt="a lighthouse at dusk, oil painting" -p seed=7
@@ -33,9 +36,11 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The lock again, after a change of pyproject.toml.
+# The locks again, after a change of pyproject.toml.
 lock: | $(UV)
-	$(COMPILE) --output-file $(LOCK) pyproject.toml
+	$(COMPILE) --extra gcs --extra ui --group test --group lint --group build --group image --output-file $(LOCK) pyproject.toml
+	$(COMPILE) --extra gcs --group build --constraints $(LOCK) --output-file $(ENGINE_LOCK) pyproject.toml
+	$(COMPILE) --group image --constraints $(LOCK) --output-file $(TOOLS_LOCK)
 
 # What is made from the code: the editors' schema, the tables of errors, of settings and of a map's keys.
 generated: setup
@@ -68,6 +73,11 @@ verify: setup
 	@test -n "$(COMFY_URL)$(COMFY_HOME)" || { echo "say which: make verify COMFY_URL=… or COMFY_HOME=…"; exit 2; }
 	COMFY_URL="$(COMFY_URL)" COMFY_HOME="$(COMFY_HOME)" COMFY_PYTHON="$(COMFY_PYTHON)" COMFY_ARGS="$(COMFY_ARGS)" \
 		$(BIN)/python -m pytest --verified=docs/verified.md
+
+# Both images, really built and run, on a machine with buildah and debootstrap, as root; COMFY_HOME names a ComfyUI
+# whose source goes in. Minutes, and some gigabytes while it runs. Leaves the outcome in docs/verified.md.
+image-test: setup
+	COMFY_HOME="$(COMFY_HOME)" $(BIN)/python -m pytest --image-verified=docs/verified.md tests/image
 
 # The fault suite, on the simulator and, with COMFY_HOME, on a real ComfyUI. Leaves the outcome in docs/reliability.md.
 reliability: setup

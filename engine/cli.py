@@ -141,6 +141,12 @@ def _models_fetch(options: argparse.Namespace) -> None:
     models_command.fetch(options.names, options.into, as_json=options.json)
 
 
+def _bundle(options: argparse.Namespace) -> None:
+    from engine.commands import bundle_command
+
+    bundle_command.write(options.directory, options.names, folder=options.folder, as_json=options.json)
+
+
 def _nodes_refresh(options: argparse.Namespace) -> None:
     from engine.commands import nodes_commands
 
@@ -206,6 +212,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     command("settings", _settings, "Show every environment variable, its default and its value.")
     _has_models(commands.add_parser("models", help="The model files that workflows need: list, fetch, verify."))
+    bundle = command("bundle", _bundle, "Copy workflows into a folder of their own, as an image takes them.")
+    bundle.add_argument("directory", type=Path, metavar="DIR", help="where to; it is made where it is missing")
+    bundle.add_argument("names", nargs="*", metavar="NAME", help="workflows, also as a,b; all of them by default")
+    bundle.add_argument("--folder", type=Path, metavar="DIR", help="with templates/ and schemas/; else WORKFLOWS_PATH")
     nodes = commands.add_parser("nodes", help="The node catalogue that workflows are checked against.")
     refresh = nodes.add_subparsers(metavar="COMMAND", required=True).add_parser(
         "refresh", help="Make the node catalogue anew from a running ComfyUI."

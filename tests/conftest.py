@@ -44,6 +44,7 @@ def pytest_addoption(parser):
         metavar="FILE",
         help="run the tests that touch ComfyUI against a real one, and write down in FILE how they went",
     )
+    parser.addoption("--image-verified", metavar="FILE", help="write down in FILE what images the tests have built")
     parser.addoption("--reliability", metavar="FILE", help="write down in FILE how the cases of the fault suite went")
 
 

@@ -28,7 +28,7 @@ LAYERS = [
     {"dialects"},
     {"jobs", "backend"},
     {"plans", "tries", "comfy_contract", "job"},
-    {"live_nodes", "callers_words"},
+    {"live_nodes", "callers_words", "bundling"},
     {"comfyui", "media", "storage", "quality", "models", "simulator", "authoring"},
     {"s3"},
     {"name_templates"},

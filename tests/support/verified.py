@@ -1,7 +1,7 @@
-"""Writes docs/verified.md: which tests passed against which real ComfyUI.
+"""Writes docs/verified.md: which tests passed against which real ComfyUI, and which images were built.
 
 `make verify COMFY_URL=…` (or `COMFY_HOME=…`) runs every test that touches ComfyUI and calls this. A section
-holds one version of ComfyUI; running the same version again replaces it.
+holds one version of ComfyUI; running the same version again replaces it. `make image-test` writes the last section.
 """
 
 import datetime as dt
@@ -18,8 +18,9 @@ _HEAD = """\
 # Verified against real ComfyUI
 
 Every test that touches ComfyUI, run against the versions below by `make verify COMFY_URL=…` or
-`make verify COMFY_HOME=…`. This file is written by that command.
+`make verify COMFY_HOME=…`, and the images that `make image-test` built. This file is written by those commands.
 """
+_IMAGES = "The images"
 
 
 class VerifiedReport:
@@ -51,12 +52,8 @@ class VerifiedReport:
         stats = self._config.stash.get(STATS, None)
         if stats is None:
             return  # no test got as far as ComfyUI, so there is nothing to say
-        sections = _sections(self._path.read_text(encoding="utf-8")) if self._path.exists() else {}
         comfyui = stats["system"].get("comfyui_version", "unknown")
-        sections[comfyui] = self._section(comfyui, stats)
-        ordered = [sections[name] for name in sorted(sections, key=_by_number)]
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text("\n".join([_HEAD, *ordered]), encoding="utf-8")
+        _put_section(self._path, f"ComfyUI {comfyui}", self._section(comfyui, stats))
 
     def _section(self, comfyui, stats):
         outcomes = [outcome for outcome, _ in self._outcomes.values()]
@@ -90,10 +87,48 @@ def _told(outcome, reason):
     return outcome + (f": {reason}" if reason else "")
 
 
+def record_image(path, facts, rows, *, failed):
+    """Write down what images were built.
+
+    Args:
+        path: the file.
+        facts: `base`, `buildah`, `driver` and `comfyui`, as they were.
+        rows: `(what, seconds, bytes)` of each image.
+        failed: how many tests failed; then there is nothing to write down.
+    """
+    if failed or not rows:
+        return
+    lines = [
+        f"## {_IMAGES}",
+        "",
+        "Built and run as [the image](image.md) says. In place of what is pulled on other machines: a base of "
+        f"{facts['base']} for the one with CUDA, no PyTorch, ComfyUI {facts['comfyui']} from a folder. buildah "
+        f"{facts['buildah']} ({facts['driver']}), engine {version('comfyui-workflow-engine')}, "
+        f"{dt.datetime.now(dt.UTC).date().isoformat()}. A later build takes over the steps of an earlier one that its "
+        "arguments do not change.",
+        "",
+        "| built | seconds | size |",
+        "|---|---|---|",
+        *(f"| {what} | {seconds:.0f} | {size} |" for what, seconds, size in rows),
+        "",
+    ]
+    _put_section(Path(path), _IMAGES, "\n".join(lines))
+
+
+def _put_section(path, name, section):
+    """Put a section in its place; the others stay as they are."""
+    sections = _sections(path.read_text(encoding="utf-8")) if path.exists() else {}
+    sections[name] = section
+    ordered = [sections[each] for each in sorted(sections, key=_by_number)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([_HEAD, *ordered]), encoding="utf-8")
+
+
 def _sections(text):
-    parts = re.split(r"^## ComfyUI (.+)$", text, flags=re.MULTILINE)
-    return {name: f"## ComfyUI {name}\n\n{body.strip()}\n" for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+    parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
+    return {name: f"## {name}\n\n{body.strip()}\n" for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 def _by_number(name):
-    return [int(part) for part in re.findall(r"\d+", name)]
+    """Versions of ComfyUI in their order, then what is none."""
+    return name == _IMAGES, [int(part) for part in re.findall(r"\d+", name)]
