@@ -126,8 +126,8 @@ ENV LD_PRELOAD=/usr/local/lib/libtcmalloc.so \
     PYTHONUNBUFFERED=1 \
     WORKFLOWS_PATH=/app/workflows
 
-# tini hands on the signals, and buries the processes that nobody waits for.
-ENTRYPOINT ["/usr/bin/tini", "--", "/opt/engine/bin/python", "-u", "/app/handler.py"]
+# tini hands on the signals, and buries the processes that nobody waits for; -s: also where it is not the first of them.
+ENTRYPOINT ["/usr/bin/tini", "-s", "--", "/opt/engine/bin/python", "-u", "/app/handler.py"]
 CMD []
 
 

@@ -122,7 +122,7 @@ def test_what_lies_around_never_reaches_the_build(path):
 def test_both_start_the_engine_and_nothing_else(dockerfile):
     final = dockerfile.stages["final-baked" if dockerfile is MAIN else "final"]
     entry = json.loads(dict(final.steps)["ENTRYPOINT"])
-    assert entry == ["/usr/bin/tini", "--", "/opt/engine/bin/python", "-u", "/app/handler.py"]
+    assert entry == ["/usr/bin/tini", "-s", "--", "/opt/engine/bin/python", "-u", "/app/handler.py"]
     assert dict(final.steps)["CMD"] == "[]"
 
 

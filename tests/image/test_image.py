@@ -219,7 +219,11 @@ def added(context, tmp_path):
     def added(requires):
         folder = tmp_path / "context"
         subprocess.run(["cp", "--archive", context, folder], check=True)
-        parameter_map = {"outputs": {"image": {"node": "9"}}, "requires": {"models": requires}}
+        parameter_map = {
+            "parameters": {"prompt": {"type": "string", "required": True, "bind": "$['6'].inputs.text"}},
+            "outputs": {"image": {"node": "9"}},
+            "requires": {"models": requires},
+        }
         return write_workflow(folder, "poster", sampler_graph(), parameter_map)
 
     return added
@@ -282,8 +286,7 @@ def test_the_overlay_starts_the_engine_and_not_the_base_images_script(store, con
     with store.container("worker:overlay") as (container, root):
         done = store.run(container, *config["Entrypoint"], "cli", "list")
         assert done.stdout == "resize  Resize\n", done.stderr
-        done = store.run(
-            container, *config["Entrypoint"], "cli", "run", "resize", "--out", "/tmp/out", COMFY_SIMULATE="1"
-        )
+        run = ("cli", "run", "resize", "--out", "/tmp/out")
+        done = store.run(container, *config["Entrypoint"], *run, COMFY_SIMULATE="1", COMFY_HOME="")
         assert [*(root / "tmp/out").rglob("*.png")], done.stderr
         assert (root / "comfyui/manager-mode").read_text() == "offline\n"
