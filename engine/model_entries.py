@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
@@ -89,7 +90,9 @@ def _checked_path(path: str) -> str:
 
 def _checked_sha256(digest: str) -> str:
     if not _SHA256.fullmatch(digest):
-        raise ValueError(f"a sha256 is 64 hex digits, 0-9 and a-f (got {len(digest)} characters)")
+        other = next((each for each in digest if each not in string.hexdigits), None)
+        got = f"{len(digest)} characters" if other is None else f"{len(digest)} characters, one of them {other!r}"
+        raise ValueError(f"a sha256 is 64 hex digits, 0-9 and a-f (got {got})")
     return digest.lower()
 
 

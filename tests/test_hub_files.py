@@ -178,11 +178,15 @@ def test_the_icon_is_the_one_that_is_drawn():
 
 @pytest.fixture(scope="module")
 def queue(comfy_url, tmp_path_factory):
-    """A queue with a worker on it as the Hub's tests have it: their variables, no bucket."""
+    """A queue with a worker on it as the Hub's tests have it: their variables, no bucket, no volume.
+
+    The image is one of MODELS=volume, which would not start without a volume.
+    """
+    none = {"VOLUME_REQUIRED": "true", "VOLUME_PATH": "/nowhere/at/all", "VOLUME_WAIT_SECONDS": "1"}
     own = {each["key"]: each["value"] for each in tests["config"]["env"]}
     with serve_runpod_queue() as queue:
         log = tmp_path_factory.mktemp("worker") / "log"
-        environment = defaults_of_all() | own | worker_environment(comfy_url, **queue.environment())
+        environment = defaults_of_all() | none | own | worker_environment(comfy_url, **queue.environment())
         with running_worker(environment, log):
             yield queue
 

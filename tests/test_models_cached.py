@@ -133,7 +133,8 @@ def test_the_caches_are_those_of_the_variables_then_the_platforms(tmp_path):
         "volume/huggingface-cache/hub",
         "user/.cache/huggingface/hub",
     ]
-    assert hub_caches({"HF_HOME": f"{tmp_path}/gone"}, tmp_path / "gone") == []
+    nowhere = {"HF_HOME": f"{tmp_path}/gone", "HOME": f"{tmp_path}/gone"}
+    assert hub_caches(nowhere, tmp_path / "gone") == []
 
 
 def test_a_model_of_the_cache_is_linked_where_no_folder_has_it(tmp_path):

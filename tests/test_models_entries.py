@@ -60,7 +60,7 @@ def test_a_path_that_is_taken_stays_below(path):
     ("entry", "said"),
     [
         ({"sha256": "abc"}, "requires.models[0].sha256: a sha256 is 64 hex digits, 0-9 and a-f (got 3 characters)"),
-        ({"sha256": "g" * 64}, "64 hex digits"),
+        ({"sha256": "a" * 63 + "l"}, "64 hex digits, 0-9 and a-f (got 64 characters, one of them 'l')"),
         ({"size_bytes": 0}, "requires.models[0].size_bytes: must be greater than 0"),
         ({"size_bytes": "5"}, "a whole number"),
         ({"url": "http://example.com/a"}, "requires.models[0]: the url is http, where anyone on the way"),
@@ -110,3 +110,10 @@ def test_two_urls_of_one_hash_are_no_contradiction(tmp_path):
     entries = [{"path": "loras/a.bin", "url": f"https://{name}.example/a", "sha256": HASH} for name in "ab"]
     workflows = [load(tmp_path / str(at), entry, name=f"w{at}") for at, entry in enumerate(entries)]
     assert not required_models(workflows)[0].conflict
+
+
+def test_an_old_name_of_a_kind_names_the_same_file(tmp_path):
+    first = load(tmp_path / "1", {"path": "unet/a.bin"}, name="first")
+    second = load(tmp_path / "2", {"path": "diffusion_models/a.bin", "url": "https://a.example/a"}, name="second")
+    (model,) = required_models([first, second])
+    assert (model.path, model.url, model.workflows) == ("unet/a.bin", "https://a.example/a", ("first", "second"))

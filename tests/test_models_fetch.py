@@ -1,5 +1,6 @@
 """Models fetched from a real server, which breaks off, lies, refuses and leads elsewhere."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -50,7 +51,8 @@ def into(tmp_path):
 @pytest.fixture
 def fetcher(into):
     def make(sites=None, **more):
-        patience = Patience(tries=3, pause_seconds=0.001, silence_seconds=more.pop("silence_seconds", 30))
+        silence = more.pop("silence_seconds", 30)
+        patience = Patience(tries=3, pause_seconds=0.001, silence_seconds=silence, look_seconds=0)
         folder = more.pop("into", into)
         return Fetcher([folder], folder, sites or Sites(), Told(), patience=patience, **more)
 
@@ -144,9 +146,28 @@ def test_a_file_that_changed_meanwhile_is_fetched_from_the_start(server, fetch, 
     assert (into / PATH).read_bytes() == CONTENT
 
 
-def test_a_part_without_a_way_to_tell_the_rest_is_not_gone_on_with(server, fetch):
-    shelf = Shelf(etag="", cuts=[HALF, 0, 0, 0])
-    fetch(server.answer("/a", shelf), sha256=None)
+@pytest.mark.parametrize(
+    ("before", "after", "more"),
+    [("", "", b""), ('"v1"', '"v2"', b""), ('"v1"', "", b"longer")],
+    ids=["nothing tells", "it does not look at If-Range", "nor names what it sends"],
+)
+def test_a_file_that_changes_between_two_tries_is_not_put_together_of_both(server, fetch, into, before, after, more):
+    old = Shelf(content=b"x" * len(CONTENT) + more, etag=before, cuts=[HALF])
+    new = Shelf(etag=after)
+
+    def answer(handler):
+        del handler.headers["If-Range"]
+        (new if old.asked else old)(handler)
+
+    assert fetch(server.answer("/a", answer), sha256=None).sha256 == SHA256
+    assert (into / PATH).read_bytes() == CONTENT
+
+
+def test_a_part_without_a_way_to_tell_the_rest_is_not_gone_on_with(server, fetch, into):
+    shelf = Shelf(etag="", cuts=[HALF, HALF, HALF])
+    failed = fetch(server.answer("/a", shelf), sha256=None)
+    assert "kept" not in failed.message
+    assert files_in(into) == []
     shelf.cuts, shelf.asked = [], []
     assert fetch(f"{server.url}/a", sha256=None).sha256 == SHA256
     assert shelf.asked == [""]
@@ -211,6 +232,13 @@ def test_a_wrong_size_is_refused_where_none_is_told_before(server, fetch, into):
     failed = fetch(server.answer("/a", shelf), size_bytes=len(CONTENT) + 1)
     assert "wrong size" in failed.message
     assert files_in(into) == []
+
+
+def test_an_empty_file_is_no_model(server, fetch, into):
+    url = server.serve("/a", b"")
+    assert "an empty file came" in fetch(url, sha256=None).message
+    assert files_in(into) == []
+    assert fetch(url, sha256=None, size_bytes=0).outcome == "fetched"
 
 
 def test_a_file_of_which_nothing_tells_the_end_is_refused(server, fetch):
@@ -362,6 +390,19 @@ class TestWays:
         url = server.answer("/a", lambda handler: reply(handler, b"", 302, {"Location": "/a"}))
         assert "more than 10 times" in fetch(url).message
 
+    @pytest.mark.parametrize("target", ["http://[nowhere", "http://127.0.0.1:99999/a"])
+    def test_what_is_no_url_is_not_followed(self, server, fetch, into, target):
+        url = server.answer("/a", lambda handler: reply(handler, b"", 302, {"Location": target}))
+        assert "leads on to what is no URL" in fetch(url).message
+        assert files_in(into) == []
+
+    def test_a_password_in_a_redirect_is_not_shown(self, server, fetch):
+        target = server.url.replace("http://", "http://me:secret@") + "/gone"
+        url = server.answer("/a", lambda handler: reply(handler, b"", 302, {"Location": target}))
+        failed = fetch(url)
+        assert "no such file: 127.0.0.1" in failed.message
+        assert "secret" not in failed.message + failed.hint
+
     def test_other_schemes_are_not_followed(self, server, fetch):
         url = server.answer("/a", lambda handler: reply(handler, b"", 302, {"Location": "file:///etc/passwd"}))
         assert "not https" in fetch(url).message
@@ -393,6 +434,14 @@ class TestSameFiles:
         assert sorted(each.outcome for each in done) == ["fetched", "linked"]
         assert (into / paths[0]).samefile(into / paths[1])
         assert shelf.asked == [""]
+
+    def test_a_file_of_another_size_is_not_the_same_for_its_url(self, server, fetcher, into):
+        url = server.answer("/a", Shelf())
+        (into / "loras").mkdir(parents=True)
+        (into / "loras" / "a.bin").write_bytes(b"own")
+        models = [RequiredModel(f"loras/{name}.bin", url, None, len(CONTENT), workflows=("p",)) for name in "ab"]
+        assert [each.outcome for each in fetcher().fetch(models)] == ["failed", "fetched"]
+        assert (into / "loras" / "b.bin").read_bytes() == CONTENT
 
     def test_hugging_faces_cache_is_used(self, server, fetch, into, tmp_path):
         blob = tmp_path / "hub" / "models--O--N" / "blobs" / SHA256
@@ -456,6 +505,22 @@ class TestSeveral:
         assert "schemas/poster.json" in done[0].hint
         assert files_in(into) == ["loras/there.safetensors"]
 
+    def test_a_name_that_no_disk_takes_is_told(self, server, fetcher):
+        url = server.answer("/a", Shelf())
+        models = [RequiredModel(f"loras/{name}.bin", url, SHA256, workflows=("p",)) for name in ("a" * 300, "b")]
+        done = fetcher().fetch(models)
+        assert [each.outcome for each in done] == ["failed", "fetched"]
+        assert "File name too long" in done[0].message
+
+    def test_results_that_can_not_be_told_end_it(self, server, fetcher):
+        class Gone(Told):
+            def ended(self, fetched):
+                raise BrokenPipeError(fetched.outcome)
+
+        made = dataclasses.replace(fetcher(), watcher=Gone())
+        with pytest.raises(BrokenPipeError):
+            made.fetch([RequiredModel(PATH, server.answer("/a", Shelf()), SHA256)])
+
     def test_several_come_at_once(self, server, fetcher):
         barrier = threading.Barrier(3, timeout=30)
 
@@ -483,6 +548,44 @@ class TestSeveral:
         assert (into / PATH).read_bytes() == b"own"
         assert files_in(into) == [PATH]
 
+    def test_a_folder_of_the_files_name_is_told_before_it_comes(self, server, fetch, into):
+        (into / PATH).mkdir(parents=True)
+        assert "is there, and is no file" in fetch(server.answer("/a", Shelf())).message
+        assert server.requests == []
+
+    def test_who_was_taken_for_dead_writes_nothing_more(self, server, fetcher, into, wait_until):
+        """It was asleep, and another machine has begun the download anew; what comes to both differs."""
+        shelf, made = Shelf(pause_at=HALF), fetcher()
+        part = (into / PATH).with_name(".model.safetensors.part")
+        lock = part.with_suffix(".lock")
+        parts = []
+
+        def take_over():
+            wait_until(lambda: part.stat().st_size == HALF)
+            lock.write_text('{"machine": "another"}')
+            part.write_bytes(b"another's")
+            shelf.go.set()
+            wait_until(lambda: f"{PATH}: another process fetches it; waiting" in made.watcher.notes)
+            parts.append(part.read_bytes())
+            (into / PATH).write_bytes(b"another's")
+
+        def answer(handler):
+            taker.start()
+            shelf(handler)
+
+        taker = threading.Thread(target=take_over)
+        (done,) = made.fetch([RequiredModel(PATH, server.answer("/a", answer), workflows=("p",))])
+        taker.join()
+        assert parts == [b"another's"]
+        assert (done.outcome, (into / PATH).read_bytes()) == ("there", b"another's")
+
+    def test_a_part_that_is_a_link_is_not_written_through(self, server, fetch, into, tmp_path):
+        (tmp_path / "own").write_bytes(b"own")
+        (into / PATH).parent.mkdir(parents=True)
+        (into / PATH).with_name(".model.safetensors.part").symlink_to(tmp_path / "own")
+        assert fetch(server.answer("/a", Shelf())).outcome == "failed"
+        assert (tmp_path / "own").read_bytes() == b"own"
+
     def test_a_link_that_leads_nowhere_gives_way(self, server, fetch, into, tmp_path):
         (into / PATH).parent.mkdir(parents=True)
         (into / PATH).symlink_to(tmp_path / "gone")
@@ -493,7 +596,9 @@ class TestSeveral:
     def test_a_folder_that_can_not_be_written_is_told(self, server, fetch, into):
         into.mkdir()
         (into / "checkpoints").write_text("a file where the folder would be")
-        assert "can't be written" in fetch(server.answer("/a", Shelf())).message
+        failed = fetch(server.answer("/a", Shelf()))
+        assert f"the folder {(into / PATH).parent} can't be made: a file" in failed.message
+        assert failed.hint == "move that away"
 
     def test_a_file_that_does_not_fit_is_not_begun(self, server, fetch, into):
         shelf = Shelf(length=10**15)

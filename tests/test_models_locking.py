@@ -121,3 +121,17 @@ def test_a_lock_without_a_holder_is_given_up(path, wait_until):
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         FileLock(tmp_path / "gone" / "lock").acquire()
+
+
+def test_what_can_never_be_a_lock_is_an_error_and_no_endless_wait(path):
+    path.mkdir()
+    with pytest.raises(IsADirectoryError):
+        FileLock(path).acquire()
+
+
+def test_a_link_that_leads_nowhere_gives_way(path, tmp_path):
+    path.symlink_to(tmp_path / "gone")
+    lock = FileLock(path)
+    assert not lock.acquire()
+    assert lock.acquire()
+    lock.release()

@@ -73,6 +73,7 @@ def test_the_world_is_let_in_with_a_token_alone(comfy_url, port):
     assert done.returncode == 1
     assert "API_TOKEN: is needed where API_HOST is 0.0.0.0" in done.stderr
     assert "openssl rand -hex 32" in done.stderr
+    assert "or leave API_HOST at 127.0.0.1" in done.stderr  # and is not taken for a secret
 
 
 def test_a_token_that_could_be_guessed_is_refused(comfy_url):

@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
 from engine.models.problems import Broken, ModelProblem, OutOfRange
-from engine.models.sites import Source, origin
+from engine.models.sites import Source, host_of, origin
 from engine.plain_sessions import plain_session, proxies_of_environment
 from engine.transfers import make_cuttable
 
@@ -64,16 +64,18 @@ class _Adapter(HTTPAdapter):
 
 
 @contextlib.contextmanager
-def answered(source: Source, *, have: int, validator: str, has_hash: bool) -> Iterator[Answer]:
+def answered(source: Source, *, have: int, total: int | None, validator: str, has_hash: bool) -> Iterator[Answer]:
     """Ask for a file.
 
     Args:
         source: where it is.
         have: bytes of it that are there; the rest is asked for. The answer may begin at the start all the same.
-        validator: of the file that these are of; empty where none is known.
+        total: bytes of the whole file that these are of; None where that is not known.
+        validator: of that file; empty where none is known.
         has_hash: the file is known by its sha256, so that it may come by http.
 
     Raises:
+        OutOfRange: the rest that comes is not of the same file.
         Broken: it can't be had just now.
         ModelProblem: it can't be had.
     """
@@ -81,7 +83,12 @@ def answered(source: Source, *, have: int, validator: str, has_hash: bool) -> It
     with _in_words(source), plain_session(_Adapter()) as session:
         response, sha256 = _follow(session, source, headers, has_hash=has_hash)
         with contextlib.closing(response):
-            yield _read_headers(response, source, have, sha256)
+            answer = _read_headers(response, source, have, sha256)
+            # Not every server looks at If-Range.
+            is_other = answer.validator and validator and answer.validator != validator
+            if answer.start and (is_other or (total and answer.total and answer.total != total)):
+                raise OutOfRange(f"{source.host} has another file there than it had before")
+            yield answer
 
 
 def _follow(
@@ -106,25 +113,35 @@ def _follow(
                 sha256 = sha256 or _hash_of(response.headers.get("X-Linked-Etag", ""))
             target = response.headers.get("Location") if response.status_code in _REDIRECTS else None
             if target is None:
-                _check_status(response, source, parts.netloc)
+                _check_status(response, source, host_of(parts))
                 return response, sha256
         except BaseException:
             response.close()
             raise
         response.close()
-        # Headers are read as Latin-1; what stands in them beyond ASCII is UTF-8.
-        url = urljoin(url, target.encode("latin-1").decode("utf-8", "replace"))
-        following = urlsplit(url)
+        url, following = _next(url, target)
         if _LOGIN.search(following.path):
-            raise source.wants_token(f"{parts.netloc} leads on to a login")
+            raise source.wants_token(f"{host_of(parts)} leads on to a login")
         if following.scheme != "https" and not (following.scheme == "http" and may_be_http):
             raise ModelProblem(
-                f"{parts.netloc} leads on to {following.scheme or 'another'}://{following.netloc}, which is not https",
+                f"{host_of(parts)} leads on to {following.scheme}://{host_of(following)}, which is not https",
                 "give the sha256 of the file in the map, by which it is known whatever way it comes",
             )
         if origin(following) != origin(parts):
             own, at_site = {}, False
     raise ModelProblem(f"{source.host} leads on more than {_MOST_REDIRECTS} times", "name the url that it ends at")
+
+
+def _next(url: str, target: str) -> tuple[str, SplitResult]:
+    """Where a redirect leads: the URL, and its parts."""
+    try:
+        # Headers are read as Latin-1; what stands in them beyond ASCII is UTF-8.
+        following = urljoin(url, target.encode("latin-1").decode("utf-8", "replace"))
+        parts = urlsplit(following)
+        origin(parts)
+    except ValueError as error:
+        raise ModelProblem(f"{host_of(urlsplit(url))} leads on to what is no URL", "name another url") from error
+    return following, parts
 
 
 def _check_status(response: requests.Response, source: Source, host: str) -> None:
@@ -143,10 +160,12 @@ def _check_status(response: requests.Response, source: Source, host: str) -> Non
 
 
 def _read_headers(response: requests.Response, source: Source, have: int, sha256: str | None) -> Answer:
-    host = urlsplit(response.url).netloc
+    host = host_of(urlsplit(response.url))
     if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         raise OutOfRange(f"{host} has no more of the file than is here, or another file")
-    if "html" in response.headers.get("Content-Type", "").lower() and not urlsplit(source.url).path.endswith("html"):
+    if "html" in response.headers.get("Content-Type", "").lower() and not urlsplit(source.url).path.endswith(
+        (".html", ".htm")
+    ):
         page = f"; look at {source.page or 'the url'} in a browser"
         raise ModelProblem(
             f"{host} sent a web page and no file: a login, terms to be accepted, or the page of the file",

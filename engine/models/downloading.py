@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +30,13 @@ class Patience:
         tries: in a row that get no further.
         pause_seconds: after the first; twice as long after each further one.
         silence_seconds: without a byte, after which a connection is given up.
+        look_seconds: between two looks at the lock.
     """
 
     tries: int = 6
     pause_seconds: float = 1.0
     silence_seconds: float = SILENCE_SECONDS
+    look_seconds: float = 1.0
 
 
 class Downloaded(NamedTuple):
@@ -81,6 +84,7 @@ class Download:
         self._noted = noted
         self._patience = patience
         self._site_sha256: str | None = None
+        self._looked = time.monotonic()
 
     def run(self) -> Downloaded:
         """Download it.
@@ -103,7 +107,7 @@ class Download:
                     f"{problem.message}; the {size_text(had)} that had come were removed", problem.hint
                 ) from problem
             except ModelProblem as problem:
-                if not part.size:
+                if not part.size or not part.is_of_use_later:
                     part.remove()
                     raise
                 of = f" of {size_text(part.total)}" if part.total else ""
@@ -119,10 +123,13 @@ class Download:
         except WrongFile:
             part.remove()
             raise
-        if not self._lock.is_held():
-            raise LockLost("another process has taken the download over")
+        self._check_lock()
         part.finish()
         return Downloaded(part.size, part.sha256)
+
+    def _check_lock(self) -> None:
+        if not self._lock.is_held():
+            raise LockLost("another process has taken the download over")
 
     def _gather_right(self, part: Part) -> None:
         """Download it, and once more where what is wrong may be wrong with a part that is from before."""
@@ -145,14 +152,17 @@ class Download:
                 return
             except Broken as problem:
                 self._cancel.raise_if_cancelled()
-                if isinstance(problem, OutOfRange):
-                    part.restart()
                 failures = 1 if part.size >= furthest + _GOT_ON_BYTES else failures + 1
                 furthest = max(furthest, part.size)
+                anew = ""
+                # The file may be another one by now.
+                if isinstance(problem, OutOfRange) or not part.is_of_use_later:
+                    anew = " from the start" if part.size else ""
+                    part.restart()
                 if failures >= self._patience.tries:
                     raise
                 pause = max(self._patience.pause_seconds * 2 ** (failures - 1), problem.after_seconds)
-                self._noted(f"{problem.message}; again in {pause:.3g} s")
+                self._noted(f"{problem.message}; again{anew} in {pause:.3g} s")
                 self._cancel.wait(pause)
                 self._cancel.raise_if_cancelled()
 
@@ -165,7 +175,11 @@ class Download:
             with (
                 watched(transfer),
                 answered(
-                    self._source, have=part.size, validator=part.validator, has_hash=model.sha256 is not None
+                    self._source,
+                    have=part.size,
+                    total=part.total,
+                    validator=part.validator,
+                    has_hash=model.sha256 is not None,
                 ) as answer,
             ):
                 self._site_sha256 = answer.sha256 or self._site_sha256
@@ -175,11 +189,15 @@ class Download:
                     part.restart()
                 elif part.size:
                     part.resumed = True
-                part.belongs_to(answer.total, answer.validator)
+                part.belongs_to(answer.total, answer.validator or part.validator)
                 total = answer.total or model.size_bytes
                 reservation = self._space.reserve(self._target.parent, (total or 0) - part.size)
                 for piece in pieces(answer, _PIECE_BYTES):
                     transfer.moved(len(piece))
+                    # A process that was asleep may find that another has taken it for dead, and writes there now.
+                    if time.monotonic() - self._looked > self._patience.look_seconds:
+                        self._check_lock()
+                        self._looked = time.monotonic()
                     part.write(piece)
                     reservation.bytes_left = max(reservation.bytes_left - len(piece), 0)
                     self._moved(part.size, total)
@@ -213,6 +231,8 @@ class Download:
 
     def _what_is_wrong(self, part: Part) -> WrongFile | None:
         model, host = self._model, self._source.host
+        if not part.size and model.size_bytes is None and model.sha256 is None:
+            return WrongFile(f"an empty file came from {host}", "correct the url in requires.models of the map")
         if model.size_bytes is not None and part.size != model.size_bytes:
             return WrongFile(
                 f"wrong size: {part.size} bytes came from {host}, the map says {model.size_bytes}",

@@ -16,7 +16,7 @@ from engine.errors import Cancelled
 from engine.models.downloading import Download, Patience
 from engine.models.locking import STALE_SECONDS, FileLock
 from engine.models.parts import part_of
-from engine.models.presence import place_of
+from engine.models.presence import may_be, place_of
 from engine.models.problems import LockLost, ModelProblem, disk_problem
 from engine.models.required import RequiredModel
 from engine.models.same_files import link, same_file
@@ -109,11 +109,16 @@ class Fetcher:
         for group in groups.values():
             waiting.put(group)
         done: dict[str, Fetched] = {}
+        failures: list[Exception] = []
 
         def work() -> None:
-            with contextlib.suppress(queue.Empty):
-                while not self.cancel.cancelled:
-                    self._fetch_group(waiting.get_nowait(), done)
+            try:
+                with contextlib.suppress(queue.Empty):
+                    while not self.cancel.cancelled:
+                        self._fetch_group(waiting.get_nowait(), done)
+            except Exception as error:  # noqa: BLE001 - of the watcher: raised below
+                failures.append(error)
+                self.cancel.cancel()
 
         count = min(self.at_once, len(groups))
         # Daemons: whoever presses Ctrl-C is not to wait for a server.
@@ -129,7 +134,10 @@ class Fetcher:
                 if thread.ident is not None:
                     thread.join(2.0)
             raise
-        return [done[model.path] for model in models if model.path in done]
+        if failures:
+            raise failures[0]
+        stopped = "stopped before it was looked for"
+        return [done.get(model.path) or Fetched(model, "failed", message=stopped) for model in models]
 
     def _fetch_group(self, group: list[RequiredModel], done: dict[str, Fetched]) -> None:
         """Models that are one file: the first is fetched, the others are linked to it."""
@@ -147,9 +155,9 @@ class Fetcher:
         except ModelProblem as problem:
             return Fetched(model, "failed", message=problem.message, hint=problem.hint)
         except Cancelled:
-            return Fetched(model, "failed", message="stopped; what came of it is kept for the next fetch")
+            return Fetched(model, "failed", message="stopped")
         except OSError as error:
-            told = disk_problem(error, self.into / model.path)
+            told = disk_problem(error, Path(error.filename or self.into / model.path))
             return Fetched(model, "failed", message=told.message, hint=told.hint)
         except Exception as error:  # whatever one file provokes, the others go on
             log.exception("%s can't be fetched", model.path)
@@ -176,7 +184,7 @@ class Fetcher:
         if model.url is None and model.sha256 is None:
             raise self._no_url(model)
         target = self.into / model.path
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_way(target)
         while True:
             lock = FileLock(target.with_name(f".{target.name}.lock"), stale_seconds=self.stale_seconds)
             if found := self._wait_for(lock, model):
@@ -206,7 +214,7 @@ class Fetcher:
     def _linked(self, model: RequiredModel, target: Path, same: list[Path]) -> Fetched | None:
         file = same_file(model, same, [*self.folders, self.into], self.caches, self.cancel)
         if file is None and model.sha256 is None and same:
-            file = same[0]  # of the same url
+            file = next((file for file in same if may_be(model, file)), None)  # of the same url
         if file is None:
             return None
         made = link(file, target, self.into, contained=self.contained)
@@ -242,3 +250,16 @@ class Fetcher:
             "no map names a url for it",
             f"put the file to {self.into / model.path}, or give its url in requires.models of {maps}",
         )
+
+
+def _make_way(target: Path) -> None:
+    """Make the folder of a file that is not there, if nothing else is in the way."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ModelProblem(
+            f"the folder {target.parent} can't be made: a file, or a link that leads nowhere, is in its way",
+            "move that away",
+        ) from error
+    if target.exists() and not target.is_file():
+        raise ModelProblem(f"{target} is there, and is no file", "move it away to have the model fetched")

@@ -6,13 +6,14 @@ as well (open(2); NFS from version 3 on). It says who holds it, and its holder t
 Its holder also has a flock on it. That goes with the process, even at `kill -9`, so that on the same machine and
 mount a dead holder is known at once. On other machines a flock may hold nothing or not exist (flock(2); FUSE), so
 there it is not asked: a lock that nobody has touched for a minute, by the clock of the one who waits, is given up for
-dead. If such a holder was but asleep, it finds its lock gone before it gives the file its name, and until then it
-writes the same bytes to the same places.
+dead. If such a holder was but asleep, it finds its lock gone when it goes on writing, and again before it gives the
+file its name.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -97,10 +98,16 @@ class FileLock:
                 os.utime(self._path)
 
     def _look(self) -> None:
-        """Remove the lock if its holder is dead."""
+        """Remove the lock if its holder is dead.
+
+        Raises:
+            OSError: it can't be, and never will be.
+        """
         try:
-            file = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
-        except OSError:  # it was let go of, or is another user's, which only its touches tell of
+            file = self._open()
+        except FileNotFoundError:  # it was let go of
+            if self._path.is_symlink():
+                self._path.unlink(missing_ok=True)  # leads nowhere, and is none of ours
             return
         try:
             text, state = os.read(file, 4096), os.fstat(file)
@@ -114,10 +121,17 @@ class FileLock:
             if (is_old or self._is_left(file, text, state.st_dev)) and self._path.stat().st_ino == state.st_ino:
                 self._path.unlink()
                 self._seen = None
-        except OSError:
-            return
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ESTALE):
+                raise
         finally:
             os.close(file)
+
+    def _open(self) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        except PermissionError:  # another user's
+            return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
 
     @staticmethod
     def _is_left(file: int, text: bytes, device: int) -> bool:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from engine.cancellation import CancellationToken
-from engine.models.problems import ModelProblem, disk_problem
+from engine.models.problems import LockLost, ModelProblem, disk_problem
 
 CHUNK_BYTES = 1024 * 1024
 
@@ -48,6 +48,7 @@ class Part:
         self._path = part_of(target)
         self._note = self._path.with_name(f"{self._path.name}.json")
         self._url = url
+        self._has_hash = has_hash
         self.size = 0
         self.total: int | None = None
         self.validator = ""
@@ -55,13 +56,15 @@ class Part:
         self._digest = hashlib.sha256()
         note = self._read_note()
         try:
-            self._path.touch()
-            # Not for appending: see `locking` for two that write at once.
-            self._file = self._path.open("r+b", buffering=0)
-            if note is None or not (note["validator"] or has_hash):
+            # Not for appending: see `locking` for two that write at once. No link of that name is followed.
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+            self._file = os.fdopen(descriptor, "r+b", buffering=0)
+            if note is not None:
+                self.total, self.validator = note["total"], note["validator"]
+            if note is None or not self.is_of_use_later:
                 self._file.truncate(0)
+                self.total, self.validator = None, ""
                 return
-            self.total, self.validator = note["total"], note["validator"]
             self.resumed = os.fstat(self._file.fileno()).st_size > 0
         except OSError as error:
             raise disk_problem(error, target) from error
@@ -103,6 +106,11 @@ class Part:
     def is_whole(self) -> bool:
         """Whether all of it is there."""
         return self.total is not None and self.size == self.total
+
+    @property
+    def is_of_use_later(self) -> bool:
+        """Whether what comes later can be told to be of the same file."""
+        return bool(self.validator) or self._has_hash
 
     @property
     def sha256(self) -> str:
@@ -148,10 +156,13 @@ class Part:
         """Give the file its name, once it is safe on the disk. What has come to be there in the meantime stays.
 
         Raises:
+            LockLost: another process has written to it, or removed it.
             ModelProblem: it can't be, or there is a file of that name.
         """
         try:
             os.fsync(self._file.fileno())
+            if not self._is_ours_alone():
+                raise LockLost("another process has touched what came of it")
             self.close()
             _name(self._path, self._target)
             _sync_folder(self._target.parent)
@@ -167,6 +178,7 @@ class Part:
     def remove(self) -> None:
         """Leave nothing of it."""
         self.close()
+        self.size = 0
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
             self._note.unlink(missing_ok=True)
@@ -174,6 +186,14 @@ class Part:
     def close(self) -> None:
         """Keep what is there for the next try."""
         self._file.close()
+
+    def _is_ours_alone(self) -> bool:
+        state = os.fstat(self._file.fileno())
+        try:
+            is_there = os.path.samestat(state, self._path.lstat())
+        except FileNotFoundError:
+            return False
+        return is_there and state.st_size == self.size
 
     def _read_note(self) -> dict[str, Any] | None:
         """What is known of the part; None where it is of another file, or nothing is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +15,12 @@ from engine.models.required import RequiredModel
 
 
 def place_of(model: RequiredModel, folders: list[Path]) -> Path | None:
-    """Where ComfyUI finds it; None where it is in no folder. A link that leads nowhere is not there."""
-    return next((place for place in places_of(model.path, folders) if place.is_file()), None)
+    """Where ComfyUI finds it; None where it is in no folder.
+
+    A link that leads nowhere is not there, and neither is what lies in a folder that can't be looked into.
+    """
+    places = places_of(model.path, folders)
+    return next((place for place in places if os.path.isfile(place)), None)  # noqa: PTH113 - Path's own may raise
 
 
 def cached_file(model: RequiredModel, caches: list[Path]) -> Path | None:
@@ -31,7 +36,10 @@ def may_be(model: RequiredModel, file: Path) -> bool:
     known = cached_sha256(file)
     if model.sha256 and known and known != model.sha256:
         return False
-    return model.size_bytes is None or file.stat().st_size == model.size_bytes
+    try:
+        return model.size_bytes is None or file.stat().st_size == model.size_bytes
+    except OSError:
+        return False
 
 
 def sha256_of(file: Path, cancel: CancellationToken, told: Callable[[int], None] = lambda _: None) -> str:

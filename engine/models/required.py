@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from engine.model_folders import kind_of
+
 if TYPE_CHECKING:
     from engine.schema import ModelFile
     from engine.workflow import Workflow
@@ -35,13 +37,18 @@ class RequiredModel:
 
 
 def required_models(workflows: Iterable[Workflow]) -> list[RequiredModel]:
-    """What some workflows need, by path; what one map leaves open another may fill in."""
+    """What some workflows need, by path; what one map leaves open another may fill in.
+
+    `unet/flux.safetensors` and `diffusion_models/flux.safetensors` are one file, by the name that came first.
+    """
     found: dict[str, RequiredModel] = {}
     for workflow in workflows:
         for model in workflow.requires.models:
-            known = found.get(model.path) or RequiredModel(model.path)
-            found[model.path] = _together(known, model, workflow.name)
-    return [found[path] for path in sorted(found)]
+            kind, _, rest = model.path.partition("/")
+            key = f"{kind_of(kind)}/{rest}"
+            known = found.get(key) or RequiredModel(model.path)
+            found[key] = _together(known, model, workflow.name)
+    return sorted(found.values(), key=lambda each: each.path)
 
 
 def _together(known: RequiredModel, model: ModelFile, workflow: str) -> RequiredModel:

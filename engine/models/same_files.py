@@ -39,7 +39,10 @@ def same_file(
             return blob
     seen: set[tuple[int, int]] = set()
     for file in (*others, *_of_the_size(model, folders)):
-        state = file.stat()
+        try:
+            state = file.stat()
+        except OSError:  # it was there a moment ago
+            continue
         if (state.st_dev, state.st_ino) not in seen and may_be(model, file) and _is(model, file, cancel):
             return file
         seen.add((state.st_dev, state.st_ino))

@@ -47,7 +47,7 @@ class Source:
     @property
     def host(self) -> str:
         """Who is asked, for people."""
-        return urlsplit(self.url).netloc
+        return host_of(urlsplit(self.url))
 
     @property
     def headers(self) -> dict[str, str]:
@@ -129,7 +129,16 @@ class Sites:
         return Source(url)
 
 
+def host_of(parts: SplitResult) -> str:
+    """Host and port, for people: a name and password before them are for nobody's log."""
+    return parts.netloc.rpartition("@")[2]
+
+
 def origin(parts: SplitResult) -> tuple[str, str, int]:
-    """Scheme, host and port: what a token is meant for."""
+    """Scheme, host and port: what a token is meant for.
+
+    Raises:
+        ValueError: what stands for a port is none.
+    """
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return parts.scheme, (parts.hostname or "").lower(), port

@@ -40,8 +40,8 @@ def bound(settings: Settings) -> socket.socket:
     if not settings.api_token and not _is_loopback(settings.api_host):
         raise SettingsError(
             problems=[Problem("API_TOKEN", f"is needed where API_HOST is {settings.api_host}: anybody could run jobs")],
-            hint="set API_TOKEN to a long random text (openssl rand -hex 32), which callers send as Authorization: "
-            "Bearer …; or leave API_HOST at 127.0.0.1",
+            hint="set API_TOKEN to a long random text (openssl rand -hex 32), which callers send as their bearer "
+            "token; or leave API_HOST at 127.0.0.1",
         )
     try:
         found = socket.getaddrinfo(

@@ -29,7 +29,11 @@ _WAIT_SECONDS = 90.0
 
 
 class RunPodApi(ThreadingHTTPServer):
-    """Hands callers' jobs to a queue. `requests` holds method and path of each request that was let in."""
+    """Hands callers' jobs to a queue.
+
+    `requests` holds method and path of each request that was let in; as many of the next questions as `busy` says are
+    answered with 429, as where there were too many.
+    """
 
     daemon_threads = True
 
@@ -37,6 +41,7 @@ class RunPodApi(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.queue = queue
         self.requests: list[str] = []
+        self.busy = 0
         self._known: set[str] = set()
         self._cancelled: set[str] = set()
 
@@ -88,7 +93,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._allowed():
             return
         kind, job_id = self._asked()
-        if kind == "health":
+        if self.server.busy:
+            self.server.busy -= 1
+            self._answer(429, {"error": "too many requests"})
+        elif kind == "health":
             self._answer(200, self.server.health())
         elif kind == "status" and (state := self.server.status(job_id)):
             self._answer(200, state)
