@@ -1,10 +1,10 @@
 """ComfyUI is told of the folders of models that are not its own."""
 
-import json
 from pathlib import Path
 
 import pytest
 import requests
+import yaml
 
 from engine import Catalog
 from engine.backend import Backend
@@ -90,10 +90,46 @@ def test_every_kind_is_named_whether_it_is_there_yet_or_not(tmp_path):
     folder(models / "unet")
     folder(models / ".cache")
     (section,) = model_paths(tmp_path / "none", [models]).values()
-    assert section.pop("base_path") == str(models)
     assert set(section) == {*KINDS, "ipadapter"}
-    assert section["diffusion_models"] == "diffusion_models\nunet"
-    assert section["text_encoders"] == "text_encoders\nclip"
+    assert section["diffusion_models"] == f"{models / 'diffusion_models'}\n{models / 'unet'}"
+    assert section["text_encoders"] == f"{models / 'text_encoders'}\n{models / 'clip'}"
+
+
+@pytest.mark.parametrize("name", ["custom_nodes", "datasets", "base_path", "is_default"])
+def test_what_would_mean_something_else_to_comfyui_is_not_named(tmp_path, name):
+    models = folder(tmp_path / "models")
+    folder(models / name)
+    (section,) = model_paths(tmp_path / "none", [models]).values()
+    assert set(section) == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "with space",
+        "'quoted\" \\u0041",
+        "ümläut",
+        "lighthouse \U0001f5fc",
+        "$HOME",
+        "~",
+        "#a: b",
+        "trail ",
+        "bad\udcff",
+    ],
+)
+def test_a_folder_is_told_whatever_it_is_called(tmp_path, name):
+    models = folder(tmp_path / name)
+    folder(models / name)
+    write_model_paths(tmp_path / "none", [models], tmp_path / "file")
+    (section,) = yaml.safe_load((tmp_path / "file").read_text(encoding="utf-8")).values()
+    assert section["vae"] == str(models / "vae")
+    assert section[name] == str(models / name)
+
+
+def test_a_relative_folder_is_one_of_this_process(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (section,) = model_paths(tmp_path / "none", [Path("models")]).values()
+    assert section["vae"] == str(tmp_path / "models" / "vae")
 
 
 def test_the_kinds_are_those_of_the_comfyui_that_is_there(tmp_path):
@@ -118,13 +154,13 @@ def test_a_worker_hands_the_file_to_its_comfyui(tmp_path, read):
     backend = Backend(settings, Catalog([]), simulate=False)
     with backend, pytest.raises(ComfyUnavailable):  # it ends at once
         backend.comfy().ready(CancellationToken())
-    (section,) = json.loads((home / "told").read_text()).values()
-    assert section["base_path"] == str(models)
+    (section,) = yaml.safe_load((home / "told").read_text()).values()
+    assert section["vae"] == str(models / "vae")
 
 
 @pytest.mark.comfyui
 def test_a_real_comfyui_finds_them(comfy_variables, tmp_path, read):
-    models = folder(tmp_path / "models")
+    models = folder(tmp_path / "it's \U0001f5fc $HOME")
     for place in ("checkpoints/far.safetensors", "unet/deep/far.sft", "clip/far.bin", "insightface/far.onnx"):
         (models / place).parent.mkdir(parents=True, exist_ok=True)
         (models / place).write_text("")
