@@ -71,8 +71,18 @@ def test_what_is_run_in_an_image_without_models_works_on_a_machine_without_a_vol
     assert "failed" not in done.stdout
 
 
-def test_two_commands_are_run_in_the_image():
-    assert len(list(runs_of_the_image())) == 2
+FIRST_REQUESTS = [row[0] for row in TABLES["The form"] if row[0].startswith('`{"input"')]
+
+
+@pytest.mark.parametrize("request_", FIRST_REQUESTS)
+def test_a_first_request_is_answered(request_):
+    done = run_handler(worker_environment("", COMFY_SIMULATE="1"), "--test_input", request_.strip("`"))
+    assert done.returncode == 0, done.stderr
+    assert "completed successfully" in done.stdout
+
+
+def test_no_command_and_no_first_request_is_left_out():
+    assert (len(list(runs_of_the_image())), len(FIRST_REQUESTS)) == (2, 3)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +135,15 @@ def test_what_the_build_says_of_a_model_without_an_address_is_what_is_printed(tm
     into = tmp_path / "into"
     done = run_engine(tmp_path, "models", "fetch", "--into", into, status=1, WORKFLOWS_PATH=str(tmp_path))
     assert re.search(r"as `(.+?)`", row[1])[1] in done.stdout + done.stderr
+
+
+def test_the_repository_that_the_page_puts_into_runpods_cache_has_all_that_the_workflows_require():
+    said = r"`([\w.-]+/[\w.-]+)` in \*\*Model\*\* is all that `(\w+)` and\n`(\w+)` need"
+    repository, *names = re.search(said, DEPLOY).groups()
+    for name in names:
+        required = json.loads((ROOT / "schemas" / f"{name}.json").read_text())["requires"]["models"]
+        assert required
+        assert all(each["url"].startswith(f"https://huggingface.co/{repository}/resolve/") for each in required)
 
 
 def test_the_container_disk_of_the_hub_has_room_for_baked_models():

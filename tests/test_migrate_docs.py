@@ -287,6 +287,13 @@ def test_what_is_refused_here_and_not_there(request_, code, worker):
     assert worker()({"input": request_})["failure"]["code"] == code
 
 
+def test_a_file_that_the_graph_does_not_load_is_told_beside_the_images(worker):
+    reply = worker()({"input": {"workflow": plain(), "images": files("unused.png")}})
+
+    assert len(reply["images"]) == 1
+    assert "unused.png" in reply["errors"][0]
+
+
 def test_a_file_is_its_jobs_alone(worker):
     asked = worker()
 
