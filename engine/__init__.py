@@ -12,6 +12,7 @@ graph = workflow.render(values)
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from engine.catalog import Catalog
     from engine.workflow import Workflow
 
-__all__ = ["Catalog", "Workflow", "bundled_workflows", "is_true", "split_path"]
+__all__ = ["Catalog", "Workflow", "bundled_workflows", "in_capitals", "is_true", "split_path"]
 
 
 def bundled_workflows() -> Path:
@@ -30,6 +31,16 @@ def bundled_workflows() -> Path:
 def split_path(text: str) -> tuple[Path, ...]:
     """The folders that a WORKFLOWS_PATH names, separated like PATH."""
     return tuple(Path(part) for part in text.split(os.pathsep) if part)
+
+
+def in_capitals(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables by their names in capitals, for what is looked at before the settings, which take any case.
+
+    Args:
+        environment: the variables. One that is spelt in capitals comes before others; an empty one counts as not set.
+    """
+    spelt = sorted(environment.items(), key=lambda each: each[0].isupper())
+    return {name.upper(): text for name, text in spelt if text}
 
 
 def is_true(text: str | None) -> bool:

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from engine.errors import EngineError, UsageError
+from engine import in_capitals
+from engine.errors import EngineError, UsageError, file_trouble
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -90,10 +91,12 @@ def worker(arguments: Sequence[str]) -> None:
         arguments: `serverless`, `serve` or `cli COMMAND …`; the SDK's (`--test_input`); or nothing, where RunPod's
             variables say which.
     """
-    from engine.starting.modes import choose
+    from engine.starting.modes import check_jobs, choose
 
+    environment = in_capitals(os.environ)
     try:
-        choice = choose(arguments, os.environ)
+        choice = choose(arguments, environment)
+        check_jobs(choice, environment)
     except EngineError as error:
         _end_with(error, as_json=False)
     if choice.mode != "cli":
@@ -106,7 +109,7 @@ def worker(arguments: Sequence[str]) -> None:
 
     if choice.arguments[:1] != ("settings",):  # which tells what is set from what is found
         # What the worker itself would use; a variable that is set counts as ever.
-        for name, each in find(os.environ).items():
+        for name, each in find(environment).items():
             os.environ[name] = os.environ.get(name) or each.value
     sys.argv = ["engine", *choice.arguments]
     main()
@@ -120,7 +123,7 @@ def _settings(options: argparse.Namespace) -> None:
     from engine.commands import settings_command
     from engine.starting.places import find
 
-    settings_command.show(as_json=options.json, found=find(os.environ))
+    settings_command.show(as_json=options.json, found=find(in_capitals(os.environ)))
 
 
 def _models_list(options: argparse.Namespace) -> None:
@@ -296,6 +299,8 @@ def main() -> None:
     except BrokenPipeError:
         # Whoever read our output stopped: that is no failure of ours, and Python must not complain at exit.
         sys.stdout = None
+    except OSError as error:
+        _end_with(file_trouble(error), as_json=getattr(options, "json", False))
 
 
 def _end_with(error: EngineError, *, as_json: bool) -> NoReturn:

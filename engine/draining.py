@@ -118,13 +118,23 @@ class Shutdown:
         # number than the present one keeps it from asking for jobs as well, for as long as it has one.
         return 0 if _jobs_of_the_sdk() <= len(self._jobs) else current + 1
 
+    @property
+    def longest_seconds(self) -> float:
+        """How long it may take from a signal until every job is answered."""
+        return self._drain_seconds + _STOP_SECONDS + _POST_SECONDS
+
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         # On the loop, since a signal may come amid anything.
         with contextlib.suppress(RuntimeError):  # the loop has ended already
             if self._loop:
-                self._loop.call_soon_threadsafe(self._begin, signal.Signals(number))
+                self._loop.call_soon_threadsafe(self.begin, signal.Signals(number))
 
-    def _begin(self, number: signal.Signals) -> None:
+    def begin(self, number: signal.Signals) -> None:
+        """Begin to end, or hurry where that has begun; on the event loop.
+
+        Args:
+            number: SIGTERM, after which jobs may still finish; after any other they are cancelled at once.
+        """
         if self._ending:
             event(log, logging.WARNING, "told again to end: what is left is cut short", signal=number.name)
             self._hurry.set()
@@ -136,20 +146,26 @@ class Shutdown:
 
     async def _end(self, drain_seconds: float) -> None:
         await self._until_idle(drain_seconds)
-        self._stopping = True
-        while self._taking and not self._taking.done():
-            for running in self._jobs:
-                running.cancel.cancel(_told_to_stop())
-            await self._until_idle(_STOP_SECONDS)
-            for running in self._jobs:
-                if not running.work.done():
-                    event(log, logging.ERROR, "a job did not stop, and is answered for", job_id=running.job_id)
-                    running.work.set_result(failure_reply(_told_to_stop()))
+        while True:
+            await self._stop_jobs()
+            if self._taking is None or self._taking.done():
+                return  # whoever else gets the jobs sees to its own end
             await self._until_idle(_POST_SECONDS)
             # That ends the SDK's run, which cancels all there is left. Where a job comes at this very moment, Python
             # may prefer it to the cancellation: then it is answered like the others.
             self._taking.cancel()
             await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _stop_jobs(self) -> None:
+        """Have those that run fail, and answer for those that don't stop."""
+        self._stopping = True
+        for running in self._jobs:
+            running.cancel.cancel(_told_to_stop())
+        await self._until_idle(_STOP_SECONDS)
+        for running in self._jobs:
+            if not running.work.done():
+                event(log, logging.ERROR, "a job did not stop, and is answered for", job_id=running.job_id)
+                running.work.set_result(failure_reply(_told_to_stop()))
 
     async def _until_idle(self, seconds: float) -> None:
         """Wait until every job is answered, at most so long, or until the next signal."""
@@ -160,8 +176,11 @@ class Shutdown:
         self._hurry.clear()
 
     def _count(self) -> int:
-        """How many jobs were taken and not yet answered; the SDK's count has those as well that it has yet to begin."""
-        return max(len(self._jobs), _jobs_of_the_sdk())
+        """How many jobs were taken and not yet answered; the SDK's count has those as well that it has yet to begin.
+
+        Without a queue its count is of jobs that are stored, and that nobody waits for.
+        """
+        return max(len(self._jobs), _jobs_of_the_sdk()) if self._taking else len(self._jobs)
 
 
 def end_on_signals() -> None:

@@ -106,6 +106,15 @@ class EngineError(Exception):
         }
 
 
+def file_trouble(error: OSError) -> EngineError:
+    """What the operating system refused, where nobody nearer knows more of it: the file, and the system's words."""
+    what = error.strerror or str(error)
+    return EngineError(
+        f"{error.filename}: {what}" if error.filename else what,
+        hint="check the path, and that what it lies on is mounted, has room and may be used",
+    )
+
+
 class RequestError(EngineError):
     """The caller must change something."""
 

@@ -26,7 +26,7 @@ POD_PATH = "/workspace"
 """Where RunPod mounts a Pod's volume, unless its template says otherwise."""
 
 _MUST_EXIST = ("COMFY_HOME", "COMFY_FOLDER", "COMFY_PYTHON", "WORKFLOWS_PATH")
-_MADE_BY_US = ("SPOOL_PATH", "LOG_PATH", "JOURNAL_PATH", "COMFY_LOG")
+_MADE_BY_US = ("SPOOL_PATH", "LOG_PATH", "JOURNAL_PATH", "COMFY_LOG", "OUTPUT_FOLDER")
 _LOOK_SECONDS = 0.1
 
 
@@ -123,6 +123,9 @@ def _awaited(environment: Mapping[str, str]) -> Iterator[Awaited]:
     for variable in _MADE_BY_US:
         if (made := environment.get(variable)) and _below(Path(made), volume):
             yield Awaited(variable, volume)
+    # A folder of models on a volume that is not mounted would be an empty one.
+    if (models := environment.get("MODELS_DIR")) and _below(Path(models), volume):
+        yield Awaited("MODELS_DIR", volume, mounted=True)
     if is_true(environment.get("VOLUME_REQUIRED")):
         yield Awaited("VOLUME_REQUIRED", volume, mounted=True)
     elif environment.get("RUNPOD_VOLUME_ID"):

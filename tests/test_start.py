@@ -111,6 +111,57 @@ def test_a_broken_comfyui_ends_the_worker_with_its_own_words_in_the_log(tmp_path
     assert str(home) in lines_of(done.stderr)["ComfyUI"]
 
 
+def test_a_log_of_comfyui_that_can_not_be_written_is_named(tmp_path):
+    why = reason(start(tmp_path, COMFY_HOME=simulated_home(tmp_path / "comfyui"), COMFY_LOG=tmp_path / ("x" * 300)))
+    assert "its log can't be written: File name too long" in why
+    assert "set COMFY_LOG" in why
+
+
+@pytest.mark.parametrize("variable", ["COMFY_HOME", "VOLUME_PATH", "MODELS_DIR", "WORKFLOWS_PATH"])
+def test_a_path_that_the_system_refuses_ends_the_worker_with_its_words(tmp_path, variable):
+    # As a volume does whose mount is broken.
+    path = f"{tmp_path}/{'too-long.' * 40}"
+    why = reason(start(tmp_path, **({"COMFY_SIMULATE": "1"} | {variable: path})))
+    assert "File name too long" in why
+    assert "that what it lies on is mounted" in why
+
+
+def test_paths_may_be_relative(tmp_path):
+    simulated_home(tmp_path / "comfyui")
+    python = tmp_path / "comfyui" / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    settings = environment(tmp_path, COMFY_HOME="comfyui")
+    command = [sys.executable, str(ROOT / "handler.py"), "--test_input", LISTING]
+    done = subprocess.run(command, env=settings, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_variables_in_small_letters_count_for_the_start_too(tmp_path):
+    home = tmp_path / "volume" / "ComfyUI"
+    (home / ".venv" / "bin").mkdir(parents=True)
+    (home / ".venv" / "bin" / "python").write_text("#!/bin/sh\nexit 9\n")
+    (home / ".venv" / "bin" / "python").chmod(0o755)
+    (home / "main.py").write_text("raise SystemExit('that of the volume')")
+    done = start(tmp_path, comfy_home=simulated_home(tmp_path / "comfyui"))
+    assert done.returncode == 0, done.stderr
+    late = start(
+        tmp_path, VOLUME_PATH=None, volume_path=tmp_path / "none", volume_required="1", volume_wait_seconds="0"
+    )
+    assert f"VOLUME_REQUIRED: {tmp_path / 'none'} is not there" in reason(late)
+
+
+def test_the_screen_says_what_is_not_there_and_why_nothing_goes_to_the_bucket(tmp_path):
+    more = {"MODELS_DIR": tmp_path / "none", "WORKFLOWS": "resize,resise", "STORAGE": "inline", "S3_BUCKET": "pictures"}
+    done = start(tmp_path, COMFY_SIMULATE="1", **more)
+    assert done.returncode == 0, done.stderr
+    lines = lines_of(done.stderr)
+    assert lines["models"] == f"MODELS_DIR is not there: {tmp_path / 'none'}"
+    assert lines["workflows"] == f"resize (from {ROOT}); WORKFLOWS names more, which are not there: resise"
+    assert lines["results"] == "in the reply, up to 9.5 MB (STORAGE is inline)"
+
+
 def test_the_level_of_comfyuis_own_log_is_handed_on(tmp_path):
     home = tmp_path / "comfyui"
     home.mkdir()

@@ -57,10 +57,18 @@ def waiting(variables):
             {"SPOOL_PATH": "/runpod-volume/spool/deep", "COMFY_LOG": "/runpod-volume/comfyui.log"},
             [("SPOOL_PATH", "/runpod-volume"), ("COMFY_LOG", "/runpod-volume")],
         ),
+        ({"OUTPUT_FOLDER": "/runpod-volume/made"}, [("OUTPUT_FOLDER", "/runpod-volume")]),
+        ({"MODELS_DIR": "/models"}, []),
     ],
 )
 def test_what_is_waited_for(variables, expected):
     assert awaited_paths(variables) == [Awaited(name, Path(path)) for name, path in expected]
+
+
+def test_models_are_waited_for_until_the_volume_is_mounted():
+    assert awaited_paths({"MODELS_DIR": "/v/models", "VOLUME_PATH": "/v"}) == [
+        Awaited("MODELS_DIR", Path("/v"), mounted=True)
+    ]
 
 
 def test_nothing_on_the_volume_is_no_reason_to_wait(volume):

@@ -66,7 +66,7 @@ class ComfyProcess:
         self.log = ProcessLog(log_file)
         self.start_timeout = start_timeout
         self.stop_timeout = stop_timeout
-        self._python = python or _python_of(home)
+        self._python = _from_here(python or _python_of(home))
         self._args = tuple(args)
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = threading.Event()
@@ -176,12 +176,20 @@ class ComfyProcess:
             *("--listen", "127.0.0.1", "--port", str(self.port), "--disable-auto-launch"),
             *self._args,
         ]
+        try:
+            log = self.log.begin()
+        except OSError as error:
+            raise ComfyUnavailable(
+                f"ComfyUI can't be started: its log can't be written: {error.strerror}",
+                hint="set COMFY_LOG to a file that can be",
+                detail=str(error),
+            ) from error
         started = threading.Event()
         failures: list[Exception] = []
 
         def run() -> None:
             try:
-                with self.log.begin() as log:
+                with log:
                     process = subprocess.Popen(  # noqa: S603 (the operator's own COMFY_HOME)
                         command,
                         cwd=self.home,
@@ -243,6 +251,11 @@ def _python_of(home: Path) -> Path:
             if python.is_file():
                 return python
     return Path(sys.executable)
+
+
+def _from_here(python: Path) -> Path:
+    # ComfyUI is started in its own folder; a bare name is one of PATH.
+    return python.absolute() if len(python.parts) > 1 else python
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine import in_capitals
 from engine.catalog import Catalog, Entry
 from engine.commands.folders import offered_workflows, workflow_folders
 from engine.commands.models_progress import shown
@@ -145,7 +146,7 @@ def _wanted(names: Sequence[str]) -> _Wanted:
     # What the worker itself would use: it finds its ComfyUI and its volume where nobody names them.
     from engine.starting.places import find
 
-    settings = load_settings(find(os.environ))
+    settings = load_settings(find(in_capitals(os.environ)))
     # Whoever names one means it, offered or not.
     catalog = Catalog(workflow_folders(), only=() if names else offered_workflows())
     for name in names:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from engine import in_capitals
 from engine.errors import Problem, SettingsError
 from engine.settings.buckets import GCSSettings, S3Settings
 from engine.settings.comfy import ComfySettings
@@ -26,6 +27,14 @@ from engine.volume import DEFAULT_PATH, volume_of
 from engine.wording import shown
 
 __all__ = ["Found", "Settings", "Source", "Variable", "hide_user", "load_settings", "variables"]
+
+
+_PLAINLY = {
+    "bool_parsing": "must be true or false",
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+}
+"""What pydantic says of a text that is none of its kind, for people."""
 
 
 class Settings(
@@ -86,7 +95,7 @@ def load_settings(found: Mapping[str, Found] | None = None) -> Settings:
     fields = Settings.model_fields
     reading = read_environment(fields, os.environ)
     names = {first_name(info): field for field, info in fields.items()}
-    elsewhere = _volume_elsewhere(os.environ) | dict(found or {})
+    elsewhere = _volume_elsewhere(in_capitals(os.environ)) | dict(found or {})
     started = {names[name]: each for name, each in elsewhere.items() if names[name] not in reading.values}
     problems = reading.problems
     given: dict[str, Any] = {field: each.value for field, each in started.items()}
@@ -107,7 +116,8 @@ def load_settings(found: Mapping[str, Found] | None = None) -> Settings:
 
 def _problem(item: Mapping[str, Any], called: Mapping[str, str], secret: set[str]) -> Problem:
     name = str(item["loc"][0]) if item["loc"] else ""
-    message = str(item["msg"]).removeprefix("Value error, ").replace("Input should", "must", 1)
+    said = str(item["msg"]).removeprefix("Value error, ").replace("Input should", "must", 1)
+    message = _PLAINLY.get(str(item["type"]), said)
     if name not in secret:
         message += f" (got {shown(hide_user(str(item.get('input'))))})"
     return Problem(called.get(name, name), message)

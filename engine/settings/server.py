@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+import re
+from typing import Any
+
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
 from engine.settings.fields import named
@@ -20,7 +23,19 @@ class ServerSettings(BaseSettings):
     api_token: str | None = Field(
         None,
         repr=False,
-        min_length=16,
         validation_alias=named("API_TOKEN"),
         description="callers send it as `Authorization: Bearer …`",
     )
+
+    @field_validator("api_host", mode="before")
+    @classmethod
+    def _without_brackets(cls, value: Any) -> Any:
+        return value[1:-1] if isinstance(value, str) and value.startswith("[") and value.endswith("]") else value
+
+    @field_validator("api_token")
+    @classmethod
+    def _can_be_sent(cls, value: str | None) -> str | None:
+        # Others are changed or refused on their way by one program or another, and no caller would know why.
+        if value is not None and not re.fullmatch(r"[!-~]{16,}", value):
+            raise ValueError("must be at least 16 letters, digits and signs of ASCII, without a space or a line's end")
+        return value

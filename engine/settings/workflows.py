@@ -36,6 +36,13 @@ class WorkflowSettings(BaseSettings):
         description="the shape of every result; by default ours, and for whole graphs the one the request is of",
     )
 
+    @field_validator("workflows", mode="before")
+    @classmethod
+    def _names_some(cls, value: Any) -> Any:
+        if isinstance(value, str) and not value.strip(" ,"):  # neither all nor none can be meant
+            raise ValueError("names no workflow: give names, separated by commas, or leave it unset")
+        return value
+
     @field_validator("workflows_path", mode="before")
     @classmethod
     def _split_path(cls, value: Any) -> Any:

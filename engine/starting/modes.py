@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from engine import is_true
+from engine.command_options import last_value
 from engine.errors import UsageError
-from engine.wording import nearest
+from engine.wording import nearest, shown
 
 Mode = Literal["serverless", "serve", "cli"]
 
-_OF_THE_SDK = ("--test_input", "--rp_serve_api")
+_ONE_JOB, _OWN_SERVER = "--test_input", "--rp_serve_api"
+_OF_THE_SDK = (_ONE_JOB, _OWN_SERVER)
+_QUEUE = "RUNPOD_WEBHOOK_GET_JOB"
+_JOB_HINT = """such as --test_input '{"input": {"action": "list"}}'"""
 _HINT = (
     "say which: serverless (take RunPod's jobs), serve (the local API), cli COMMAND (such as: cli list), "
     "or --test_input '{\"input\": …}' for one job"
@@ -55,12 +61,49 @@ def choose(arguments: Sequence[str], environment: Mapping[str, str]) -> Choice:
         raise UsageError(f"{' and '.join(wished)} contradict each other", hint="set one of them")
     if wished:
         return Choice(wishes[wished[0]], tuple(arguments), wished[0])
-    for name in ("RUNPOD_WEBHOOK_GET_JOB", "RUNPOD_ENDPOINT_ID"):
+    for name in (_QUEUE, "RUNPOD_ENDPOINT_ID"):
         if environment.get(name):
             return Choice("serverless", tuple(arguments), f"{name} is set")
     if environment.get("RUNPOD_POD_ID"):
         return Choice("serve", tuple(arguments), "this is a Pod")
     raise UsageError("this is neither a RunPod worker nor a Pod, so there are no jobs to take", hint=_HINT)
+
+
+def check_jobs(choice: Choice, environment: Mapping[str, str], folder: Path = Path()) -> None:
+    """Refuse at once what could get no jobs, or not those that are meant: the SDK finds it out after the whole start.
+
+    Args:
+        choice: from `choose`.
+        environment: the variables.
+        folder: that the process runs in; the SDK takes a `test_input.json` there for a job (runpod 1.12, rp_local.py).
+
+    Raises:
+        UsageError: arguments that nobody would read, a job that is none, or no queue.
+    """
+    if choice.mode == "serve" and choice.arguments:
+        raise UsageError(
+            f"serve takes no arguments (got {shown(' '.join(choice.arguments))})",
+            hint="the variables API_HOST, API_PORT and API_TOKEN say where it listens, and to whom",
+        )
+    if choice.mode != "serverless":
+        return
+    told = {each.partition("=")[0] for each in choice.arguments}
+    if _ONE_JOB in told:
+        _check_job(last_value(choice.arguments, _ONE_JOB))
+    elif not (_OWN_SERVER in told or environment.get(_QUEUE) or (folder / "test_input.json").is_file()):
+        raise UsageError(
+            f"there is no queue to take jobs from: RunPod sets {_QUEUE} in a serverless worker",
+            hint=f"elsewhere use serve (the local API), cli COMMAND (such as: cli run NAME), or one job {_JOB_HINT}",
+        )
+
+
+def _check_job(text: str | None) -> None:
+    try:
+        job = json.loads(text or "")
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{_ONE_JOB} is no JSON: {error}", hint=_JOB_HINT) from None
+    if not isinstance(job, dict) or job.get("input") is None:
+        raise UsageError(f"{_ONE_JOB} holds no job: a JSON object with the key input", hint=_JOB_HINT)
 
 
 def _named(name: str, rest: Sequence[str]) -> Choice:

@@ -109,7 +109,9 @@ def _models(settings: Settings) -> str:
     told = [f"{count} in {kind}" for kind, count in sorted(counts.items(), key=lambda each: (-each[1], each[0]))]
     more = f" and {len(told) - _MOST_KINDS} more kinds" if len(told) > _MOST_KINDS else ""
     what = f": {', '.join(told[:_MOST_KINDS])}{more}" if told else ": no files"
-    return f"{', '.join(map(str, folders))}{what}" if folders else ""
+    lost = settings.models_dir if settings.models_dir not in (None, *folders) else None
+    parts = [f"{', '.join(map(str, folders))}{what}"] if folders else []
+    return "; ".join([*parts, *([f"MODELS_DIR is not there: {lost}"] if lost else [])])
 
 
 def _files(folder: Path) -> Iterator[tuple[str, int]]:
@@ -137,8 +139,11 @@ def _gpus(gpus: Gpus | None) -> str:
 
 def _workflows(settings: Settings, catalog: Catalog) -> str:
     names = sorted(catalog.sources())
-    told = ", ".join(names[:_MOST_WORKFLOWS]) + (f" and {len(names) - _MOST_WORKFLOWS} more" if len(names) > 12 else "")
-    return f"{told or 'none'} (from {', '.join(map(str, settings.workflows_path))})"
+    more = f" and {len(names) - _MOST_WORKFLOWS} more" if len(names) > _MOST_WORKFLOWS else ""
+    told = ", ".join(names[:_MOST_WORKFLOWS]) + more
+    missing = [each.source.name for each in catalog.missing()]
+    lost = f"; WORKFLOWS names more, which are not there: {', '.join(missing[:_MOST_WORKFLOWS])}" if missing else ""
+    return f"{told or 'none'} (from {', '.join(map(str, settings.workflows_path))}){lost}"
 
 
 def _results(settings: Settings) -> str:
@@ -148,7 +153,8 @@ def _results(settings: Settings) -> str:
         return f"gs://{settings.gcs_bucket}/{settings.gcs_prefix}"
     if settings.storage == "directory":
         return f"{settings.output_folder}"
-    return f"in the reply, up to {_size(settings.response_limit_bytes)} (no bucket is set)"
+    why = f"STORAGE is {settings.storage}" if settings.storage else "no bucket is set"
+    return f"in the reply, up to {_size(settings.response_limit_bytes)} ({why})"
 
 
 def _space(space: Space | None) -> str:

@@ -10,13 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
+from engine import in_capitals
 from engine.backend import Backend
 from engine.cancellation import CancellationToken
 from engine.catalog import Catalog
 from engine.draining import Shutdown, end_on_signals, ending_in_time
-from engine.errors import ComfyUnavailable, EngineError
+from engine.errors import ComfyUnavailable, EngineError, file_trouble
 from engine.fitness import checks
 from engine.jobs import Runner
 from engine.journal import open_journal
@@ -62,16 +63,23 @@ def start(choice: Choice) -> None:
     try:
         _start(choice)
     except EngineError as error:
-        hint = f" ({error.hint})" if error.hint else ""
-        fields = {"detail": error.detail} if error.detail else {}
-        log.critical("the worker can't start: %s: %s%s", error.code, error, hint, extra={"fields": fields})
-        sys.exit(1)
+        _end_with(error)
+    except OSError as error:  # a volume whose mount is broken answers with errors of all kinds
+        _end_with(file_trouble(error))
+
+
+def _end_with(error: EngineError) -> NoReturn:
+    hint = f" ({error.hint})" if error.hint else ""
+    fields = {"detail": error.detail} if error.detail else {}
+    log.critical("the worker can't start: %s: %s%s", error.code, error, hint, extra={"fields": fields})
+    sys.exit(1)
 
 
 def _start(choice: Choice) -> None:
     end_on_signals()
-    wait_for_volume(os.environ)
-    found = find(os.environ)
+    environment = in_capitals(os.environ)
+    wait_for_volume(environment)
+    found = find(environment)
     settings = load_settings(found)
     configure(settings)
     for warning in settings.warnings():
@@ -229,7 +237,9 @@ def _serve_locally(parts: _Parts, before_first: WarmUp | None, listener: socket.
     """Answer what comes by HTTP until the process is told to end."""
     from engine.server import serve
 
-    serve(_worker(parts, Shutdown(0), before_first, has_queue=False).handle, parts.settings, listener)
+    shutdown = Shutdown(parts.settings.drain_seconds)
+    worker = _worker(parts, shutdown, before_first, has_queue=False)
+    serve(worker.handle, parts.settings, listener, shutdown)
 
 
 def _has_queue() -> bool:
