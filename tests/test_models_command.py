@@ -252,6 +252,7 @@ def test_ctrl_c_ends_it_soon_and_keeps_what_came(engine, start, workflows, model
     assert process.returncode == 130
     assert "Traceback" not in told
     assert not shelf.go.is_set()  # the server had not answered
+    assert not (models / PATH).with_name(".model.safetensors.lock").exists()  # another machine would wait for it
     shelf.go.set()
     engine("fetch")
     assert shelf.asked[1] == f"bytes={HALF}-"
