@@ -288,15 +288,17 @@ def test_a_compressed_answer_is_no_file(server, fetch):
     assert "compressed" in failed.message
 
 
-def test_a_server_that_falls_silent_is_left_and_asked_again(server, fetch, into):
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+@pytest.mark.parametrize("more", [b"", b"x"], ids=["silent", "dripping"])
+def test_a_server_that_falls_silent_is_left_and_asked_again(server, fetch, into, connection, more):
     shelf, calls = Shelf(), []
 
     def answer(handler):
         calls.append(handler.path)
         if len(calls) > 1:
             return shelf(handler)
-        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(CONTENT)}\r\n\r\n".encode()
-        return drip(head, b"")(handler)
+        head = f"HTTP/1.1 200 OK\r\nConnection: {connection}\r\nContent-Length: {len(CONTENT)}\r\n\r\n".encode()
+        return drip(head, more)(handler)
 
     assert fetch(server.answer("/a", answer), silence_seconds=0.3).outcome == "fetched"
     assert (into / PATH).read_bytes() == CONTENT
