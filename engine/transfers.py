@@ -47,6 +47,7 @@ class Transfer:
         self._began = self._moved = time.monotonic()
         self._bytes = 0
         self._connection: Any = None
+        self._socket: Any = None
         self.was_cut = False
 
     @property
@@ -74,8 +75,12 @@ class Transfer:
 
     def carried_by(self, connection: Any) -> None:
         """The connection that the thread's next request goes over."""
-        self._connection = connection
+        self._connection, self._socket = connection, None
         connection.transfer = self
+
+    def sent(self) -> None:
+        """The request was sent. The connection forgets its socket with the head of an answer that ends with it."""
+        self._socket = self._connection.sock
 
     def is_over(self) -> bool:
         """Whether it is to be cut: its job was cancelled, or it does not get on."""
@@ -88,7 +93,7 @@ class Transfer:
         # A connection may already serve the next transfer.
         if connection is None or connection.transfer is not self:
             return
-        if isinstance(found := connection.sock, socket.socket):
+        if isinstance(found := connection.sock or self._socket, socket.socket):
             with contextlib.suppress(OSError):
                 # Not the method of a TLS socket, which would let its other thread go on unencrypted.
                 socket.socket.shutdown(found, socket.SHUT_RDWR)
@@ -161,11 +166,13 @@ def cuttable(pool: Any) -> Any:
     """A class of pools like another of urllib3's, whose connections a transfer can cut."""
     plain = pool.ConnectionCls
 
-    def request(connection: Any, *arguments: Any, **options: Any) -> Any:
+    def request(connection: Any, *arguments: Any, **options: Any) -> None:
         transfer = getattr(_here, "transfer", None)
         if transfer is not None:
             transfer.carried_by(connection)
-        return plain.request(connection, *arguments, **options)
+        plain.request(connection, *arguments, **options)
+        if transfer is not None:
+            transfer.sent()
 
     watched_kind = type(f"Cuttable{plain.__name__}", (plain,), {"request": request, "transfer": None})
     return type(f"Cuttable{pool.__name__}", (pool,), {"ConnectionCls": watched_kind})

@@ -55,8 +55,8 @@ def start(tmp_path, environment):
     """Start `engine models …` and leave it to run; its output can be read."""
     with contextlib.ExitStack() as stack:
 
-        def start(*arguments, before=()):
-            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        def start(*arguments, before=(), **more):
+            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | more
             variables = {"PATH": os.environ["PATH"]} | environment
             command = [*before, ENGINE, "models", *arguments]
             process = stack.enter_context(subprocess.Popen(command, cwd=tmp_path, env=variables, **pipes))
@@ -97,6 +97,15 @@ def test_list_says_what_is_there_who_needs_it_and_what_can_be_had(engine, workfl
     assert (line["path"], line["status"], line["fetchable"]) == ("loras/own.safetensors", "missing", False)
     assert line["workflows"] == ["own"]
     assert document["folders"] == [str(models)]
+
+
+def test_list_tells_a_file_of_another_size(engine, workflows, models):
+    write_models(workflows, entry("https://example.com/a", size_bytes=100))
+    (models / "checkpoints").mkdir()
+    (models / PATH).write_bytes(b"12345")
+    done = engine("list", "poster")
+    assert f"{models / PATH}\n         it has 5 bytes, the map says 100\n" in done.stdout
+    assert "1 model of 1 workflow: 1 there\n" in done.stderr
 
 
 def test_list_names_what_lies_in_hugging_faces_cache(engine, workflows, tmp_path):
@@ -164,7 +173,22 @@ def test_a_broken_workflow_fails_a_fetch_and_the_rest_is_fetched(engine, workflo
     assert "bad is broken, so its models are not known:\n  templates/bad.json: " in done.stderr
     assert "  schemas/bad.json: not JSON" in done.stderr
     assert files_in(models) == [PATH]
-    assert json.loads(engine("fetch", "--json", status=1).stdout)["broken_workflows"] == ["bad"]
+    for command, status in (("list", 0), ("fetch", 1), ("verify", 1)):
+        done = engine(command, "--json", status=status)
+        assert json.loads(done.stdout)["broken_workflows"] == ["bad"]
+        assert "  schemas/bad.json: not JSON" in done.stderr
+
+
+def test_what_is_printed_stands_in_a_log_in_its_order(start, workflows, tmp_path):
+    write_models(workflows, {"path": "loras/own.safetensors"}, name="own")
+    write_workflow(workflows, "bad", {}, "{")
+    for command in ("list", "fetch", "verify"):
+        with (tmp_path / "log").open("w") as log:
+            start(command, stdout=log, stderr=log).wait()
+        lines = (tmp_path / "log").read_text().splitlines()
+        assert "loras/own.safetensors" in lines[0]
+        assert "bad is broken, so its models are not known:" in lines[1:]
+        assert "1 model" in lines[-1]
 
 
 def test_usage_is_told(engine, workflows):
@@ -228,6 +252,7 @@ def test_ctrl_c_ends_it_soon_and_keeps_what_came(engine, start, workflows, model
     assert process.returncode == 130
     assert "Traceback" not in told
     assert not shelf.go.is_set()  # the server had not answered
+    assert not (models / PATH).with_name(".model.safetensors.lock").exists()  # another machine would wait for it
     shelf.go.set()
     engine("fetch")
     assert shelf.asked[1] == f"bytes={HALF}-"

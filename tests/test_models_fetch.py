@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.shelf import CONTENT, HALF, SHA256, Shelf
-from support.web import drip, make_certificate, reply, serve_web
+from support.web import drip, make_certificate, reply, serve_raw, serve_web
 
 from engine.models.downloading import Patience
 from engine.models.fetching import Fetcher
@@ -288,18 +288,31 @@ def test_a_compressed_answer_is_no_file(server, fetch):
     assert "compressed" in failed.message
 
 
-def test_a_server_that_falls_silent_is_left_and_asked_again(server, fetch, into):
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+@pytest.mark.parametrize("more", [b"", b"x"], ids=["silent", "dripping"])
+def test_a_server_that_falls_silent_is_left_and_asked_again(server, fetch, into, connection, more):
     shelf, calls = Shelf(), []
 
     def answer(handler):
         calls.append(handler.path)
         if len(calls) > 1:
             return shelf(handler)
-        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(CONTENT)}\r\n\r\n".encode()
-        return drip(head, b"")(handler)
+        head = f"HTTP/1.1 200 OK\r\nConnection: {connection}\r\nContent-Length: {len(CONTENT)}\r\n\r\n".encode()
+        return drip(head, more)(handler)
 
     assert fetch(server.answer("/a", answer), silence_seconds=0.3).outcome == "fetched"
     assert (into / PATH).read_bytes() == CONTENT
+
+
+def test_headers_that_end_with_the_connection_are_no_answer(fetch, into):
+    with serve_raw(lambda connection, _: connection.sendall(b"HTTP/1.1 200 OK\r\nServer: a\r\n")) as url:
+        assert "sent nothing" in fetch(f"{url}/a", sha256=None).message
+    assert files_in(into) == []
+
+
+def test_a_bundle_of_certificates_that_is_not_there_is_told(server, fetch, monkeypatch, tmp_path):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "gone.pem"))
+    assert "gone.pem, which REQUESTS_CA_BUNDLE names" in fetch(server.answer("/a", Shelf())).message
 
 
 class TestTokens:

@@ -49,6 +49,7 @@ def show(names: Sequence[str], *, as_json: bool) -> None:
     wanted = _wanted(names)
     lines = [_line(model, wanted) for model in wanted.models]
     if as_json:
+        _tell_broken(wanted)
         print_json(
             {
                 "models": lines,
@@ -62,6 +63,8 @@ def show(names: Sequence[str], *, as_json: bool) -> None:
         print_line(f"{line['status']:<8} {line['path']}  {size_text(size) if size else 'of unknown size'}")
         print_line(f"         for {listed(line['workflows'])}")
         print_line(f"         {_where(line)}")
+        if line["status"] == "there" and line["problem"]:
+            print_line(f"         {line['problem']}")
     _tell_broken(wanted)
     print_note(_counts(lines, wanted))
 
@@ -78,6 +81,7 @@ def verify(names: Sequence[str], *, as_json: bool) -> None:
         lines = [_verified(model, wanted, watcher) for model in wanted.models]
     failed = [line for line in lines if line["status"] in ("wrong", "missing")]
     if as_json:
+        _tell_broken(wanted)
         broken = [entry.source.name for entry in wanted.broken]
         print_json({"models": lines, "ok": not (failed or broken), "broken_workflows": broken})
     else:
@@ -129,6 +133,7 @@ def fetch(names: Sequence[str], into: Path | None, *, as_json: bool) -> None:
         ).fetch(wanted.models)
     failed = [each for each in done if each.outcome == "failed"]
     if as_json:
+        _tell_broken(wanted)
         broken = [entry.source.name for entry in wanted.broken]
         lines = [_fetched_line(each) for each in done]
         print_json({"models": lines, "ok": not (failed or broken), "broken_workflows": broken})
@@ -177,6 +182,8 @@ def _line(model: RequiredModel, wanted: _Wanted) -> dict[str, Any]:
     file = place or cached
     size = file.stat().st_size if file else None
     why_not = model.conflict or ("" if model.url else "no map names a url for it")
+    is_other = place and model.size_bytes is not None and size != model.size_bytes
+    wrong = f"it has {size} bytes, the map says {model.size_bytes}" if is_other else ""
     return {
         "path": model.path,
         "status": "there" if place else "cached" if cached else "missing",
@@ -187,7 +194,7 @@ def _line(model: RequiredModel, wanted: _Wanted) -> dict[str, Any]:
         "sha256": model.sha256,
         "source": model.source,
         "fetchable": not why_not,
-        "problem": why_not if not place else "",
+        "problem": wrong if place else why_not,
     }
 
 
@@ -204,7 +211,8 @@ def _counts(lines: list[dict[str, Any]], wanted: _Wanted) -> str:
     missing = [line for line in lines if line["status"] == "missing"]
     fetchable = [line for line in missing if line["fetchable"]]
     known = sum(line["size_bytes"] or 0 for line in fetchable)
-    text = f"{_models(len(lines))} of {len(wanted.names)} workflows: {len(there)} there"
+    workflows = "1 workflow" if len(wanted.names) == 1 else f"{len(wanted.names)} workflows"
+    text = f"{_models(len(lines))} of {workflows}: {len(there)} there"
     if missing:
         size = f" ({size_text(known)})" if known else ""
         text += f", {len(missing)} missing; engine models fetch can get {len(fetchable)}{size}"

@@ -39,7 +39,8 @@ def print_line(text: str = "") -> None:
 
 
 def print_note(text: str) -> None:
-    """A line on stderr."""
+    """A line on stderr; what was printed before comes before it where both end in one log."""
+    sys.stdout.flush()
     sys.stderr.write(f"{text}\n")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -79,6 +81,9 @@ def answered(source: Source, *, have: int, total: int | None, validator: str, ha
         Broken: it can't be had just now.
         ModelProblem: it can't be had.
     """
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE")
+    if bundle and not Path(bundle).exists():
+        raise ModelProblem(f"there is no {bundle}, which REQUESTS_CA_BUNDLE names", "unset it, or name another file")
     headers = {"Range": f"bytes={have}-", **({"If-Range": validator} if validator else {})} if have else {}
     with _in_words(source), plain_session(_Adapter()) as session:
         response, sha256 = _follow(session, source, headers, has_hash=has_hash)

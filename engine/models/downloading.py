@@ -223,6 +223,8 @@ class Download:
         if total is not None and part.size > total:
             part.restart()
             raise Broken(f"{host} sent more than the {total} bytes that it had announced")
+        if total is None and not part.size:  # also where the end of the connection was taken for that of the headers
+            raise Broken(f"{host} sent nothing")
         if total is None and not chunked and self._model.sha256 is None and self._model.size_bytes is None:
             raise ModelProblem(
                 f"{host} does not tell how long the file is, so that nobody can know whether all of it came",

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,9 @@ AT_ONCE = 4
 """Downloads. One alone rarely fills a data centre's line; many make each of them more likely to break off."""
 
 _LOOK_SECONDS = 0.2
+
+_ENDING_SECONDS = 2.0
+"""What those under way have to let go of their locks when all is stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ class Fetcher:
             waiting.put(group)
         done: dict[str, Fetched] = {}
         failures: list[Exception] = []
+        ended: queue.SimpleQueue[None] = queue.SimpleQueue()
 
         def work() -> None:
             try:
@@ -119,20 +124,26 @@ class Fetcher:
             except Exception as error:  # noqa: BLE001 - of the watcher: raised below
                 failures.append(error)
                 self.cancel.cancel()
+            finally:
+                ended.put(None)
 
         count = min(self.at_once, len(groups))
-        # Daemons: whoever presses Ctrl-C is not to wait for a server.
-        threads = [threading.Thread(target=work, name=f"fetch-{number}", daemon=True) for number in range(count)]
+        running = 0
         try:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            for number in range(count):
+                # A daemon: whoever presses Ctrl-C is not to wait for a server.
+                threading.Thread(target=work, name=f"fetch-{number}", daemon=True).start()
+                running += 1
+            # Not joined: a join that is interrupted takes the thread for ended (Python 3.11, threading.py).
+            while running:
+                ended.get()
+                running -= 1
         except BaseException:
             self.cancel.cancel()
-            for thread in threads:
-                if thread.ident is not None:
-                    thread.join(2.0)
+            until = time.monotonic() + _ENDING_SECONDS
+            with contextlib.suppress(queue.Empty):
+                for _ in range(running):
+                    ended.get(timeout=max(until - time.monotonic(), 0))
             raise
         if failures:
             raise failures[0]
