@@ -25,7 +25,7 @@ done
 HF_TOKEN=$(cat /run/secrets/hf_token 2>/dev/null || true)
 CIVITAI_TOKEN=$(cat /run/secrets/civitai_token 2>/dev/null || true)
 export HF_TOKEN CIVITAI_TOKEN
-unset MODELS # a name of the build's, and no setting
+unset MODELS WORKFLOWS # the build's own; the second was heeded when the workflows were chosen
 
 if ! WORKFLOWS_PATH=$workflows /opt/engine/bin/engine models fetch --into "$into"; then
     {
