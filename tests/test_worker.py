@@ -123,7 +123,7 @@ def test_a_picture_goes_in_as_base64_and_comes_out_scaled(queue):
         ({"action": "fly"}, "invalid_request", "action"),
         ({"prompt": "a cat"}, "invalid_request", "unknown key"),
         ({"payload": {}}, "invalid_request", "workflow: is missing"),
-        ("a cat", "invalid_request", "must be an object (got a string)"),
+        ("a cat", "invalid_request", "must be the JSON of an object"),
         ([], "invalid_request", "must be an object (got an array)"),
     ],
 )
