@@ -68,8 +68,9 @@ def volume_of(environment: Mapping[str, str], *, ours: Path = Path(DEFAULT_PATH)
     """
     if path := environment.get("VOLUME_PATH"):
         return Path(path)
-    is_pod = bool(environment.get("RUNPOD_POD_ID")) and not environment.get("RUNPOD_ENDPOINT_ID")
-    if not ours.is_dir() and (is_pod or any((pods / name).is_dir() for name in ("ComfyUI", "models"))):
+    if ours.is_dir() or environment.get("RUNPOD_ENDPOINT_ID"):  # a serverless worker's may only be late
+        return ours
+    if environment.get("RUNPOD_POD_ID") or any((pods / name).is_dir() for name in ("ComfyUI", "models")):
         return pods
     return ours
 

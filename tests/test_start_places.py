@@ -93,6 +93,7 @@ def test_with_no_comfyui_anywhere_nothing_is_made_up(volume, tmp_path):
         ([], {"RUNPOD_POD_ID": "p"}, "pods"),
         (["pods/ComfyUI"], {}, "pods"),
         (["pods/models"], {}, "pods"),
+        (["pods/models"], {"RUNPOD_ENDPOINT_ID": "e"}, "ours"),
         (["ours"], {"VOLUME_PATH": "/mnt"}, "/mnt"),
     ],
 )
