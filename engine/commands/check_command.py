@@ -58,7 +58,7 @@ def check(
     """
     offered = () if names or folder else offered_workflows()
     place = _snapshot(snapshot, catalogue, live)
-    packs = known_packs(chosen=place)
+    packs = known_packs(place.folder if place else SNAPSHOTS, place)
     catalog, nodes = _catalog(folder, catalogue, live, offered, place)
     for name in names:
         try:
@@ -150,16 +150,17 @@ def _snapshot(name: str | None, catalogue: Path | None, live: str | None) -> She
         if name:
             raise _usage("--snapshot with --live or --catalogue: the node classes are one or the other's")
         return None
-    name = name or chosen_snapshot()
-    if not name:
+    if not (name or chosen_snapshot()):
         return None
-    place = shelved(name, SNAPSHOTS)
-    if not place.lock.is_file():
-        raise UsageError(
-            f"the snapshot {place.name} has no lock, so it is not known which classes it has",
-            hint=f"make it of a ComfyUI with these packs: engine snapshot freeze --from URL --name {place.name}",
-        )
-    return place
+    place = shelved(name or chosen_snapshot())
+    if place.lock.is_file():
+        return place
+    lacks = f"the snapshot {place.name} has no lock, so it is not known which classes it has"
+    remedy = f"make it of a ComfyUI with these packs: engine snapshot freeze --from URL --name {place.name}"
+    if name:
+        raise UsageError(lacks, hint=remedy)
+    print_note(f"{lacks}; {remedy}")  # an image may be built with a snapshot as it was exported
+    return None
 
 
 def _live(url: str, folders: Sequence[Path]) -> NodeCatalogue:

@@ -172,11 +172,13 @@ def chosen(name: str | None, folder: Path | None) -> Shelved:
     """
     where = folder or SNAPSHOTS
     name = name or load_settings().snapshot
+    if name:
+        return shelved(name, where)
     known = snapshots_in(where)
-    if name or not known:
-        return shelved(name or "NAME", where)
-    if len(known) > 1:
-        raise UsageError(f"say which snapshot: {listed(known)}")
+    if len(known) != 1:
+        hint = "export one from ComfyUI-Manager into that folder, or make one: engine snapshot freeze --from URL"
+        said = f"say which snapshot: {listed(known)}" if known else f"no snapshot is in {where}"
+        raise UsageError(said, hint=None if known else hint)
     return shelved(next(iter(known)), where)
 
 
