@@ -1,5 +1,7 @@
 """Clones the node packs of a snapshot, each at its commit: clone-packs.py SNAPSHOT.json CUSTOM_NODES REST.json.
 
+Afterwards, clone-packs.py REST.json CUSTOM_NODES looks whether what comfy-cli installed is there.
+
 A step of the image's build, with nothing but Python's own library. comfy-cli has ComfyUI-Manager restore a snapshot,
 which (tried with 4.3) clones every pack at the tip of its branch, whatever commit the snapshot has, those too that are
 disabled, and ends with status 0 where it could not. What is of the registry it installs in the version that is asked
@@ -11,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,5 +89,22 @@ def main(snapshot_file: Path, custom_nodes: Path, rest_file: Path) -> int:
     return 1 if problems else 0
 
 
+def look(rest_file: Path, custom_nodes: Path) -> int:
+    """Say which packs of the registry are not there; gives the status."""
+    there = set()
+    for project in custom_nodes.glob("*/pyproject.toml"):
+        if (project.parent / ".tracking").is_file():
+            there.add(str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["name"]).strip().lower())
+    missing = [
+        f"{name} {version}"
+        for name, version in json.loads(rest_file.read_text())["cnr_custom_nodes"].items()
+        if name.lower() not in there
+    ]
+    for each in missing:
+        print(f"{each}: comfy-cli could not install it from the registry", file=sys.stderr)
+    return 1 if missing else 0
+
+
 if __name__ == "__main__":
-    sys.exit(main(*map(Path, sys.argv[1:])))
+    paths = [Path(text) for text in sys.argv[1:]]
+    sys.exit(main(*paths) if len(paths) > 2 else look(*paths))

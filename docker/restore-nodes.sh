@@ -21,8 +21,9 @@ if [ -n "$asked" ]; then
 
     # What is of git, at its commits; then what is of the registry; then what all of them need.
     rest=/build/registry.json
+    failed="SNAPSHOT=$asked: not every pack can be restored; the reasons are above"
     if ! /opt/tools/bin/python /build/clone-packs.py "$file" /comfyui/custom_nodes "$rest"; then
-        echo "SNAPSHOT=$asked: not every pack can be restored; the reasons are above" >&2
+        echo "$failed" >&2
         exit 1
     fi
     export VIRTUAL_ENV=/opt/venv PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -34,6 +35,11 @@ if [ -n "$asked" ]; then
         mkdir /build/aside
         find /comfyui/custom_nodes -mindepth 1 -maxdepth 1 -type d -exec mv {} /build/aside/ ';'
         comfy --skip-prompt --workspace /comfyui node restore-snapshot "$rest"
+        # Its status says nothing.
+        if ! /opt/tools/bin/python /build/clone-packs.py "$rest" /comfyui/custom_nodes; then
+            echo "$failed" >&2
+            exit 1
+        fi
         find /build/aside -mindepth 1 -maxdepth 1 -exec mv {} /comfyui/custom_nodes/ ';'
     fi
     comfy --skip-prompt --workspace /comfyui node restore-dependencies

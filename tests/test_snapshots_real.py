@@ -94,13 +94,19 @@ def test_what_is_frozen_is_restored_verified_and_checked(comfy_process_and_base,
 
     done = freeze(engine, process, origin, tmp_path, "made")
 
-    assert "warning" not in done.stderr
+    assert "warning: lighthouse-pack" not in done.stderr
     assert json.loads((snapshots / "made.json").read_text())["git_custom_nodes"] == {
         url: {"hash": commit, "disabled": False}
     }
     lock = json.loads((snapshots / "made.lock.json").read_text())
     assert lock["packs"] == {
-        "lighthouse-pack": {"repository": url, "commit": commit, "version": None, "classes": ["LighthouseColor"]}
+        "lighthouse-pack": {
+            "repository": url,
+            "commit": commit,
+            "version": None,
+            "registry": None,
+            "classes": ["LighthouseColor"],
+        }
     }
 
     write_workflow(tmp_path / "workflows", "beacon", GRAPH, MAP)

@@ -99,7 +99,8 @@ def make(url: str, name: str | None, *, home: Path | None, folder: Path | None, 
         print_note(change)
     for name_, pack in frozen.lock.packs.items():
         origin = pack.commit[:12] if pack.commit else pack.version or "?"
-        print_line(f"{name_}  {origin}  {len(pack.classes)} classes")
+        count = len(pack.classes)
+        print_line(f"{name_}  {origin}  {count} class{'' if count == 1 else 'es'}")
     for path in files:
         print_note(f"wrote {path}")
     if kept:
@@ -196,9 +197,9 @@ def _compared(place: Shelved, live: _Live) -> tuple[list[str], list[str]]:
     if place.lock.is_file():
         wanted = read_lock(place.lock)
         known = notes(wanted, live.lock)
-        missing = [f"the lock is not of the snapshot: {each}" for each in _disagreements(place, wanted)]
+        known += [f"lock and snapshot are not of the same packs: {each}" for each in _disagreements(place, wanted)]
     else:
-        wanted, missing = wanted_by(read_snapshot(place.file), live.lock), []
+        wanted = wanted_by(read_snapshot(place.file), live.lock)
         known = [f"{place.name} has no lock, so its classes are not known; engine snapshot freeze makes one"]
     if not live.of_folders:
         # A pack that adds to the browser alone has no class by which it would be seen from here.
@@ -208,7 +209,7 @@ def _compared(place: Shelved, live: _Live) -> tuple[list[str], list[str]]:
             wanted = wanted.model_copy(update={"packs": packs})
             known.append(f"of packs without classes only their folders tell (--home): {listed(silent)}")
     source = "the lock" if place.lock.is_file() else "the snapshot"
-    return [*differences(wanted, live.lock, source=source), *missing], known
+    return differences(wanted, live.lock, source=source), known
 
 
 def _disagreements(place: Shelved, lock: Lock) -> list[str]:
