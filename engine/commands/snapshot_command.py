@@ -17,7 +17,7 @@ from engine.settings import load_settings
 from engine.snapshots.freezing import Frozen, changes, freeze, write
 from engine.snapshots.lock import Lock, differences, lock_of, notes, read_lock
 from engine.snapshots.shelf import SNAPSHOTS, Shelved, shelved, snapshots_in
-from engine.snapshots.snapshot import disagreements, read_snapshot, wanted_by
+from engine.snapshots.snapshot import Snapshot, disagreements, parse_snapshot, read_snapshot, wanted_by
 from engine.wording import listed
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def make(url: str, name: str | None, *, home: Path | None, folder: Path | None, 
         raise UsageError(f"--name {name}: a name is made of a-z, A-Z, 0-9 and ._+-, and is not node-catalogue")
     where = folder or SNAPSHOTS
     place = shelved(name, where) if name in snapshots_in(where) else Shelved(name, where)
-    kept = bool(place.files) and not disagreements(read_snapshot(place.file), frozen.lock)
+    kept = bool(place.files) and _of_the_same(read_snapshot(place.file), frozen)
     changed = _changed(place, frozen, kept=kept)
     if changed and not replace:
         for change in changed:
@@ -272,6 +272,12 @@ def _client(url: str) -> Iterator[ComfyClient]:
 
     with contextlib.closing(ComfyClient(url)) as client:
         yield client
+
+
+def _of_the_same(snapshot: Snapshot, frozen: Frozen) -> bool:
+    """Whether a snapshot that is there asks for the packs that were found."""
+    asked = parse_snapshot(frozen.snapshot, label="what was frozen").packs()
+    return snapshot.packs() == asked or not disagreements(snapshot, frozen.lock)
 
 
 def _changed(place: Shelved, frozen: Frozen, *, kept: bool) -> list[str]:
