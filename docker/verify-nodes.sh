@@ -19,7 +19,8 @@ if ! /opt/venv/bin/python -c 'import torch' 2>/dev/null; then
     echo "SNAPSHOT=$asked: not verified, since PyTorch is not installed and ComfyUI can't start without it"
     exit 0
 fi
-if ! PYTHONPATH=/build /opt/engine/bin/python -m engine.cli snapshot verify "$name" \
+cd /build # where the engine is; a variable would reach ComfyUI's Python as well
+if ! /opt/engine/bin/python -m engine.cli snapshot verify "$name" \
     --folder /build/snapshots --home /comfyui --python /opt/venv/bin/python; then
     {
         echo

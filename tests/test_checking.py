@@ -74,10 +74,12 @@ def test_every_case_is_named_once():
 # Found by tests of files and of a running ComfyUI, not by a change of the two documents.
 OF_FILES = {"missing_file", "unreadable", "render_changed", "render_unsaved", "render_left_over"}
 OF_A_RUNNING_COMFYUI = {"not_available", "missing_model"}
+OF_SNAPSHOTS = {"not_in_snapshot", "needs_snapshot", "missing_pack", "unlisted_pack"}
 
 
 def test_every_code_has_a_case():
-    assert CODES.keys() == {code for case in CASES for code, _ in case["expect"]} | OF_FILES | OF_A_RUNNING_COMFYUI
+    of_cases = {code for case in CASES for code, _ in case["expect"]}
+    assert CODES.keys() == of_cases | OF_FILES | OF_A_RUNNING_COMFYUI | OF_SNAPSHOTS
 
 
 def test_every_code_is_documented_and_no_other():
