@@ -27,3 +27,8 @@ def offered_workflows() -> tuple[str, ...]:
     if text and not names:
         raise SettingsError(problems=[Problem("WORKFLOWS", f"names no workflow (got {shown(text)})")])
     return names
+
+
+def chosen_snapshot() -> str:
+    """SNAPSHOT, likewise; empty where none is chosen."""
+    return in_capitals(os.environ).get("SNAPSHOT", "")
