@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.catalog import Catalog
+from engine.installations import release_of
 from engine.machine import Space, disk, memory
 from engine.model_folders import model_folders
 from engine.settings import Found, Settings
@@ -88,16 +89,8 @@ def _comfy(settings: Settings, found: Mapping[str, Found]) -> str:
         return "none: the simulator draws the pictures" if settings.comfy_simulate else "none"
     where = found["COMFY_HOME"].source if "COMFY_HOME" in found else "COMFY_HOME"
     python = f", run by {settings.comfy_python}" if settings.comfy_python else ""
-    release = _release(settings.comfy_home)
+    release = release_of(settings.comfy_home)
     return f"{settings.comfy_home} ({', '.join(part for part in (where, release) if part)}){python}"
-
-
-def _release(home: Path) -> str:
-    """The version that a ComfyUI says it is (`comfyui_version.py`, since 0.3.10)."""
-    with contextlib.suppress(OSError, ValueError):
-        said = re.search(r'__version__ = "([^"]+)"', (home / "comfyui_version.py").read_text(encoding="utf-8"))
-        return said[1] if said else ""
-    return ""
 
 
 def _models(settings: Settings) -> str:
