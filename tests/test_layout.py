@@ -49,6 +49,7 @@ LAYERS = [
     {"media_values", "media_forms"},
     {"model_folders"},
     {"node_packs"},
+    {"snapshots"},
     {"kept_replies"},
     {"logs"},
     {"schema", "nodes", "settings"},
