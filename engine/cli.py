@@ -21,7 +21,15 @@ from engine.errors import EngineError, UsageError
 def _run(options: argparse.Namespace) -> None:
     from engine.commands import run_command
 
-    run_command.run(options.name, options.param, options.payload, options.out, options.delivery, as_json=options.json)
+    run_command.run(
+        options.name,
+        options.param,
+        options.payload,
+        options.out,
+        options.delivery,
+        version_id=options.version_id,
+        as_json=options.json,
+    )
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -174,6 +182,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="how results are wanted: format=webp, quality=80, filename={workflow}_{seed}, mode=s3, thumbnail=256, …",
     )
+    run.add_argument("--version-id", metavar="ID", help="the environment to run in; by default VERSION_ID's")
     run.add_argument("--out", type=Path, metavar="DIR", help="the folder for the results")
     command("list", _list, "List the workflows, and what is wrong with broken ones.")
     describe = command("describe", _describe, "Show a workflow's parameters, outputs and examples.")
