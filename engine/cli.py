@@ -161,6 +161,41 @@ def _nodes_refresh(options: argparse.Namespace) -> None:
     nodes_commands.refresh(options.source, options.out)
 
 
+def _snapshot_list(options: argparse.Namespace) -> None:
+    from engine.commands import snapshot_command
+
+    snapshot_command.show(options.folder, as_json=options.json)
+
+
+def _snapshot_freeze(options: argparse.Namespace) -> None:
+    from engine.commands import snapshot_command
+
+    snapshot_command.make(
+        options.source,
+        options.name,
+        home=options.home,
+        folder=options.folder,
+        replace=options.replace,
+        as_json=options.json,
+    )
+
+
+def _snapshot_verify(options: argparse.Namespace) -> None:
+    import shlex
+
+    from engine.commands import snapshot_command
+
+    snapshot_command.verify(
+        options.name,
+        url=options.source,
+        home=options.home,
+        python=options.python,
+        arguments=tuple(shlex.split(options.args)),
+        folder=options.folder,
+        as_json=options.json,
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("engine", description="Named ComfyUI workflows with typed parameters.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -225,6 +260,7 @@ def _parser() -> argparse.ArgumentParser:
     bundle.add_argument("directory", type=Path, metavar="DIR", help="where to; it is made where it is missing")
     bundle.add_argument("names", nargs="*", metavar="NAME", help="workflows, also as a,b; all of them by default")
     bundle.add_argument("--folder", type=Path, metavar="DIR", help="with templates/ and schemas/; else WORKFLOWS_PATH")
+    _has_snapshots(commands.add_parser("snapshot", help="Named environments: list them, make one, verify one."))
     nodes = commands.add_parser("nodes", help="The node catalogue that workflows are checked against.")
     refresh = nodes.add_subparsers(metavar="COMMAND", required=True).add_parser(
         "refresh", help="Make the node catalogue anew from a running ComfyUI."
@@ -249,6 +285,31 @@ def _has_models(models: argparse.ArgumentParser) -> None:
         if name == "fetch":
             where = "the folder for them, like ComfyUI's models/; by default MODELS_DIR, the volume's, or ComfyUI's own"
             added.add_argument("--into", type=Path, metavar="DIR", help=where)
+
+
+def _has_snapshots(snapshot: argparse.ArgumentParser) -> None:
+    commands = snapshot.add_subparsers(metavar="COMMAND", required=True)
+    for name, function, text in (
+        ("list", _snapshot_list, "List the snapshots, and whether their locks agree with them."),
+        ("freeze", _snapshot_freeze, "Make a snapshot of a running ComfyUI, with its lock and its node catalogue."),
+        ("verify", _snapshot_verify, "Compare what a ComfyUI provides with a snapshot's lock."),
+    ):
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(function=function)
+        if name == "verify":
+            added.add_argument("name", nargs="?", metavar="NAME", help="the snapshot; by default SNAPSHOT's")
+        if name != "list":
+            needed = name == "freeze"
+            added.add_argument("--from", dest="source", required=needed, metavar="URL", help="http://127.0.0.1:8188")
+            added.add_argument("--home", type=Path, metavar="DIR", help="the folder of that ComfyUI's main.py")
+        if name == "freeze":
+            added.add_argument("--name", metavar="NAME", help="the snapshot's; by default comfyui-VERSION")
+            added.add_argument("--replace", action="store_true", help="replace one that is there")
+        if name == "verify":
+            added.add_argument("--python", type=Path, metavar="FILE", help="that ComfyUI runs with")
+            added.add_argument("--args", default="", metavar="ARGS", help="more of ComfyUI's: --args=--cpu")
+        added.add_argument("--folder", type=Path, metavar="DIR", help="of the snapshots; snapshots/ by default")
+        added.add_argument("--json", action="store_true", help="print one JSON document, the result or the failure")
 
 
 def _takes_export(add: argparse.ArgumentParser) -> None:

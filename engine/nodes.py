@@ -22,7 +22,7 @@ from engine.errors import InvalidMap
 
 _HERE = Path(__file__).resolve().parent
 # Beside the package in the repository, inside of it where it was installed (pyproject.toml).
-_SNAPSHOTS = _HERE / "snapshots" if (_HERE / "snapshots").is_dir() else _HERE.parent / "snapshots"
+_SNAPSHOTS = _HERE / "shipped" if (_HERE / "shipped").is_dir() else _HERE.parent / "snapshots"
 BUNDLED = _SNAPSHOTS / "node-catalogue.json.gz"
 
 _PROSE = frozenset({"tooltip", "tooltips", "description", "output_tooltips", "help"})

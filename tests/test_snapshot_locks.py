@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.repositories import git, repository
 
 from engine.errors import InvalidMap
-from engine.snapshots.lock import Lock, LockedComfyUI, LockedPack, differences, lock_of, notes, read_lock
+from engine.snapshots.lock import Lock, LockedComfyUI, LockedPack, differences, lock_of, notes, read_lock, same_name
 
 COMMIT, OTHER = "a0f451a5113cf9becb0847b92884cb10cbdec0ef", "b" * 40
 LOCK = Lock(
@@ -208,5 +208,5 @@ def test_nothing_differs_from_itself_and_the_file_keeps_all(lock):
 def test_a_pack_that_is_missing_is_always_named(wanted, there):
     said = differences(wanted, there)
 
-    missing = [name for name in wanted.packs if name.lower() not in {each.lower() for each in there.packs}]
+    missing = [name for name in wanted.packs if not any(same_name(name, each) for each in there.packs)]
     assert all(f"the pack {name} is missing" in said for name in missing)

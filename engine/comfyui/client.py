@@ -25,6 +25,7 @@ from engine.nodes import NodeCatalogue
 _HINT = "start ComfyUI, or set COMFY_URL to one that runs or COMFY_HOME to where it is installed"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _CHUNK_BYTES = 1 << 20
+_MANAGER_SECONDS = 120.0
 _KINDS = ("running", "pending")
 
 
@@ -91,6 +92,20 @@ class ComfyClient:
         """`/object_info`: every node class with its inputs and outputs. About 2 MB."""
         answer: dict[str, Any] = self._json("GET", "/object_info")
         return answer
+
+    def managers_snapshot(self) -> dict[str, Any] | None:
+        """The snapshot that its ComfyUI-Manager gives; None where none runs, or where it can't give one.
+
+        `/v2/snapshot/get_current` is the route of the package comfyui-manager (4.0.4 and 4.3), which ComfyUI starts
+        with `--enable-manager`; the one without `/v2` that of the Manager as a node pack, before.
+        """
+        for path in ("/v2/snapshot/get_current", "/snapshot/get_current"):
+            # It may look for news of its lists first.
+            response = self._send("GET", path, read_timeout=_MANAGER_SECONDS, accept=range(200, 600))
+            if response.status_code == requests.codes.ok and "json" in response.headers.get("Content-Type", ""):
+                document = self._parsed(response)
+                return document if isinstance(document, dict) else None
+        return None
 
     def node_catalogue(self) -> NodeCatalogue:
         """The node catalogue of this ComfyUI, true to its files."""

@@ -40,6 +40,13 @@ class ProcessLog:
         self._start = log.tell()
         return log
 
+    def printed(self) -> str:
+        """All that the process has printed since it was started; empty where that can't be read."""
+        with contextlib.suppress(OSError), self.path.open("rb") as log:
+            log.seek(self._start)
+            return log.read(_LONGEST_BYTES).decode(errors="replace")
+        return ""
+
     def telling(self) -> str:
         """The last lines of the process that matter: its last traceback, or the end without progress bars."""
         with contextlib.suppress(OSError), self.path.open("rb") as log:

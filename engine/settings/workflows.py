@@ -25,6 +25,11 @@ class WorkflowSettings(BaseSettings):
         validation_alias=named("WORKFLOWS"),
         description="the workflows that are offered, separated by commas; by default all that are there",
     )
+    snapshot: str | None = Field(
+        None,
+        validation_alias=named("SNAPSHOT"),
+        description="the snapshot that workflows are checked against; by default any lock in snapshots/ counts",
+    )
     allow_raw_workflows: bool = Field(
         False,
         validation_alias=named("ALLOW_RAW_WORKFLOWS"),

@@ -154,7 +154,7 @@ def pack_of_module(python_module: Any) -> str | None:
     return pack if pack and pack != module and pack != COMFYUIS_OWN else None
 
 
-def differences(wanted: Lock, there: Lock) -> list[str]:
+def differences(wanted: Lock, there: Lock, *, source: str = "the lock") -> list[str]:
     """What a ComfyUI lacks of a lock, in words; none where it has all of it.
 
     More than the lock has is no difference, and neither is what one side does not know. Python and PyTorch are none
@@ -163,8 +163,9 @@ def differences(wanted: Lock, there: Lock) -> list[str]:
     Args:
         wanted: the lock.
         there: what is live, or another lock.
+        source: how the words call `wanted`.
     """
-    return list(_differences(wanted, there))
+    return list(_differences(wanted, there, source))
 
 
 def notes(wanted: Lock, there: Lock) -> list[str]:
@@ -179,20 +180,20 @@ def notes(wanted: Lock, there: Lock) -> list[str]:
     return said
 
 
-def _differences(wanted: Lock, there: Lock) -> Iterator[str]:
+def _differences(wanted: Lock, there: Lock, source: str) -> Iterator[str]:
     if wanted.comfyui.version != there.comfyui.version:
-        yield f"ComfyUI is {there.comfyui.version}, the lock says {wanted.comfyui.version}"
+        yield f"ComfyUI is {there.comfyui.version}, {source} says {wanted.comfyui.version}"
     elif _differ(wanted.comfyui.commit, there.comfyui.commit):
-        yield f"ComfyUI is at {_short(there.comfyui.commit)}, the lock says {_short(wanted.comfyui.commit)}"
+        yield f"ComfyUI is at {short(there.comfyui.commit)}, {source} says {short(wanted.comfyui.commit)}"
     for name, pack in wanted.packs.items():
-        found = _same_pack(name, pack, there)
+        found = there.packs.get(same_pack(name, pack, there.packs) or "")
         if found is None:
             yield f"the pack {name} is missing" + (f" ({pack.repository})" if pack.repository else "")
             continue
         if _differ(pack.commit, found.commit):
-            yield f"{name} is at {_short(found.commit)}, the lock says {_short(pack.commit)}"
+            yield f"{name} is at {short(found.commit)}, {source} says {short(pack.commit)}"
         if _differ(pack.version, found.version):
-            yield f"{name} is {found.version}, the lock says {pack.version}"
+            yield f"{name} is {found.version}, {source} says {pack.version}"
         lacking = [each for each in pack.classes if each not in found.classes]
         if lacking and not found.classes:
             yield f"{name} gives none of its classes ({listed(lacking, most=_MOST_CLASSES)}): it was not imported"
@@ -200,15 +201,23 @@ def _differences(wanted: Lock, there: Lock) -> Iterator[str]:
             yield f"{name} lacks the classes {listed(lacking, most=_MOST_CLASSES)}"
 
 
-def _same_pack(name: str, pack: LockedPack, there: Lock) -> LockedPack | None:
-    """The pack under its name, or else under another: installers do not agree on how to call a folder."""
-    if name in there.packs:
-        return there.packs[name]
-    for other, found in there.packs.items():
+def same_pack(name: str, pack: LockedPack, packs: Mapping[str, LockedPack]) -> str | None:
+    """How a pack is called among others; None where it is not among them.
+
+    Under its name, or else under another: of a folder, installers keep the name of the repository or write it small.
+    """
+    if name in packs:
+        return name
+    for other, found in packs.items():
         same_repository = pack.repository and found.repository and _plain(pack.repository) == _plain(found.repository)
-        if other.lower() == name.lower() or same_repository:
-            return found
+        if same_name(other, name) or same_repository:
+            return other
     return None
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two names are those of one pack: `ComfyUI_Some_Pack` is `comfyui-some-pack` in the registry."""
+    return one.lower().replace("_", "-") == other.lower().replace("_", "-")
 
 
 def _plain(url: str) -> str:
@@ -219,7 +228,8 @@ def _differ(wanted: str | None, there: str | None) -> bool:
     return wanted is not None and there is not None and wanted != there
 
 
-def _short(commit: str | None) -> str:
+def short(commit: str | None) -> str:
+    """A commit as people know it."""
     return (commit or "")[:7]
 
 

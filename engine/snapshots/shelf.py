@@ -1,0 +1,85 @@
+"""The snapshots in a folder, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import UsageError
+from engine.nodes import BUNDLED
+from engine.snapshots.lock import SUFFIX
+from engine.wording import did_you_mean, listed
+
+SNAPSHOTS = BUNDLED.parent
+"""The folder that is looked into where no other is named."""
+NODES_SUFFIX = ".nodes.json.gz"
+_EXPORTED = "_snapshot"  # as ComfyUI-Manager calls them: 2025-11-21_12-30-00_snapshot.json
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """The files of one snapshot.
+
+    Attributes:
+        name: of the snapshot.
+        folder: that it is in.
+        files: the snapshot itself; two where it is there under both of its names, none where only its lock is there.
+    """
+
+    name: str
+    folder: Path
+    files: tuple[Path, ...] = ()
+
+    @property
+    def file(self) -> Path:
+        """The snapshot, also where it is not there yet."""
+        return self.files[0] if self.files else self.folder / f"{self.name}.json"
+
+    @property
+    def lock(self) -> Path:
+        """What a ComfyUI with it provided; it may not be there."""
+        return self.folder / f"{self.name}{SUFFIX}"
+
+    @property
+    def nodes(self) -> Path:
+        """The node catalogue of that ComfyUI; it may not be there."""
+        return self.folder / f"{self.name}{NODES_SUFFIX}"
+
+
+def snapshots_in(folder: Path) -> dict[str, Shelved]:
+    """The snapshots in a folder, by name and sorted by it; none where there is no such folder.
+
+    A file `NAME.json` is one, and so is `NAME_snapshot.json`, as ComfyUI-Manager exports it. Locks without a snapshot
+    are listed too.
+    """
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*.json")):
+        if path.name.endswith(SUFFIX):
+            found.setdefault(path.name.removesuffix(SUFFIX), [])
+        else:
+            found.setdefault(path.stem.removesuffix(_EXPORTED) or path.stem, []).append(path)
+    return {name: Shelved(name, folder, tuple(files)) for name, files in sorted(found.items())}
+
+
+def shelved(name: str, folder: Path) -> Shelved:
+    """The snapshot of that name.
+
+    Args:
+        name: of the snapshot, or of its file.
+        folder: that it is in.
+
+    Raises:
+        UsageError: there is none, or two.
+    """
+    known = snapshots_in(folder)
+    found = known.get(name) or next((each for each in known.values() if name in {p.name for p in each.files}), None)
+    if found is None:
+        there = f"it has {listed(known)}" if known else "it has none"
+        raise UsageError(
+            f"there is no snapshot {name} in {folder}{did_you_mean(name, known)}; {there}",
+            hint="export one from ComfyUI-Manager into that folder, or make one: engine snapshot freeze --from URL",
+        )
+    if len(found.files) > 1:
+        names = " and ".join(path.name for path in found.files)
+        raise UsageError(f"the snapshot {found.name} is there twice, as {names}; keep one")
+    return found
