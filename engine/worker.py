@@ -90,7 +90,7 @@ class Worker:
     def _reply(self, job: dict[str, Any], cancel: CancellationToken, reporter: Reporter | None) -> dict[str, Any]:
         """The reply, whatever happens; in a job's own thread."""
         try:
-            if self._before_first and _runs_something(job) and _wants(job) in {None, self._runner.settings.version_id}:
+            if self._before_first and _runs_something(job) and _wants(job) in (None, self._runner.settings.version_id):
                 self._before_first(cancel)
             reply = self._answer(job, cancel, reporter)
         except Cancelled as error:

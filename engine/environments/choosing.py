@@ -89,9 +89,10 @@ class Environments:
             environment = read_environment(self._settings.volume_path, version_id)
             settings = environment.settings(self._settings)
             lock = lock_of_environment(environment)
-        except (SettingsError, ValueError) as error:
+            found = differences_on_disk(environment, lock, settings.comfy_args)
+        except (SettingsError, ValueError, OSError) as error:
             raise _unverified(version_id, [str(error)]) from error
-        if found := differences_on_disk(environment, lock, settings.comfy_args):
+        if found:
             raise _unverified(version_id, found)
 
         def verify(object_info: Mapping[str, Any], system_stats: Mapping[str, Any]) -> None:
