@@ -8,7 +8,7 @@
 ARG WORKFLOWS=""
 # baked: the models that those require are put into the image. volume: they are on a network volume.
 ARG MODELS=baked
-# A file of snapshots/, as ComfyUI-Manager saves them, with the custom nodes; none where it is empty.
+# The name of a snapshot of snapshots/, with the custom nodes; none where it is empty.
 ARG SNAPSHOT=""
 ARG COMFYUI_VERSION=0.8.0
 ARG COMFYUI_URL=https://github.com/comfyanonymous/ComfyUI
@@ -79,9 +79,17 @@ RUN uv venv --python "/usr/bin/${PYTHON}" /opt/engine \
 
 FROM base AS nodes
 ARG SNAPSHOT
-COPY docker/restore-nodes.sh /build/
+COPY docker/restore-nodes.sh docker/clone-packs.py /build/
 COPY snapshots/ /build/snapshots/
 RUN /build/restore-nodes.sh "${SNAPSHOT}"
+
+
+# By the engine, whose changes must not install the nodes again. ComfyUI is started, and what that leaves stays here.
+FROM nodes AS verified-nodes
+ARG SNAPSHOT
+COPY docker/verify-nodes.sh /build/
+COPY engine/ /build/engine/
+RUN /build/verify-nodes.sh "${SNAPSHOT}" /build/chosen
 
 
 FROM base AS workflows
@@ -89,9 +97,11 @@ WORKDIR /app
 COPY handler.py pyproject.toml README.md ./
 COPY engine/ engine/
 COPY snapshots/node-catalogue.json.gz snapshots/
+COPY --from=verified-nodes /build/chosen/ snapshots/
 RUN uv pip install --python /opt/engine --no-deps --no-build-isolation --editable . \
     && /opt/engine/bin/python -m compileall -q engine \
     && rm pyproject.toml README.md
+ARG SNAPSHOT
 ARG WORKFLOWS
 COPY schemas/ /build/schemas/
 COPY templates/ /build/templates/

@@ -67,6 +67,7 @@ def _check(options: argparse.Namespace) -> None:
         catalogue=options.catalogue,
         folder=options.folder,
         live=live,
+        snapshot=options.snapshot,
         strict=options.strict,
         save=options.save,
         as_json=options.json,
@@ -236,6 +237,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("names", nargs="*", metavar="NAME", help="workflows; all of them by default")
     check.add_argument("--catalogue", type=Path, metavar="FILE", help="another node catalogue to check against")
     check.add_argument("--folder", type=Path, metavar="DIR", help="with templates/ and schemas/; else WORKFLOWS_PATH")
+    check.add_argument("--snapshot", metavar="NAME", help="every class is to come from it; by default SNAPSHOT's")
     check.add_argument("--strict", action="store_true", help="warnings fail as well")
     check.add_argument("--save", action="store_true", help="keep what the examples render to in tests/rendered/")
     check.add_argument(

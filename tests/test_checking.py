@@ -9,6 +9,7 @@ from support.workflows import ROOT, SHARED, sampler_graph, write_workflow
 
 from engine import Catalog
 from engine.authoring.checking import CODES, check_entry
+from engine.node_packs import KnownPacks
 from engine.nodes import load_catalogue
 from engine.schema import ParameterMap
 
@@ -38,9 +39,9 @@ def merged(target, patch):
     return result
 
 
-def check(folder, name="made", packs=()):
+def check(folder, name="made", packs=None, nodes=None):
     (entry,) = Catalog([folder]).entries([name])
-    return check_entry(entry, load_catalogue(), dict(packs)).findings
+    return check_entry(entry, nodes or load_catalogue(), packs or KnownPacks()).findings
 
 
 def check_case(folder, case):
@@ -120,17 +121,6 @@ def test_a_broken_template_does_not_hide_a_broken_map(tmp_path):
         ("unreadable", "templates/made.json"),
         ("invalid_map", "schemas/made.json"),
     }
-
-
-def test_an_unknown_class_is_told_with_its_node_pack(tmp_path):
-    graph = merged(sampler_graph(), {"8": {"class_type": "DecodeOfSomePack"}})
-    write_workflow(tmp_path, "made", graph, BASE)
-    (found,) = check(tmp_path, packs={"DecodeOfSomePack": "some-pack"})
-    assert 'the node pack "some-pack"' in found.remedy
-    assert 'list "some-pack" in requires.node_packs' in found.remedy
-    write_workflow(tmp_path, "made", graph, merged(BASE, {"requires": {"node_packs": ["some-pack"]}}))
-    (found,) = check(tmp_path, packs={"DecodeOfSomePack": "some-pack"})
-    assert "requires.node_packs" not in found.remedy
 
 
 @pytest.mark.parametrize("depth", [300, 900, 30_000])

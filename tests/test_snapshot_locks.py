@@ -85,7 +85,7 @@ def test_what_is_live_is_read_from_comfyui_and_its_folders(tmp_path):
     git(adapter, "remote", "add", "origin", "https://user:secret@x.example/a/Adapter.git")
     (registry / ".tracking").write_text("__init__.py\n")
     (registry / "pyproject.toml").write_text(
-        '[project]\nname = "From-Registry"\nversion = "1.2.0"\n[project.urls]\nRepository = "https://x.example/r"\n'
+        '[project]\nname = "From-Registry"\nversion = "1.2"\n[project.urls]\nRepository = "https://x.example/r"\n'
     )
     object_info = {
         "KSampler": {"python_module": "nodes"},
@@ -105,7 +105,7 @@ def test_what_is_live_is_read_from_comfyui_and_its_folders(tmp_path):
             commit=commit,
             classes=("AdapterApply", "AdapterLoad"),
         ),
-        "from-registry": LockedPack(repository="https://x.example/r", version="1.2.0"),
+        "from-registry": LockedPack(repository="https://x.example/r", version="1.2.0", registry="from-registry"),
         "single": LockedPack(),
         "some.pack": LockedPack(classes=("Dotted",)),
     }

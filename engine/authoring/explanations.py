@@ -12,6 +12,7 @@ from engine.authoring.differences import InputChange, NodeChange, differences, v
 from engine.expression_filters import ExpressionFailed
 from engine.expressions import ExpressionInvalid, compile_expression, context_of
 from engine.graph import Graph, as_link, label_of, needed_by
+from engine.node_packs import KnownPacks
 from engine.nodes import NodeCatalogue
 from engine.schema import ParameterMap, SeedParameter
 from engine.wording import listed, one_line
@@ -107,7 +108,7 @@ class Explanation:
         self._workflow = workflow
         self._map: ParameterMap = workflow.parameter_map
         self._subject = Subject(
-            workflow.name, workflow.template, nodes, packs={}, parameter_map=self._map, workflow=workflow
+            workflow.name, workflow.template, nodes, packs=KnownPacks(), parameter_map=self._map, workflow=workflow
         )
         self._payload = payload
         self._values = workflow.without_media(values, {}) | {"workflow": workflow.name, "job_id": ""}

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.catalog import Catalog, Entry
-from engine.commands.folders import offered_workflows, workflow_folders
+from engine.commands.folders import chosen_snapshot, offered_workflows, workflow_folders
 from engine.commands.output import print_json, print_line, print_note
-from engine.errors import StorageError, UnknownWorkflow
+from engine.errors import StorageError, UnknownWorkflow, UsageError
+from engine.node_packs import KnownPacks, known_packs
+from engine.snapshots.catalogues import nodes_for
+from engine.snapshots.shelf import SNAPSHOTS, Shelved, shelved
 from engine.wording import listed
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ def check(
     catalogue: Path | None = None,
     folder: Path | None = None,
     live: str | None = None,
+    snapshot: str | None = None,
     strict: bool = False,
     save: bool = False,
     as_json: bool = False,
@@ -42,6 +46,8 @@ def check(
         folder: with `templates/` and `schemas/`, in place of those that WORKFLOWS_PATH names.
         live: the URL of a running ComfyUI to check against; empty for the one that COMFY_URL or COMFY_HOME names;
             None for none.
+        snapshot: the name of the one that every class is to come from, or from ComfyUI itself; by default that of
+            SNAPSHOT. Without one, all that are there count.
         strict: a warning fails as an error does.
         save: keep what the examples render to.
         as_json: print one document.
@@ -51,7 +57,9 @@ def check(
         ComfyUnavailable: the running ComfyUI does not answer.
     """
     offered = () if names or folder else offered_workflows()
-    catalog, nodes = _catalog(folder, catalogue, live, offered)
+    place = _snapshot(snapshot, catalogue, live)
+    packs = known_packs(place.folder if place else SNAPSHOTS, place)
+    catalog, nodes = _catalog(folder, catalogue, live, offered, place)
     for name in names:
         try:
             if name not in catalog:
@@ -63,7 +71,7 @@ def check(
         folders = listed(str(each) for each in ((folder,) if folder else workflow_folders()))
         raise _usage(f"nothing to check: no workflow is in {folders}; one is templates/NAME.json and schemas/NAME.json")
     saved = [line for entry in entries for line in _save(entry)] if save else []
-    report = [checked(entry, nodes) for entry in entries]
+    report = [checked(entry, nodes, packs) for entry in entries]
     failed = sum(each.fails(strict=strict) for each in report)
     if as_json:
         _print_document(report, nodes, saved, strict=strict)
@@ -83,15 +91,14 @@ def check(
         raise SystemExit(1)
 
 
-def checked(entry: Entry, nodes: NodeCatalogue) -> Checked:
+def checked(entry: Entry, nodes: NodeCatalogue, packs: KnownPacks | None = None) -> Checked:
     """Check one workflow, and its examples against what was saved of them."""
     from engine.authoring.checking import check_entry, saved_findings
-    from engine.node_packs import node_packs
 
     def more(workflow: Workflow) -> Iterator[Finding]:
         return saved_findings(entry.source, workflow)
 
-    return check_entry(entry, nodes, node_packs(), more)
+    return check_entry(entry, nodes, packs or known_packs(), more)
 
 
 def print_checked(report: Checked, *, strict: bool = False, notes: bool = True) -> None:
@@ -118,7 +125,7 @@ def print_checked(report: Checked, *, strict: bool = False, notes: bool = True) 
 
 
 def _catalog(
-    folder: Path | None, catalogue: Path | None, live: str | None, offered: Sequence[str]
+    folder: Path | None, catalogue: Path | None, live: str | None, offered: Sequence[str], place: Shelved | None
 ) -> tuple[Catalog, NodeCatalogue]:
     """The workflows, and the node catalogue that is checked against."""
     from engine.nodes import NodeCatalogue
@@ -129,12 +136,31 @@ def _catalog(
         raise _usage(f"--folder {folder}: there is no such folder")
     folders = (folder,) if folder else workflow_folders()
     running = None if live is None else _live(live, folders)
-    nodes = NodeCatalogue.load(catalogue) if catalogue else None
+    nodes = NodeCatalogue.load(catalogue) if catalogue else nodes_for(place)
     if running:
         # A file that is missing there must not keep a map from loading, or nothing else of it would be told.
         nodes = NodeCatalogue(running.object_info, version=running.version, from_files=running.from_files)
     catalog = Catalog(folders, nodes, only=offered)
     return catalog, running or catalog.nodes
+
+
+def _snapshot(name: str | None, catalogue: Path | None, live: str | None) -> Shelved | None:
+    """The snapshot that was chosen; None where the classes are another's, or none was."""
+    if live is not None or catalogue is not None:
+        if name:
+            raise _usage("--snapshot with --live or --catalogue: the node classes are one or the other's")
+        return None
+    if not (name or chosen_snapshot()):
+        return None
+    place = shelved(name or chosen_snapshot())
+    if place.lock.is_file():
+        return place
+    lacks = f"the snapshot {place.name} has no lock, so it is not known which classes it has"
+    remedy = f"make it of a ComfyUI with these packs: engine snapshot freeze --from URL --name {place.name}"
+    if name:
+        raise UsageError(lacks, hint=remedy)
+    print_note(f"{lacks}; {remedy}")  # an image may be built with a snapshot as it was exported
+    return None
 
 
 def _live(url: str, folders: Sequence[Path]) -> NodeCatalogue:
@@ -197,6 +223,4 @@ def _summary(report: list[Checked], failed: int, nodes: NodeCatalogue) -> str:
 
 
 def _usage(message: str) -> Exception:
-    from engine.errors import UsageError
-
     return UsageError(message)

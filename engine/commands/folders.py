@@ -17,3 +17,8 @@ def workflow_folders() -> tuple[Path, ...]:
 def offered_workflows() -> tuple[str, ...]:
     """The names in WORKFLOWS, likewise; empty where all workflows are offered."""
     return tuple(name for part in os.environ.get("WORKFLOWS", "").split(",") if (name := part.strip()))
+
+
+def chosen_snapshot() -> str:
+    """SNAPSHOT, likewise; empty where none is chosen."""
+    return os.environ.get("SNAPSHOT", "")

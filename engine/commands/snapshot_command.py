@@ -17,7 +17,7 @@ from engine.settings import load_settings
 from engine.snapshots.freezing import Frozen, changes, freeze, write
 from engine.snapshots.lock import Lock, differences, lock_of, notes, read_lock
 from engine.snapshots.shelf import SNAPSHOTS, Shelved, shelved, snapshots_in
-from engine.snapshots.snapshot import disagreements, read_snapshot, wanted_by
+from engine.snapshots.snapshot import Snapshot, disagreements, parse_snapshot, read_snapshot, wanted_by
 from engine.wording import listed
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def make(url: str, name: str | None, *, home: Path | None, folder: Path | None, 
         raise UsageError(f"--name {name}: a name is made of a-z, A-Z, 0-9 and ._+-, and is not node-catalogue")
     where = folder or SNAPSHOTS
     place = shelved(name, where) if name in snapshots_in(where) else Shelved(name, where)
-    kept = bool(place.files) and not disagreements(read_snapshot(place.file), frozen.lock)
+    kept = bool(place.files) and _of_the_same(read_snapshot(place.file), frozen)
     changed = _changed(place, frozen, kept=kept)
     if changed and not replace:
         for change in changed:
@@ -99,7 +99,8 @@ def make(url: str, name: str | None, *, home: Path | None, folder: Path | None, 
         print_note(change)
     for name_, pack in frozen.lock.packs.items():
         origin = pack.commit[:12] if pack.commit else pack.version or "?"
-        print_line(f"{name_}  {origin}  {len(pack.classes)} classes")
+        count = len(pack.classes)
+        print_line(f"{name_}  {origin}  {count} class{'' if count == 1 else 'es'}")
     for path in files:
         print_note(f"wrote {path}")
     if kept:
@@ -172,11 +173,13 @@ def chosen(name: str | None, folder: Path | None) -> Shelved:
     """
     where = folder or SNAPSHOTS
     name = name or load_settings().snapshot
+    if name:
+        return shelved(name, where)
     known = snapshots_in(where)
-    if name or not known:
-        return shelved(name or "NAME", where)
-    if len(known) > 1:
-        raise UsageError(f"say which snapshot: {listed(known)}")
+    if len(known) != 1:
+        hint = "export one from ComfyUI-Manager into that folder, or make one: engine snapshot freeze --from URL"
+        said = f"say which snapshot: {listed(known)}" if known else f"no snapshot is in {where}"
+        raise UsageError(said, hint=None if known else hint)
     return shelved(next(iter(known)), where)
 
 
@@ -194,9 +197,9 @@ def _compared(place: Shelved, live: _Live) -> tuple[list[str], list[str]]:
     if place.lock.is_file():
         wanted = read_lock(place.lock)
         known = notes(wanted, live.lock)
-        missing = [f"the lock is not of the snapshot: {each}" for each in _disagreements(place, wanted)]
+        known += [f"lock and snapshot are not of the same packs: {each}" for each in _disagreements(place, wanted)]
     else:
-        wanted, missing = wanted_by(read_snapshot(place.file), live.lock), []
+        wanted = wanted_by(read_snapshot(place.file), live.lock)
         known = [f"{place.name} has no lock, so its classes are not known; engine snapshot freeze makes one"]
     if not live.of_folders:
         # A pack that adds to the browser alone has no class by which it would be seen from here.
@@ -206,7 +209,7 @@ def _compared(place: Shelved, live: _Live) -> tuple[list[str], list[str]]:
             wanted = wanted.model_copy(update={"packs": packs})
             known.append(f"of packs without classes only their folders tell (--home): {listed(silent)}")
     source = "the lock" if place.lock.is_file() else "the snapshot"
-    return [*differences(wanted, live.lock, source=source), *missing], known
+    return differences(wanted, live.lock, source=source), known
 
 
 def _disagreements(place: Shelved, lock: Lock) -> list[str]:
@@ -269,6 +272,12 @@ def _client(url: str) -> Iterator[ComfyClient]:
 
     with contextlib.closing(ComfyClient(url)) as client:
         yield client
+
+
+def _of_the_same(snapshot: Snapshot, frozen: Frozen) -> bool:
+    """Whether a snapshot that is there asks for the packs that were found."""
+    asked = parse_snapshot(frozen.snapshot, label="what was frozen").packs()
+    return snapshot.packs() == asked or not disagreements(snapshot, frozen.lock)
 
 
 def _changed(place: Shelved, frozen: Frozen, *, kept: bool) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 from engine.snapshots.repositories import commit_of, remote_of
 
 _DISABLED = ".disabled"
+_NUMBERS = 3
 COMFYUIS_OWN = "websocket_image_save"
 """The one file in `custom_nodes` that comes with ComfyUI itself."""
 
@@ -97,8 +98,15 @@ def _pack(name: str, path: Path, disabled: bool) -> PackFolder:
     said = repository if isinstance(repository, str) else None
     identity, version = project.get("name"), project.get("version")
     if (path / ".tracking").is_file() and isinstance(identity, str) and isinstance(version, str):
-        return PackFolder(name, path, disabled, said, None, identity.strip().lower(), version.strip())
+        return PackFolder(name, path, disabled, said, None, identity.strip().lower(), _whole(version))
     return PackFolder(name, path, disabled, said)
+
+
+def _whole(version: str) -> str:
+    """The version with all three numbers, as ComfyUI-Manager asks the registry for it: 2.5.0 where the file has 2.5."""
+    numbers = version.strip().split(".")
+    short = len(numbers) < _NUMBERS and all(number.isdecimal() for number in numbers)
+    return ".".join([*numbers, *["0"] * (_NUMBERS - len(numbers))]) if short else version.strip()
 
 
 def _project(path: Path) -> Mapping[str, Any]:

@@ -154,10 +154,12 @@ def _completed(lock: Lock, managers: Snapshot) -> Lock:
         said = known.get(same_pack(name, pack, known) or "")
         more = {
             key: getattr(said, key)
-            for key in ("repository", "commit", "version")
+            for key in ("repository", "commit", "version", "registry")
             if said and getattr(pack, key) is None and getattr(said, key) not in (None, "unknown")
         }
         packs[name] = pack.model_copy(update=more)
+    # Those that gave no class are not seen from outside.
+    packs |= {name: pack for name, pack in known.items() if not same_pack(name, pack, packs)}
     comfyui = lock.comfyui
     if comfyui.commit is None:
         comfyui = comfyui.model_copy(update={"commit": managers.comfyui})
@@ -165,6 +167,8 @@ def _completed(lock: Lock, managers: Snapshot) -> Lock:
 
 
 def _warnings(lock: Lock, folders: list[PackFolder], home: Path | None) -> Iterator[str]:
+    if lock.comfyui.commit is None:
+        yield f"ComfyUI: its commit is not known; its version counts, {lock.comfyui.version}"
     by_name = {folder.name: folder for folder in folders}
     for name, pack in lock.packs.items():
         folder = by_name.get(name)

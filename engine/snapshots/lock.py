@@ -4,7 +4,8 @@
 {"format": 1,
  "comfyui": {"version": "0.8.0", "commit": null}, "python": "3.12.3", "pytorch": "2.8.0+cu128",
  "packs": {"ComfyUI_IPAdapter_plus": {"repository": "https://github.com/cubiq/ComfyUI_IPAdapter_plus",
-                                      "commit": "a0f451a5113cf9becb0847b92884cb10cbdec0ef", "version": null,
+                                      "commit": "a0f451a5113cf9becb0847b92884cb10cbdec0ef",
+                                      "version": null, "registry": null,
                                       "classes": ["IPAdapter", "IPAdapterAdvanced"]}}}
 ```
 
@@ -57,12 +58,14 @@ class LockedPack(_Frozen):
         repository: the URL that it is from.
         commit: of its clone.
         version: of the registry, where it is from there.
+        registry: its name there, which the folder's need not be.
         classes: the node classes that it gave, sorted; none where it has none or did not import.
     """
 
     repository: str | None = None
     commit: str | None = None
     version: str | None = None
+    registry: str | None = None
     classes: tuple[str, ...] = Field((), strict=False)
 
 
@@ -134,6 +137,7 @@ def lock_of(nodes: NodeCatalogue | Mapping[str, Any], system_stats: Mapping[str,
             repository=folder.repository,
             commit=folder.commit,
             version=folder.version,
+            registry=folder.registry_id,
             classes=tuple(sorted(classes.get(folder.name, ()))),
         )
     system = system_stats.get("system", {})
@@ -210,7 +214,8 @@ def same_pack(name: str, pack: LockedPack, packs: Mapping[str, LockedPack]) -> s
         return name
     for other, found in packs.items():
         same_repository = pack.repository and found.repository and _plain(pack.repository) == _plain(found.repository)
-        if same_name(other, name) or same_repository:
+        same_there = pack.registry and pack.registry == found.registry
+        if same_name(other, name) or same_repository or same_there:
             return other
     return None
 
@@ -243,7 +248,8 @@ def _problem(item: Mapping[str, Any], file: str) -> Problem:
     if item["type"] == "missing":
         message = "is missing"
     elif item["type"] == "extra_forbidden":
-        known = {"classes", "comfyui", "commit", "format", "packs", "python", "pytorch", "repository", "version"}
+        known = {"classes", "comfyui", "commit", "format", "packs", "python", "pytorch", "registry"}
+        known |= {"repository", "version"}
         message = f"is no key of a lock{did_you_mean(str(item['loc'][-1]), known)}"
     elif where == "format":
         message = "must be 1; a later engine may read another"

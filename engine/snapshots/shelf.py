@@ -61,18 +61,20 @@ def snapshots_in(folder: Path) -> dict[str, Shelved]:
     return {name: Shelved(name, folder, tuple(files)) for name, files in sorted(found.items())}
 
 
-def shelved(name: str, folder: Path) -> Shelved:
+def shelved(name: str, folder: Path = SNAPSHOTS) -> Shelved:
     """The snapshot of that name.
 
     Args:
-        name: of the snapshot, or of its file.
-        folder: that it is in.
+        name: of the snapshot, or of its file; with a folder before it, it is in that one.
+        folder: that it is in otherwise.
 
     Raises:
         UsageError: there is none, or two.
     """
+    if "/" in name:
+        folder, name = Path(name).parent, Path(name).name
     known = snapshots_in(folder)
-    found = known.get(name) or next((each for each in known.values() if name in {p.name for p in each.files}), None)
+    found = known.get(name) or known.get(name.removesuffix(".json").removesuffix(_EXPORTED))
     if found is None:
         there = f"it has {listed(known)}" if known else "it has none"
         raise UsageError(

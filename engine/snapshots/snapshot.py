@@ -85,7 +85,7 @@ class Snapshot(_Foreign):
                 found[name_of(url)] = LockedPack(repository=url, commit=pack.hash)
         for identity, version in self.cnr_custom_nodes.items():
             if not is_manager(identity):
-                found[identity] = LockedPack(version=version)
+                found[identity] = LockedPack(version=version, registry=identity.lower())
         for file in self.file_custom_nodes:
             name = file.filename.removesuffix(".py")
             if not file.disabled and name != COMFYUIS_OWN:

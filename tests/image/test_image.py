@@ -4,6 +4,7 @@ The base is made on this machine under the real one's name, and nothing is pulle
 by build arguments, as anyone would: another Python, no PyTorch, ComfyUI from a folder (COMFY_HOME's, where it is set).
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,8 +13,11 @@ from typing import NamedTuple
 import pytest
 from support.buildah import Buildah, BuildFailed, bare_system, cache_folder, missing
 from support.image_sources import comfyui_repository, overlay_base
+from support.repositories import git, repository
 from support.verified import record_image
 from support.workflows import ROOT, sampler_graph, write_workflow
+
+from engine.snapshots.lock import Lock, LockedComfyUI, LockedPack
 
 COMFY_HOME = os.environ.get("COMFY_HOME")  # before any test wipes it
 REAL_BASE = "docker.io/nvidia/cuda:12.8.1-runtime-ubuntu24.04"
@@ -79,7 +83,7 @@ def build(store, context, report, tmp_path_factory):
     version = comfyui_repository(source, COMFY_HOME)
     report[1]["comfyui"] = version if COMFY_HOME else f"a stand-in for {version}"
 
-    def build(what, tag, *options, folder=context, secrets=(), **arguments):
+    def build(what, tag, *options, folder=context, secrets=(), mounts=(), **arguments):
         fixed = {
             "PYTHON": "python3",
             "TORCH": "",
@@ -88,7 +92,12 @@ def build(store, context, report, tmp_path_factory):
             "MODELS": "baked",  # the default; buildah 1.28 finds the stage of that name only where it is told
         }
         seconds, output = store.build(
-            folder, tag, *options, arguments=fixed | arguments, mounts=[f"{source}:/mnt/comfyui"], secrets=secrets
+            folder,
+            tag,
+            *options,
+            arguments=fixed | arguments,
+            mounts=[f"{source}:/mnt/comfyui", *mounts],
+            secrets=secrets,
         )
         config, document, size = store.inspect(tag)
         report[0].append((what, seconds, size))
@@ -251,6 +260,42 @@ def test_a_wrong_argument_fails_the_build_with_what_there_is(build, arguments, s
     with pytest.raises(BuildFailed) as failed:
         build("", "worker:none", **{"WORKFLOWS": "resize"} | arguments)
     assert said in str(failed.value)
+
+
+def test_a_snapshot_is_restored_at_its_commits_and_goes_into_the_image(build, store, context, tmp_path):
+    folder, packs = tmp_path / "context", tmp_path / "packs"
+    subprocess.run(["cp", "--archive", context, folder], check=True)
+    commit = repository(packs / "lighthouse-pack", __init__="NODE_CLASS_MAPPINGS = {}\n")
+    (packs / "lighthouse-pack" / "requirements.txt").write_text("cowsay==6.1\n")
+    git(packs / "lighthouse-pack", "add", ".")
+    git(packs / "lighthouse-pack", "commit", "-qm", "second")
+    second = git(packs / "lighthouse-pack", "rev-parse", "HEAD")
+    (packs / "lighthouse-pack" / "__init__.py").write_text("raise SystemExit('a later commit')")
+    git(packs / "lighthouse-pack", "commit", "-qam", "third")
+    url = "file:///mnt/packs/lighthouse-pack"
+    snapshot = {"comfyui": None, "git_custom_nodes": {url: {"hash": second, "disabled": False}}}
+    (folder / "snapshots" / "made_snapshot.json").write_text(json.dumps(snapshot))
+    lock = Lock(comfyui=LockedComfyUI(version="0.8.0"), packs={"lighthouse-pack": LockedPack(commit=second)})
+    (folder / "snapshots" / "made.lock.json").write_text(lock.text())
+    given = {"folder": folder, "mounts": [f"{packs}:/mnt/packs"], "WORKFLOWS": "resize"}
+
+    built = build("the same, with a snapshot", "worker:snapshot", SNAPSHOT="made", **given)
+
+    assert f"lighthouse-pack: {url} at {second}" in built.output
+    with store.container(built.tag) as (_, root):
+        pack = root / "comfyui/custom_nodes/lighthouse-pack"
+        assert (pack / "__init__.py").read_text() == "NODE_CLASS_MAPPINGS = {}\n"
+        assert [*root.glob("opt/venv/lib/python3*/site-packages/cowsay")]
+        assert not [*root.glob("opt/venv/lib/python3*/site-packages/comfyui_manager*")]
+        assert not (pack / ".git").exists()
+        names = sorted(path.name for path in (root / "app/snapshots").iterdir())
+        assert names == ["made.lock.json", "made_snapshot.json", "node-catalogue.json.gz"]
+
+    snapshot["git_custom_nodes"][url]["hash"] = commit[::-1]
+    (folder / "snapshots" / "made_snapshot.json").write_text(json.dumps(snapshot))
+    with pytest.raises(BuildFailed) as failed:
+        build("", "worker:none", "--target", "nodes", SNAPSHOT="made", **given)
+    assert f"lighthouse-pack: {url} at {commit[::-1]} can't be cloned" in str(failed.value)
 
 
 def test_a_package_that_is_not_the_one_of_the_lock_fails_the_build(build, context, tmp_path):

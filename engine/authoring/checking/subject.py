@@ -11,6 +11,7 @@ from typing import Any
 from engine.authoring.finding import Severity
 from engine.bindings import BindingInvalid, Place, resolve
 from engine.graph import Graph, links, needed_by
+from engine.node_packs import KnownPacks
 from engine.nodes import InputSpec, NodeCatalogue
 from engine.schema import (
     ArrayParameter,
@@ -54,7 +55,7 @@ class Subject:
         name: of the workflow.
         graph: the nodes of the template that are some.
         nodes: the node catalogue to check against.
-        packs: node class to the node pack that has it.
+        packs: the node packs that snapshots have.
         parameter_map: the map, where it could be read as a whole.
         document: the map as JSON; empty where it is none.
         workflow: both together, where they load.
@@ -70,7 +71,7 @@ class Subject:
         graph: Graph,
         nodes: NodeCatalogue,
         *,
-        packs: Mapping[str, str],
+        packs: KnownPacks,
         parameter_map: ParameterMap | None = None,
         document: Mapping[str, Any] | None = None,
         workflow: Workflow | None = None,

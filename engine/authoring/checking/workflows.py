@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from engine.authoring.checking.bindings import duplicate_titles, not_expected
-from engine.authoring.checking.classes import unknown_classes
+from engine.authoring.checking.classes import class_findings
 from engine.authoring.checking.inputs import input_findings
 from engine.authoring.checking.live import live_findings
 from engine.authoring.checking.loading import compile_warnings, load_findings, parts_of
@@ -20,11 +20,12 @@ from engine.authoring.checking.subject import Subject
 from engine.authoring.checking.wiring import link_findings, unneeded_nodes
 from engine.authoring.finding import Finding, Severity
 from engine.catalog import Entry
+from engine.node_packs import KnownPacks
 from engine.nodes import NodeCatalogue
 from engine.workflow import Workflow
 
 CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
-    unknown_classes,
+    class_findings,
     input_findings,
     link_findings,
     unneeded_nodes,
@@ -76,7 +77,7 @@ class Checked:
 def check_entry(
     entry: Entry,
     nodes: NodeCatalogue,
-    packs: Mapping[str, str],
+    packs: KnownPacks,
     more: Callable[[Workflow], Iterator[Finding]] | None = None,
 ) -> Checked:
     """Check one workflow.
@@ -84,7 +85,7 @@ def check_entry(
     Args:
         entry: of a catalog, loaded.
         nodes: what it was loaded with.
-        packs: node class to the node pack that has it.
+        packs: the node packs that snapshots have.
         more: findings that need other files than the two.
     """
     source, workflow = entry.source, entry.workflow
