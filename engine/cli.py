@@ -21,15 +21,8 @@ from engine.errors import EngineError, UsageError
 def _run(options: argparse.Namespace) -> None:
     from engine.commands import run_command
 
-    run_command.run(
-        options.name,
-        options.param,
-        options.payload,
-        options.out,
-        options.delivery,
-        version_id=options.version_id,
-        as_json=options.json,
-    )
+    wishes = (options.delivery, options.version_id)
+    run_command.run(options.name, options.param, options.payload, options.out, *wishes, as_json=options.json)
 
 
 def _list(options: argparse.Namespace) -> None:

@@ -2,12 +2,16 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from support.environments import class_of, make_environment, starts
 from support.runpod_queue import serve_runpod_queue
 from support.simulated_home import simulated_home
 from support.worker import run_handler, running_worker, worker_environment
+
+from engine.installations import release_of
+from engine.snapshots.lock import Lock
 
 RESIZE = {"workflow": "resize", "payload": {"width": 16}}
 HEALTH = {"action": "health"}
@@ -44,17 +48,17 @@ class Asked:
         self.log = log
 
     def submit(self, version_id=None, payload=None, **more):
-        request = {**RESIZE, **({"payload": payload} if payload else {}), **more}
+        request = {**({} if "workflow" in more else RESIZE), **({"payload": payload} if payload else {}), **more}
         return self.queue.submit(request | ({"version_id": version_id} if version_id else {}))
 
     def run(self, version_id=None, **more):
         """The result of a job, which is to go well."""
-        posted = self.queue.wait(self.submit(version_id, **more), 60)
+        posted = self.queue.wait(self.submit(version_id, **more), 90)
         assert "error" not in posted, posted["error"]
         return posted["output"]
 
     def refused(self, version_id=None, **more):
-        return self.queue.wait(self.submit(version_id, **more), 60)["output"]["failure"]
+        return self.queue.wait(self.submit(version_id, **more), 90)["output"]["failure"]
 
     def health(self):
         return self.queue.wait(self.queue.submit(HEALTH), 60)["output"]
@@ -284,3 +288,60 @@ def test_a_worker_whose_own_can_not_be_used_ends_and_says_why(volume, settings, 
     assert done.returncode == 1
     (line,) = [each for each in done.stderr.splitlines() if "the worker can't start" in each]
     assert words in line.replace('\\"', '"')
+
+
+PACK = """
+import torch
+
+class Paint:
+    CATEGORY, FUNCTION, RETURN_TYPES = "tests", "paint", ("IMAGE",)
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {}}
+
+    def paint(self):
+        return (torch.zeros(1, 8, 8, 3),)
+
+NODE_CLASS_MAPPINGS = {%r: Paint}
+"""
+
+
+def painted_by(class_type):
+    return {
+        "1": {"class_type": class_type, "inputs": {}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "painted"}},
+    }
+
+
+@pytest.mark.comfyui
+@pytest.mark.timeout(400)
+def test_environments_of_the_real_comfyui_have_their_own_packs(worker, volume, comfy_variables, tmp_path):
+    home = Path(comfy_variables["COMFY_HOME"]).resolve()
+    version = release_of(home)
+    for name, lacking in (("one", ()), ("two", ()), ("three", ("Gone",))):
+        base = tmp_path / name
+        (base / "custom_nodes" / f"pack-{name}").mkdir(parents=True)
+        for each in ("input", "output", "models"):
+            (base / each).mkdir()
+        (base / "custom_nodes" / f"pack-{name}" / "__init__.py").write_text(PACK % f"Paint {name}")
+        versions = volume / "versions"
+        versions.mkdir(exist_ok=True)
+        document = {
+            "comfyui": str(home),
+            "python": comfy_variables.get("COMFY_PYTHON"),
+            "args": f"{comfy_variables['COMFY_ARGS']} --base-directory {base}",  # the last one counts
+        }
+        (versions / f"{name}.json").write_text(json.dumps(document))
+        packs = {f"pack-{name}": {"classes": [f"Paint {name}", *lacking]}}
+        lock = Lock.model_validate({"comfyui": {"version": version}, "packs": packs})
+        (versions / f"{name}.lock.json").write_text(lock.text())
+    asked = worker(VERSION_ID="one", ALLOW_RAW_WORKFLOWS="true")
+    for name, other in (("one", "two"), ("two", "one")):
+        assert asked.run(name, workflow=painted_by(f"Paint {name}"))
+        assert asked.where() == (name, version)
+        assert asked.refused(name, workflow=painted_by(f"Paint {other}"))["code"] == "graph_rejected"
+    failure = asked.refused("three", workflow=painted_by("Paint three"))
+    assert failure["code"] == "environment_unverified"
+    assert asked.lines("pack-three lacks the classes Gone")
+    assert asked.run(workflow=painted_by("Paint one"))

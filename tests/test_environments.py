@@ -1,12 +1,16 @@
 """Environments on the disk: what `versions/ID.json` says, and whether an environment is as its lock says."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.environments import make_environment
+from support.environments import make_environment, starts
+from support.workflows import ROOT
 
 from engine.environments.choosing import Environments, settings_of_own, verify_own
 from engine.environments.reading import read_environment
@@ -261,3 +265,42 @@ def test_one_that_does_not_come_is_told_with_those_there_are(volume):
     with pytest.raises(SettingsError) as caught:
         wait_for_volume(environment)
     assert 'did you mean "0.8.0"?); the environments there are: 0.8.0' in caught.value.message
+
+
+def command(*arguments, **environment):
+    """`engine ARGUMENTS` in a process of its own."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-m", "engine.cli", *arguments],
+        env=kept | {name: str(value) for name, value in environment.items()},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+def test_the_settings_that_an_environment_brings_are_shown_with_where_they_are_from(volume):
+    home = make_environment(volume, "a", args="--cpu")
+    done = command("settings", VOLUME_PATH=volume, VERSION_ID="a")
+    assert done.returncode == 0, done.stderr
+    assert f"COMFY_HOME={home}  (found: the environment a)" in done.stdout
+    assert "COMFY_ARGS=--cpu  (found: the environment a)" in done.stdout
+    assert "VERSION_ID=a\n" in done.stdout
+
+
+def test_a_workflow_is_run_in_one_from_the_command_line(volume, tmp_path):
+    make_environment(volume, "a")
+    make_environment(volume, "b", args="--cpu")
+    variables = {"VOLUME_PATH": volume, "COMFY_LOG": tmp_path / "log", "VERSION_ID": "a"}
+    options = ("-p", "width=9", "--out", tmp_path / "out")
+    done = command("run", "resize", *options, "--version-id", "b", **variables)
+    assert done.returncode == 0, done.stderr
+    done = command("run", "resize", *options, **variables)
+    assert done.returncode == 0, done.stderr
+    assert ["--cpu" in line for line in starts(tmp_path / "log")] == [True, False]
+    assert len(list((tmp_path / "out").iterdir())) == 2
+    done = command("run", "resize", *options, "--version-id", "c", **variables)
+    assert done.returncode == 1
+    assert '"c" is no environment of this worker' in done.stderr

@@ -31,11 +31,11 @@ def run(
     payload_file: Path | None,
     out: Path | None,
     delivery: Sequence[str] = (),
-    *,
     version_id: str | None = None,
+    *,
     as_json: bool,
 ) -> None:
-    """Run a workflow here and print where its results are."""
+    """Run a workflow here and print where its results are; in an environment, where one is named."""
     settings = settings_of_own(load_settings())
     show_errors_of_the_log()
     catalog = Catalog(settings.workflows_path, only=settings.workflows)
