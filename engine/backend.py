@@ -72,10 +72,15 @@ class Backend:
         self._stack.callback(function)
 
     @property
+    def settings(self) -> Settings:
+        """Those of the ComfyUI that runs, or is the next to: with its environment's models and arguments."""
+        opened = self._opened
+        return opened.start.settings if opened else self._settings
+
+    @property
     def environment(self) -> str | None:
         """The environment that runs, or is the next to; None for a ComfyUI that is none."""
-        opened = self._opened
-        return opened.start.version_id if opened else self._environments.own
+        return self.settings.version_id
 
     def comfy(self) -> ComfyUI:
         """The ComfyUI; one of our own is started when it is first waited for (`ComfyUI.ready`).
@@ -153,7 +158,7 @@ class Backend:
         others: tuple[Opened, ...] = ()
         if before := self._opened:
             self._crashes[before.start.version_id] = before.crashes
-            others = (before, *before.others)
+            others = tuple(each for each in (before, *before.others) if not each.closed)
         crashes = self._crashes.get(version_id, 0)
         self._opened = Opened(start, self._catalog, simulate=self._simulate, others=others, crashes=crashes)
         return self._opened

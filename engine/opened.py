@@ -43,6 +43,7 @@ class Opened:
         start: what it took.
         comfy: the ComfyUI.
         others: those that may still run; none once it was started.
+        closed: whether `close` is done.
 
     Raises:
         ComfyUnavailable: the settings name none.
@@ -57,6 +58,7 @@ class Opened:
         self._simulate = simulate
         self._stack = ExitStack()
         self._closing = threading.Lock()
+        self.closed = False
         self._supervisor: Supervisor | None = None
         self.others = tuple(others)
         self._crashes = crashes
@@ -90,9 +92,13 @@ class Opened:
         """Close the connections, and end what was started; returns when that is done, whoever began it."""
         with self._closing:
             self._stack.close()
+            self.closed = True
 
     def _end_others(self) -> None:
         for each in self.others:
+            if not each.closed:
+                names = {"environment": each.start.version_id, "next": self.start.version_id}
+                event(log, logging.INFO, "ComfyUI is ended for another", **names)
             each.close()
         self.others = ()
 

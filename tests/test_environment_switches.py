@@ -238,6 +238,36 @@ def test_a_job_that_is_cancelled_in_the_switch_ends_and_the_next_one_runs(worker
     assert asked.queue.result(job) is None
 
 
+# The first takes the GPU, and fails where another has it; the second ends only when it is killed.
+ALONE = """
+import fcntl
+gpu = open({gpu!r}, "w")
+fcntl.flock(gpu, fcntl.LOCK_EX | fcntl.LOCK_NB)
+"""
+STUBBORN = """
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal = lambda *_: None
+"""
+
+
+def test_two_never_run_at_once_even_where_one_is_slow_to_end_and_its_job_is_cancelled(worker, volume, wait_until):
+    for name in ("own", "other"):
+        main = make_environment(volume, name) / "main.py"
+        alone = ALONE.format(gpu=str(volume / "gpu"))
+        main.write_text(alone + (STUBBORN if name == "own" else "") + main.read_text())
+    asked = worker(VERSION_ID="own")
+    asked.run()
+    cancelled = asked.submit("other")
+    wait_until(lambda: asked.lines("ComfyUI is ended"))
+    asked.queue.cancel(cancelled)
+    wait_until(lambda: asked.lines(" job cancelled "))
+    assert len(starts(volume / "comfyui.log")) == 1  # the other has not begun
+    asked.run()
+    asked.run("other")
+    assert asked.where() == ("other", "0.8.0")
+
+
 def test_what_the_running_one_has_follows_the_switch(worker, volume, tmp_path):
     make_environment(volume, "own")
     home = make_environment(volume, "other")

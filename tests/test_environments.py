@@ -304,3 +304,7 @@ def test_a_workflow_is_run_in_one_from_the_command_line(volume, tmp_path):
     done = command("run", "resize", *options, "--version-id", "c", **variables)
     assert done.returncode == 1
     assert '"c" is no environment of this worker' in done.stderr
+    (volume / "versions" / "b.lock.json").unlink()
+    done = command("run", "resize", *options, "--version-id", "b", **variables)
+    assert done.returncode == 1
+    assert "it has no lock" in done.stderr

@@ -198,6 +198,8 @@ class Supervisor:
     def _start(self) -> bool:
         try:
             self._before()
+            if self._closing.is_set():  # that may have taken a while
+                return False
             self.process.start()
             self._verify()
         except ComfyUnavailable as error:
