@@ -1,50 +1,53 @@
-"""Which ComfyUI runs the graphs: one that runs, one that we start, or the simulator."""
+"""The ComfyUI of this process, and the switch from one environment to another."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
+from engine.cancellation import CancellationToken
 from engine.catalog import Catalog
-from engine.documents import read_json
-from engine.errors import ComfyUnavailable, InvalidMap
+from engine.environments.choosing import Environments
+from engine.errors import ComfyUnavailable
 from engine.logs import event
-from engine.model_folders import model_folders, own_models
-from engine.nodes import load_catalogue
+from engine.opened import Opened
 from engine.settings import Settings
+from engine.turns import Late, Turns
 
 if TYPE_CHECKING:
     from engine.comfyui import ComfyUI
 
 log = logging.getLogger(__name__)
 
-SIMULATED = "no ComfyUI is set (COMFY_URL or COMFY_HOME): the simulator draws the pictures"
-
 
 class Backend:
     """The ComfyUI of this process, opened when first needed. A context manager; safe to use from several threads.
 
+    There is one at a time. Which, a job says by the environment that it holds while it runs (`using`): jobs of one
+    environment share it, those of another wait for them. The first that waits for the other ComfyUI (`ComfyUI.ready`)
+    ends the present one; a job that is refused before has switched nothing.
+
     Args:
-        settings: COMFY_URL comes before COMFY_HOME.
+        settings: COMFY_URL comes before COMFY_HOME; VERSION_ID names the worker's own environment.
         catalog: its templates' model files are what the simulator has.
-        simulate: use the simulator where neither is set, and say so on stderr.
+        simulate: use the simulator where none is set, and say so on stderr.
     """
 
     def __init__(self, settings: Settings, catalog: Catalog, *, simulate: bool) -> None:
         self._settings = settings
         self._catalog = catalog
         self._simulate = simulate
+        self._environments = Environments(settings)
+        self._turns: Turns[str | None] = Turns(self._turn_to, self._turn_is_over)
         self._lock = threading.Lock()
         self._stack = ExitStack()
-        self._comfy: ComfyUI | None = None
+        self._opened: Opened | None = None
+        self._crashes: dict[str | None, int] = {}
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -59,91 +62,103 @@ class Backend:
         """Close the connections, and stop what was started; for good: a job that goes on starts nothing anew."""
         self._closed = True
         with self._lock:
-            self._comfy = None
+            opened, self._opened = self._opened, None
+            for each in (opened, *opened.others) if opened else ():
+                each.close()
             self._stack.close()
 
     def callback(self, function: Callable[[], None]) -> None:
         """Have something called when this is closed."""
         self._stack.callback(function)
 
+    @property
+    def settings(self) -> Settings:
+        """Those of the ComfyUI that runs, or is the next to: with its environment's models and arguments."""
+        opened = self._opened
+        return opened.start.settings if opened else self._settings
+
+    @property
+    def environment(self) -> str | None:
+        """The environment that runs, or is the next to; None for a ComfyUI that is none."""
+        return self.settings.version_id
+
     def comfy(self) -> ComfyUI:
         """The ComfyUI; one of our own is started when it is first waited for (`ComfyUI.ready`).
 
         Raises:
+            EnvironmentUnverified: it is that of an environment which is not as its lock says.
             ComfyUnavailable: there is none, or it was closed.
         """
         with self._lock:
-            if self._closed:
-                raise ComfyUnavailable("the worker ends", hint="send the job again")
-            if self._comfy is None:
-                self._comfy = self._opened()
-                self._stack.callback(self._comfy.close)
-            return self._comfy
+            opened = self._opened or self._open(self._environments.own)
+            return opened.comfy
 
-    def _opened(self) -> ComfyUI:
-        from engine.comfyui import Bounds, ComfyProcess, ComfyUI, Elsewhere, SharedFolders, Supervisor
+    def known(self, version_id: str | None) -> str | None:
+        """The environment that a request asks for; the worker's own where it names none.
 
-        settings = self._settings
-        bounds = Bounds(
-            silent=settings.comfy_silent_seconds, stall=settings.stall_seconds, stop=settings.comfy_stop_seconds
-        )
-        if settings.comfy_url:
-            # Somebody at a terminal is told at once; a worker may have been started before its ComfyUI.
-            wait_seconds = 0.0 if self._simulate else settings.comfy_wait_seconds
-            watch = Elsewhere(settings.comfy_url, wait_seconds=wait_seconds)
-            folders = SharedFolders.below(settings.comfy_folder) if settings.comfy_folder else None
-            return ComfyUI(
-                settings.comfy_url, watch=watch, folders=folders, cleanup=settings.comfy_cleanup, bounds=bounds
-            )
-        if settings.comfy_home:
-            process = ComfyProcess(
-                settings.comfy_home,
-                python=settings.comfy_python,
-                args=(*self._model_paths(settings.comfy_home), *_verbosity(settings), *settings.comfy_args),
-                log_file=settings.comfy_log,
-                start_timeout=settings.comfy_start_seconds,
-            )
-            supervisor = Supervisor(
-                process, most_crashes=settings.comfy_most_crashes, silent_seconds=settings.comfy_silent_seconds
-            )
-            folders = SharedFolders.of_process(settings.comfy_home, settings.comfy_args)
-            return ComfyUI(
-                process.url, watch=supervisor, folders=folders, cleanup=settings.comfy_cleanup, bounds=bounds
-            )
-        if self._simulate or settings.comfy_simulate:
-            from engine.simulator import Simulator, choices_from
+        Raises:
+            InvalidRequest: there is none of that name; with the names there are.
+        """
+        own = self._environments.own
+        return own if version_id in {None, own} else self._environments.known(str(version_id))
 
-            # It has the model files that the templates name and no others, so that a misspelt name is refused.
-            print(SIMULATED, file=sys.stderr)  # noqa: T201 - the contract: it says so on stderr
-            choices = choices_from(_templates(self._catalog), load_catalogue())
-            simulator = self._stack.enter_context(Simulator(choices=choices))
-            folders = SharedFolders.below(simulator.folders.base)
-            return ComfyUI(simulator.url, folders=folders, cleanup=settings.comfy_cleanup, bounds=bounds)
-        raise ComfyUnavailable(
-            "no ComfyUI is set", hint="set COMFY_URL to one that runs, or COMFY_HOME to the folder of one to start"
-        )
+    @contextlib.contextmanager
+    def using(self, version_id: str | None, cancel: CancellationToken) -> Iterator[str | None]:
+        """Have an environment, within the block: `comfy` gives its ComfyUI, and no job of another runs.
 
-    def _model_paths(self, home: Path) -> list[str]:
-        """The arguments that tell ComfyUI of the folders of models that are not its own."""
-        from engine.comfyui.model_paths import write_model_paths
+        Args:
+            version_id: its name; None for the worker's own, whichever ran last.
+            cancel: ends the waiting for jobs of another.
 
-        others = [folder for folder in model_folders(self._settings) if folder != own_models(self._settings)]
-        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="comfyui-models-"))
+        Returns:
+            The environment's name; None for a ComfyUI that is none.
+
+        Raises:
+            InvalidRequest: there is none of that name; with the names there are.
+            EnvironmentUnverified: it is not as its lock says.
+            Cancelled: the job was cancelled while it waited.
+            ComfyUnavailable: jobs of another environment go on for too long.
+        """
+        wanted = self.known(version_id)
         try:
-            return write_model_paths(home, others, Path(folder) / "extra_model_paths.yaml")
-        except OSError as error:
-            event(log, logging.ERROR, "ComfyUI is not told of the other folders of models", reason=str(error))
-            return []
+            with self._turns.hold(wanted, cancel, self._settings.queue_timeout_seconds):
+                yield wanted
+        except Late:
+            raise ComfyUnavailable(
+                f"jobs of another environment went on for {self._settings.queue_timeout_seconds:g} s",
+                hint="send the job again",
+            ) from None
 
+    def _turn_to(self, wanted: str | None) -> None:
+        """Open what is wanted; what runs goes on until that is waited for."""
+        with self._lock:
+            if self._opened is None or self._opened.start.version_id != wanted:
+                self._open(wanted)
 
-def _verbosity(settings: Settings) -> list[str]:
-    return ["--verbose", settings.comfy_log_level] if settings.comfy_log_level else []
+    def _turn_is_over(self) -> None:
+        with self._lock:
+            opened = self._opened
+            if opened is None:
+                return
+            if opened.others and not opened.begun:
+                # The jobs were refused before they needed it: what ran before still runs.
+                self._opened = opened.others[0]
+                opened.close()
+            elif opened.failed and opened.start.version_id != self._environments.own:
+                # Else it would be started again and again, with nobody who waits for it.
+                event(log, logging.WARNING, "the environment is left", environment=opened.start.version_id)
+                self._opened = None
+                opened.close()
 
-
-def _templates(catalog: Catalog) -> Iterator[dict[str, Any]]:
-    """The catalog's templates, read and not compiled: of a thousand workflows, one is about to run."""
-    for source in catalog.sources().values():
-        with contextlib.suppress(InvalidMap):  # a broken one is told when it is asked for
-            document = read_json(source.template, label=source.template.name)
-            if isinstance(document, dict):
-                yield document
+    def _open(self, version_id: str | None) -> Opened:
+        """Open another; the one that is open is ended when this is waited for."""
+        if self._closed:
+            raise ComfyUnavailable("the worker ends", hint="send the job again")
+        start = self._environments.start_of(version_id)
+        others: tuple[Opened, ...] = ()
+        if before := self._opened:
+            self._crashes[before.start.version_id] = before.crashes
+            others = tuple(each for each in (before, *before.others) if not each.closed)
+        crashes = self._crashes.get(version_id, 0)
+        self._opened = Opened(start, self._catalog, simulate=self._simulate, others=others, crashes=crashes)
+        return self._opened

@@ -22,7 +22,8 @@ from engine.errors import EngineError, UsageError, file_trouble
 def _run(options: argparse.Namespace) -> None:
     from engine.commands import run_command
 
-    run_command.run(options.name, options.param, options.payload, options.out, options.delivery, as_json=options.json)
+    wishes = (options.delivery, options.version_id)
+    run_command.run(options.name, options.param, options.payload, options.out, *wishes, as_json=options.json)
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -213,6 +214,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="how results are wanted: format=webp, quality=80, filename={workflow}_{seed}, mode=s3, thumbnail=256, …",
     )
+    run.add_argument("--version-id", metavar="ID", help="the environment to run in; by default VERSION_ID's")
     run.add_argument("--out", type=Path, metavar="DIR", help="the folder for the results")
     command("list", _list, "List the workflows, and what is wrong with broken ones.")
     describe = command("describe", _describe, "Show a workflow's parameters, outputs and examples.")

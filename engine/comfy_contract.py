@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from engine.cancellation import CancellationToken
 from engine.comfyui import Declared
+from engine.errors import InvalidRequest, Problem
 from engine.graph import Graph
 from engine.nodes import NodeCatalogue
 from engine.results import Execution, Progress, RawOutput
@@ -32,6 +34,42 @@ class Space(Protocol):
 
     def isolated(self, graph: Graph, *, anew: bool = False) -> Graph:
         """The graph with its results in the job's own folder; `anew`, with output nodes that run in any case."""
+
+
+class Environments(Protocol):
+    """What a job needs of a worker that may have several ComfyUIs; `engine.backend.Backend` is one."""
+
+    @property
+    def environment(self) -> str | None:
+        """The environment that runs, or is the next to; None for a ComfyUI that is none."""
+
+    def known(self, version_id: str | None) -> str | None:
+        """The environment that a request asks for, if there is one of that name; its own where it names none."""
+
+    def using(self, version_id: str | None, cancel: CancellationToken) -> AbstractContextManager[str | None]:
+        """Have an environment, within the block: no job of another runs meanwhile."""
+
+
+class OneComfy:
+    """A worker that has one ComfyUI, and no environments."""
+
+    environment: str | None = None
+
+    def known(self, version_id: str | None) -> None:
+        """None.
+
+        Raises:
+            InvalidRequest: one is named.
+        """
+        if version_id is not None:
+            problem = Problem("version_id", "this worker has no environments to choose from")
+            raise InvalidRequest(problems=[problem], hint="send the request without version_id")
+
+    @contextmanager
+    def using(self, version_id: str | None, cancel: CancellationToken) -> Iterator[None]:  # noqa: ARG002
+        """The one there is."""
+        self.known(version_id)
+        yield
 
 
 class Comfy(Protocol):

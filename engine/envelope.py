@@ -142,6 +142,12 @@ def list_workflows(runner: Runner) -> dict[str, Any]:
     return {"workflows": [entry.as_dict() for entry in runner.catalog.entries()]}
 
 
+def _run_where_asked(request: Request, context: Context) -> dict[str, Any]:
+    with context.runner.using(request.version_id, context.cancel) as environment:
+        context.account.runs_in(environment)
+        return _run(request, context)
+
+
 def _run(request: Request, context: Context) -> dict[str, Any]:
     runner = context.runner
     keys = request.model_dump(exclude_unset=True, exclude_none=True, by_alias=True)
@@ -210,7 +216,7 @@ def _graph(request: Request, keys: dict[str, Any], context: Context) -> tuple[Gr
 def _describe(request: Request, context: Context) -> dict[str, Any]:
     workflow = context.runner.catalog[request.workflow]
     try:
-        live = context.runner.live.get()
+        live = context.runner.live.get() if context.runner.serves(request.version_id) else None
     except ComfyUnavailable:
         live = None  # then the lists of files stay open
     return workflow.describe(live)
@@ -227,7 +233,7 @@ def _render(request: Request, context: Context) -> dict[str, Any]:
 
 
 _ACTIONS: dict[str, Callable[[Request, Context], dict[str, Any]]] = {
-    "run": _run,
+    "run": _run_where_asked,
     "list": lambda _, context: list_workflows(context.runner),
     "describe": _describe,
     "render": _render,

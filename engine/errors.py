@@ -16,6 +16,7 @@ EngineError
 │ └ WorkflowNotReady
 ├ ComfyError
 │ ├ ComfyUnavailable
+│ │ └ EnvironmentUnverified
 │ ├ GraphRejected
 │ ├ ExecutionFailed
 │ ├ OutOfMemory
@@ -223,6 +224,14 @@ class ComfyUnavailable(ComfyError):
     code = "comfy_unavailable"
     retryable = True
     meaning = "ComfyUI does not answer, did not start, or stopped while it ran the job"
+
+
+class EnvironmentUnverified(ComfyUnavailable):
+    """An environment of the worker is not what its lock says, has none, or can't be read: it is not started."""
+
+    code = "environment_unverified"
+    retryable = False
+    meaning = "the environment that `version_id` or VERSION_ID names is not what its lock says, or can't be read"
 
 
 def node_name(class_type: str, node_id: str, title: str | None = None) -> str:

@@ -44,6 +44,7 @@ def health(runner: Runner, *, patience_seconds: float = _PATIENCE_SECONDS) -> di
         "status": "ok",
         "engine": importlib.metadata.version("comfyui-workflow-engine"),
         "python": platform.python_version(),
+        "environment": runner.environment,
         "comfyui": {"running": False},
         "devices": [],
         "workflows": workflows,

@@ -32,6 +32,7 @@ class Account:
         self._facts: dict[str, Any] = {}
         self._timings: Timings | None = None
         self._node: str | None = None
+        self._environment: str | None = None
         self._own_graph = False
         self._counted = True
         tally.begun()
@@ -48,6 +49,10 @@ class Account:
             self._counted = False
             self._tally.uncounted()
         event(log, logging.INFO, "job taken", action=action)
+
+    def runs_in(self, environment: str | None) -> None:
+        """It has its turn in that environment; None for a ComfyUI that is none."""
+        self._environment = environment
 
     def times(self, timings: Timings) -> None:
         """Whatever its end, it is told with these."""
@@ -70,13 +75,13 @@ class Account:
         """It ended well."""
         if self._counted:
             self._tally.done()
-        event(log, logging.INFO, "job done", **self._facts, **self._seconds())
+        event(log, logging.INFO, "job done", **self._facts, **self._circumstances())
 
     def cancelled(self, error: Cancelled) -> None:
         """It was cancelled."""
         if self._counted:
             self._tally.cancelled()
-        event(log, logging.INFO, "job cancelled", reason=error.message, node=self._node, **self._seconds())
+        event(log, logging.INFO, "job cancelled", reason=error.message, node=self._node, **self._circumstances())
 
     def failed(self, error: EngineError, *, unexpected: bool = False) -> None:
         """It failed.
@@ -96,15 +101,16 @@ class Account:
             "node": self._node,
             "retryable": error.retryable,
             **self._facts,
-            **self._seconds(),
+            **self._circumstances(),
             "detail": error.detail,
         }
         event(log, level, "job failed", exc_info=unexpected, code=error.code, **facts)
 
-    def _seconds(self) -> dict[str, Any]:
+    def _circumstances(self) -> dict[str, Any]:
+        where = {"environment": self._environment}
         if self._timings is None:
-            return {"total": time.monotonic() - self._start}
-        return {**self._timings.total(), "retries": self._timings.retries or None}
+            return {**where, "total": time.monotonic() - self._start}
+        return {**where, **self._timings.total(), "retries": self._timings.retries or None}
 
 
 def _places(error: EngineError) -> str:

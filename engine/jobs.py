@@ -9,13 +9,14 @@ import json
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.cancellation import CancellationToken, unless_cancelled
 from engine.catalog import Catalog
-from engine.comfy_contract import Comfy, OnProgress, Space
+from engine.comfy_contract import Comfy, Environments, OneComfy, OnProgress, Space
 from engine.comfyui import ResultGone, new_prompt_id
 from engine.delivery import Delivery, Naming
 from engine.errors import ComfyUnavailable, GraphRejected, OutOfMemory
@@ -49,6 +50,7 @@ class Runner:
         comfy: gives the ComfyUI, started or not.
         storages: where results go.
         settings: bounds of time and size.
+        environments: which ComfyUIs `comfy` may give; left out, there is one.
 
     Attributes:
         catalog: the workflows.
@@ -64,6 +66,7 @@ class Runner:
         comfy: Callable[[], Comfy],
         storages: Storages,
         settings: Settings,
+        environments: Environments | None = None,
     ) -> None:
         self.catalog = catalog
         self.settings = settings
@@ -72,6 +75,7 @@ class Runner:
         self.tally = Tally()
         self._give_comfy = comfy
         self._opened: Comfy | None = None
+        self._environments = environments or OneComfy()
         self._storages = storages
 
     def warm(self) -> None:
@@ -85,7 +89,28 @@ class Runner:
     @property
     def worn_out(self) -> str | None:
         """Why this machine had better be replaced by another, such as a ComfyUI that crashed again and again."""
-        return self._opened.worn_out if self._opened else None  # who only looks opens none
+        with contextlib.suppress(ComfyUnavailable):
+            return self._comfy().worn_out if self._opened else None  # who only looks opens none
+        return None
+
+    @property
+    def environment(self) -> str | None:
+        """The environment that runs, or is the next to; None for a ComfyUI that is none."""
+        return self._environments.environment
+
+    def serves(self, version_id: str | None) -> bool:
+        """Whether that is the environment which runs, or is the next to.
+
+        Raises:
+            InvalidRequest: there is none of that name.
+        """
+        return self._environments.known(version_id) == self.environment
+
+    def using(
+        self, version_id: str | None, cancel: CancellationToken | None = None
+    ) -> AbstractContextManager[str | None]:
+        """Have an environment while jobs run: see `Backend.using`."""
+        return self._environments.using(version_id, cancel or CancellationToken())
 
     @property
     def started(self) -> bool:
@@ -116,7 +141,7 @@ class Runner:
     def run(
         self, job: Job, *, cancel: CancellationToken | None = None, on_progress: OnProgress | None = None
     ) -> JobResult:
-        """Run a job to its end.
+        """Run a job to its end, on the environment that is held (`using`), or else on the one that runs.
 
         Raises:
             EngineError: of the class that says who must change something.
@@ -156,7 +181,8 @@ class Runner:
         """
         examples = self.catalog[name].examples
         payload = examples[0].payload if examples else {}
-        self.run(Job("warm-up", name, payload, prompt_id=new_prompt_id(), discard=True), cancel=cancel)
+        with self.using(None, cancel):
+            self.run(Job("warm-up", name, payload, prompt_id=new_prompt_id(), discard=True), cancel=cancel)
 
     def _persistently(self, run: _Run, tries: Tries, step: Callable[[], _T]) -> _T:
         """Do what needs ComfyUI, again where it was gone meanwhile, as often as `tries` allows."""

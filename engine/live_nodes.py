@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
+from engine.errors import ComfyUnavailable
 from engine.nodes import NodeCatalogue
 
 
@@ -24,14 +26,25 @@ class LiveNodes:
 
     def __init__(self, comfy: Callable[[], HasNodes]) -> None:
         self._comfy = comfy
-        self.known: NodeCatalogue | None = None
+        self._read: tuple[HasNodes, NodeCatalogue] | None = None
+
+    @property
+    def known(self) -> NodeCatalogue | None:
+        """What was read of the ComfyUI that runs; None where nothing was. Nothing is asked of it."""
+        return self._read[1] if self._read and self._read[0] is self._present() else None
 
     def get(self, *, refresh: bool = False) -> NodeCatalogue:
-        """The node catalogue, read once, or again.
+        """The node catalogue, read once, or again; anew of each ComfyUI that runs after another.
 
         Raises:
             ComfyUnavailable: ComfyUI does not answer.
         """
-        if self.known is None or refresh:
-            self.known = self._comfy().node_catalogue()
-        return self.known
+        comfy = self._comfy()
+        if self._read is None or self._read[0] is not comfy or refresh:
+            self._read = (comfy, comfy.node_catalogue())
+        return self._read[1]
+
+    def _present(self) -> HasNodes | None:
+        with contextlib.suppress(ComfyUnavailable):
+            return self._comfy()
+        return None

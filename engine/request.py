@@ -30,6 +30,7 @@ class Request(BaseModel):
         previews: whether what preview nodes made is a result too.
         delivery: how the results are wanted.
         s3_config: the caller's own bucket, in RunPod's words.
+        version_id: the environment that it is to run in; the worker's own by default.
         images: files sent along: `[{"name": …, "image": …}]`.
         input_images: files sent along: `{name: URL}`.
         workflow_url: where a whole graph is.
@@ -50,6 +51,7 @@ class Request(BaseModel):
     previews: bool = False
     delivery: DeliveryRequest | None = None
     s3_config: dict[str, Any] | None = Field(None, alias="s3Config", repr=False)
+    version_id: str | None = Field(None, min_length=1)
     images: Any = Field(None, repr=False)
     input_images: Any = Field(None, repr=False)
     workflow_url: str | None = Field(None, min_length=1, repr=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from engine import is_true, split_path
 from engine.errors import Problem, SettingsError
+from engine.wording import did_you_mean, listed
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,9 @@ POD_PATH = "/workspace"
 _MUST_EXIST = ("COMFY_HOME", "COMFY_FOLDER", "COMFY_PYTHON", "WORKFLOWS_PATH")
 _MADE_BY_US = ("SPOOL_PATH", "LOG_PATH", "JOURNAL_PATH", "COMFY_LOG", "OUTPUT_FOLDER")
 _LOOK_SECONDS = 0.1
+VERSION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""What an environment may be called."""
+_OF_LOCKS = ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,9 @@ def _awaited(environment: Mapping[str, str]) -> Iterator[Awaited]:
         for path in split_path(text) if variable == "WORKFLOWS_PATH" else [Path(text)] if text else []:
             if _below(path, volume):
                 yield Awaited(variable, path)
+    version_id = environment.get("VERSION_ID") or ""
+    if VERSION_ID.fullmatch(version_id):
+        yield Awaited("VERSION_ID", version_file(volume, version_id))
     for variable in _MADE_BY_US:
         if (made := environment.get(variable)) and _below(Path(made), volume):
             yield Awaited(variable, volume)
@@ -153,12 +161,34 @@ def _missing(awaited: list[Awaited]) -> list[Awaited]:
 def _absent(missing: list[Awaited], volume: Path, seconds: float) -> SettingsError:
     mounted = Awaited("VOLUME_PATH", volume).there
     return SettingsError(
-        problems=[Problem(each.variable, f"{each.path} is not there after {seconds:g} s") for each in missing],
+        problems=[
+            Problem(each.variable, f"{each.path} is not there after {seconds:g} s{_names(each, volume)}")
+            for each in missing
+        ],
         hint=f"correct the path: the volume at {volume} is there, but has no such file or folder"
         if mounted
         else f"attach a network volume to the endpoint (it is to be mounted at {volume}), or name a path elsewhere; "
         "VOLUME_WAIT_SECONDS allows a longer wait",
     )
+
+
+def _names(missing: Awaited, volume: Path) -> str:
+    """The environments there are, where one is missing that was named."""
+    names = version_ids(volume) if missing.variable == "VERSION_ID" else []
+    if not names:
+        return ""
+    return f"{did_you_mean(missing.path.stem, names)}; the environments there are: {listed(names)}"
+
+
+def version_file(volume: Path, version_id: str) -> Path:
+    """The file that describes an environment."""
+    return volume / "versions" / f"{version_id}.json"
+
+
+def version_ids(volume: Path) -> list[str]:
+    """The names of the environments on a volume, sorted; whether they are right is not looked at."""
+    stems = (path.name.removesuffix(".json") for path in version_file(volume, "x").parent.glob("*.json"))
+    return sorted(stem for stem in stems if VERSION_ID.fullmatch(stem) and not stem.endswith(_OF_LOCKS))
 
 
 def lasting_folder(name: str, volume: Path) -> Path:

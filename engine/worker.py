@@ -90,7 +90,7 @@ class Worker:
     def _reply(self, job: dict[str, Any], cancel: CancellationToken, reporter: Reporter | None) -> dict[str, Any]:
         """The reply, whatever happens; in a job's own thread."""
         try:
-            if self._before_first and _runs_something(job):
+            if self._before_first and _runs_something(job) and _wants(job) in (None, self._runner.settings.version_id):
                 self._before_first(cancel)
             reply = self._answer(job, cancel, reporter)
         except Cancelled as error:
@@ -138,8 +138,14 @@ def _runs_something(job: dict[str, Any]) -> bool:
     return not isinstance(request, dict) or request.get("action") in (None, "run")
 
 
+def _wants(job: dict[str, Any]) -> Any:
+    """The environment that it names."""
+    request = job.get("input")
+    return request.get("version_id") if isinstance(request, dict) else None
+
+
 def build(settings: Settings, catalog: Catalog, backend: Backend) -> Runner:
     """What runs jobs, by the settings."""
     storages = Storages(settings, default="inline")
     storages.check()
-    return Runner(catalog, backend.comfy, storages, settings)
+    return Runner(catalog, backend.comfy, storages, settings, backend)

@@ -34,7 +34,7 @@ CHECKPOINT = "random_sd15.safetensors"
 NEEDS_REAL = "needs a real ComfyUI: set COMFY_URL or COMFY_HOME"
 WIPED = (
     *("COMFY", "S3_", "BUCKET_", "AWS_", "RUNPOD_", "GCS_", "GOOGLE_", "SPOOL_", "UPLOAD", "VOLUME_", "MODELS_DIR"),
-    *("HF_", "HUGGING", "CIVITAI", "API_", "SERVE_API", "REFRESH_WORKER", "OUTPUT_MODE", "WORKFLOWS"),
+    *("HF_", "HUGGING", "CIVITAI", "API_", "SERVE_API", "REFRESH_WORKER", "OUTPUT_MODE", "WORKFLOWS", "VERSION_ID"),
 )
 
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.installations import Image
 from engine.model_folders import KINDS
 from engine.models.hub_caches import link_repositories, own_cache, runpod_cache
-from engine.starting.places import Image, find
+from engine.starting.places import find
 from engine.starting.volume_layout import make_folders
 from engine.volume import DEFAULT_PATH, POD_PATH, volume_of
 

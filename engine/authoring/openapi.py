@@ -114,6 +114,10 @@ def _input(workflow: Workflow, payload: str) -> dict[str, Any]:
                 "description": "How long it may run, within the operator's bound; waiting does not count.",
             },
             "progress": {"type": "boolean", "default": True, "description": "Whether progress is told."},
+            "version_id": {
+                "type": "string",
+                "description": "The environment to run in, of those that the worker has; its own by default.",
+            },
         },
         "required": ["workflow", "payload"],
     }

@@ -33,6 +33,8 @@ class Supervisor:
             that grow, in case nobody replaces the machine.
         silent_seconds: how long it may leave everything unanswered before it counts as hung.
         memory_kills: counts what the kernel killed for want of memory.
+        before: done before each start, such as to end another ComfyUI that has the GPU.
+        verify: done once it answers; a ComfyUI of which it raises ComfyUnavailable counts as one that does not start.
     """
 
     def __init__(
@@ -42,6 +44,8 @@ class Supervisor:
         most_crashes: int = 3,
         silent_seconds: float = 60.0,
         memory_kills: Callable[[], int | None] = memory_kills,
+        before: Callable[[], None] = lambda: None,
+        verify: Callable[[], None] = lambda: None,
     ) -> None:
         self.process = process
         self.generation = 0
@@ -49,6 +53,8 @@ class Supervisor:
         self._most_crashes = most_crashes
         self._silent_seconds = silent_seconds
         self._memory_kills = memory_kills
+        self._before = before
+        self._verify = verify
         self._changed = threading.Condition()
         self._crashes: dict[int, Crash] = {}
         self._up = False
@@ -63,6 +69,17 @@ class Supervisor:
     def started(self) -> bool:
         """Whether it runs and answered once."""
         return self._up
+
+    @property
+    def begun(self) -> bool:
+        """Whether anybody has waited for it, so that it was started, or is about to be."""
+        return self._thread is not None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it does not run because it did not start, the last time that it was tried."""
+        with self._changed:
+            return not self._up and self._last_failure is not None
 
     @property
     def worn_out(self) -> str | None:
@@ -103,7 +120,7 @@ class Supervisor:
                     return
                 if not up and failure is not None and hopeless:
                     # Thrown anew for each job: it tells where it was thrown.
-                    raise ComfyUnavailable(failure.message, hint=failure.hint, detail=failure.detail)
+                    raise type(failure)(failure.message, hint=failure.hint, detail=failure.detail)
                 if not up:
                     self._changed.wait(0.1)
             if up and suspected:
@@ -180,8 +197,13 @@ class Supervisor:
 
     def _start(self) -> bool:
         try:
+            self._before()
+            if self._closing.is_set():  # that may have taken a while
+                return False
             self.process.start()
+            self._verify()
         except ComfyUnavailable as error:
+            self.process.stop()
             if not self._closing.is_set():
                 # It tries again at once, and what is installed wrong says the same each time.
                 same = self._last_failure is not None and self._last_failure.detail == error.detail

@@ -171,9 +171,10 @@ def _live(url: str, folders: Sequence[Path]) -> NodeCatalogue:
         with ComfyUI(url) as comfy:
             return comfy.node_catalogue()
     from engine.backend import Backend
+    from engine.environments.choosing import settings_of_own
     from engine.settings import load_settings
 
-    settings = load_settings()
+    settings = settings_of_own(load_settings())
     if not (settings.comfy_url or settings.comfy_home or settings.comfy_simulate):
         raise _usage("--live: say which ComfyUI: --live URL, or set COMFY_URL or COMFY_HOME")
     with Backend(settings, Catalog(folders), simulate=False) as backend:

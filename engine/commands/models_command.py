@@ -14,6 +14,7 @@ from engine.catalog import Catalog, Entry
 from engine.commands.folders import offered_workflows, workflow_folders
 from engine.commands.models_progress import shown
 from engine.commands.output import print_json, print_line, print_note
+from engine.environments.choosing import settings_of_own
 from engine.errors import StorageError, UnknownWorkflow, UsageError
 from engine.model_folders import folder_for_new, model_folders
 from engine.models.hub_caches import hub_caches
@@ -151,7 +152,7 @@ def _wanted(names: Sequence[str]) -> _Wanted:
     # What the worker itself would use: it finds its ComfyUI and its volume where nobody names them.
     from engine.starting.places import find
 
-    settings = load_settings(find(in_capitals(os.environ)))
+    settings = settings_of_own(load_settings(find(in_capitals(os.environ))))
     # Whoever names one means it, offered or not.
     catalog = Catalog(workflow_folders(), only=() if names else offered_workflows())
     for name in names:

@@ -7,7 +7,7 @@ import logging
 import sys
 from typing import Any
 
-from engine.errors import EngineError
+from engine.errors import EngineError, EnvironmentUnverified
 
 
 class _Detailed(logging.Formatter):
@@ -57,5 +57,7 @@ def print_failure(error: EngineError, *, as_json: bool) -> None:
             print_note(f"  {problem}")
     else:
         print_note(f"{error.code}: {error.message}")
+    if isinstance(error, EnvironmentUnverified) and error.detail:
+        print_note(error.detail)  # whoever is at a terminal is the operator
     if error.hint:
         print_note(f"hint: {error.hint}")

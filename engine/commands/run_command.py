@@ -16,6 +16,7 @@ from engine.catalog import Catalog
 from engine.comfy_contract import OnProgress
 from engine.commands.output import print_json, print_line, print_note, show_errors_of_the_log
 from engine.commands.payloads import delivery_from, payload_from
+from engine.environments.choosing import settings_of_own
 from engine.job import Job
 from engine.jobs import Runner
 from engine.results import JobResult, Progress, StoredOutput
@@ -30,11 +31,12 @@ def run(
     payload_file: Path | None,
     out: Path | None,
     delivery: Sequence[str] = (),
+    version_id: str | None = None,
     *,
     as_json: bool,
 ) -> None:
-    """Run a workflow here and print where its results are."""
-    settings = load_settings()
+    """Run a workflow here and print where its results are; in an environment, where one is named."""
+    settings = settings_of_own(load_settings())
     show_errors_of_the_log()
     catalog = Catalog(settings.workflows_path, only=settings.workflows)
     workflow = catalog[name]
@@ -43,7 +45,7 @@ def run(
     if out is not None:
         settings = settings.model_copy(update={"output_folder": out, "storage": "directory"})
     with Backend(settings, catalog, simulate=True) as backend:
-        runner = Runner(catalog, backend.comfy, Storages(settings, default="directory"), settings)
+        runner = Runner(catalog, backend.comfy, Storages(settings, default="directory"), settings, backend)
         backend.callback(runner.close)
         job = Job(
             id=uuid.uuid4().hex[:12],
@@ -53,7 +55,8 @@ def run(
             allow_files=True,
             delivery=wishes,
         )
-        with _progress_bar(workflow.title, shown=not as_json and sys.stderr.isatty()) as on_progress:
+        bar = _progress_bar(workflow.title, shown=not as_json and sys.stderr.isatty())
+        with runner.using(version_id), bar as on_progress:
             result = runner.run(job, on_progress=on_progress)
     if as_json:
         print_json(result.as_dict())

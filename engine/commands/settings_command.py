@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.commands.output import print_json, print_line, print_note
+from engine.environments.choosing import settings_of_own
 from engine.settings import Found, Settings, Source, Variable, hide_user, load_settings, variables
 
 
@@ -20,7 +21,7 @@ def show(*, as_json: bool, found: Mapping[str, Found] | None = None) -> None:
     Raises:
         SettingsError: with every variable that is wrong, and every two that contradict each other.
     """
-    settings = load_settings(found)
+    settings = settings_of_own(load_settings(found))
     rows = [(variable, settings.source_of(variable.field)) for variable in variables()]
     warnings = settings.warnings()
     if as_json:

@@ -14,6 +14,7 @@ from engine.errors import Problem, SettingsError
 from engine.settings.buckets import GCSSettings, S3Settings
 from engine.settings.comfy import ComfySettings
 from engine.settings.delivery import DeliverySettings
+from engine.settings.given import Given
 from engine.settings.inputs import InputSettings
 from engine.settings.misspelt import misspelt
 from engine.settings.operation import OperationSettings
@@ -59,6 +60,7 @@ class Settings(
 
     _sources: Mapping[str, Source] = PrivateAttr(default_factory=dict)
     _yielded: tuple[str, ...] = PrivateAttr(default=())
+    _original: Settings | None = PrivateAttr(default=None)
 
     @classmethod
     def settings_customise_sources(
@@ -75,6 +77,24 @@ class Settings(
     def source_of(self, field: str) -> Source:
         """Where a field's value comes from; for settings that `load_settings` read."""
         return self._sources.get(field, Source())
+
+    @property
+    def original(self) -> Settings:
+        """The settings as they were read, before `replaced`."""
+        return self._original or self
+
+    def replaced(self, source: str, **values: Any) -> Settings:
+        """Settings in which an environment's values stand for the operator's.
+
+        Args:
+            source: where they are from, for people.
+            values: by field, of the field's type; they are not checked again.
+        """
+        copy = self.model_copy(update=values)
+        changed = {field: Source(found=source) for field, value in values.items() if getattr(self, field) != value}
+        copy._sources = {**self._sources, **changed}  # noqa: SLF001
+        copy._original = self.original  # noqa: SLF001
+        return copy
 
     def warnings(self) -> list[str]:
         """What the operator had better look at: variables that yielded to another, and names that look misspelt."""
@@ -97,7 +117,7 @@ def load_settings(found: Mapping[str, Found] | None = None) -> Settings:
     names = {first_name(info): field for field, info in fields.items()}
     elsewhere = _volume_elsewhere(in_capitals(os.environ)) | dict(found or {})
     started = {names[name]: each for name, each in elsewhere.items() if names[name] not in reading.values}
-    problems = reading.problems
+    problems = [*reading.problems, *_two_comfyuis(reading.values)]
     given: dict[str, Any] = {field: each.value for field, each in started.items()}
     settings: Settings | None = None
     try:
@@ -112,6 +132,15 @@ def load_settings(found: Mapping[str, Found] | None = None) -> Settings:
     settings._sources = sources | {field: Source(found=each.source) for field, each in started.items()}  # noqa: SLF001
     settings._yielded = tuple(reading.warnings)  # noqa: SLF001
     return settings
+
+
+def _two_comfyuis(values: Mapping[str, Given]) -> list[Problem]:
+    """An environment has a ComfyUI: another can't be named beside it."""
+    return [
+        Problem(values["version_id"].variable, f"{values[field].variable} names another ComfyUI; keep one of the two")
+        for field in ("comfy_url", "comfy_home")
+        if field in values and "version_id" in values
+    ]
 
 
 def _problem(item: Mapping[str, Any], called: Mapping[str, str], secret: set[str]) -> Problem:

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
 from engine.settings.fields import UpperCase, Url, named
+from engine.volume import VERSION_ID
 
 
 class ComfySettings(BaseSettings):
@@ -28,6 +29,13 @@ class ComfySettings(BaseSettings):
         None,
         validation_alias=named("COMFY_HOME"),
         description="ComfyUI's folder; it is started and watched. COMFY_URL comes first",
+    )
+    version_id: str | None = Field(
+        None,
+        pattern=f"^{VERSION_ID.pattern}$",
+        validation_alias=named("VERSION_ID"),
+        description="an environment of the volume, in place of COMFY_HOME: the one of `versions/ID.json`, which is "
+        "verified before it is used",
     )
     comfy_python: Path | None = Field(
         None,

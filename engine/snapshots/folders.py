@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.command_options import last_value
 from engine.snapshots.repositories import commit_of, remote_of
 
 _DISABLED = ".disabled"
@@ -61,13 +62,7 @@ def custom_nodes_folder(home: Path, system_stats: Mapping[str, Any]) -> Path:
 
 
 def _base(home: Path, arguments: Sequence[Any]) -> Path:
-    given = [str(each) for each in arguments]
-    for number, argument in enumerate(given):
-        if argument.startswith("--base-directory="):
-            return home / argument.partition("=")[2]
-        if argument == "--base-directory" and number + 1 < len(given):
-            return home / given[number + 1]
-    return home
+    return home / (last_value([str(each) for each in arguments], "--base-directory") or ".")
 
 
 def pack_folders(custom_nodes: Path) -> Iterator[PackFolder]:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.catalog import Catalog
+from engine.installations import release_of
 from engine.machine import Space, disk, memory
 from engine.model_folders import model_folders
-from engine.settings import Found, Settings
+from engine.settings import Settings
 from engine.starting.gpu import Gpus
 
 _MOST_WORKFLOWS, _MOST_KINDS = 12, 8
@@ -25,20 +26,22 @@ class Facts(NamedTuple):
     Attributes:
         mode: what the process is to do, and what that follows from.
         settings: as read.
-        found: what was found where no variable says it.
         gpus: None where the driver was not asked.
         made: folders that were made on the volume.
         linked: repositories of RunPod's Hugging Face cache that ComfyUI will find.
         models_linked: model files that were linked from that cache.
+        environments: that a request may name.
+        unverified: those of them that are refused.
     """
 
     mode: str
     settings: Settings
-    found: Mapping[str, Found]
     gpus: Gpus | None = None
     made: int = 0
     linked: Iterable[str] = ()
     models_linked: Iterable[str] = ()
+    environments: Iterable[str] = ()
+    unverified: Iterable[str] = ()
 
 
 def screen(facts: Facts, catalog: Catalog) -> dict[str, str]:
@@ -47,7 +50,8 @@ def screen(facts: Facts, catalog: Catalog) -> dict[str, str]:
     lines = {
         "mode": facts.mode,
         "volume": _volume(settings.volume_path, facts.made),
-        "ComfyUI": _comfy(settings, facts.found),
+        "ComfyUI": _comfy(settings),
+        "versions": _environments(facts),
         "models": _models(settings),
         "cache": _cache(facts),
         "GPU": _gpus(facts.gpus),
@@ -81,23 +85,23 @@ def _volume(volume: Path, made: int) -> str:
     return f"{volume}, {free}{kind}{new}"
 
 
-def _comfy(settings: Settings, found: Mapping[str, Found]) -> str:
+def _comfy(settings: Settings) -> str:
     if settings.comfy_url:
         return f"one that runs elsewhere, {re.sub(r'(?<=://)[^/@]*@', '…@', settings.comfy_url)}"
     if not settings.comfy_home:
         return "none: the simulator draws the pictures" if settings.comfy_simulate else "none"
-    where = found["COMFY_HOME"].source if "COMFY_HOME" in found else "COMFY_HOME"
+    where = settings.source_of("comfy_home").found or "COMFY_HOME"
     python = f", run by {settings.comfy_python}" if settings.comfy_python else ""
-    release = _release(settings.comfy_home)
+    release = release_of(settings.comfy_home)
     return f"{settings.comfy_home} ({', '.join(part for part in (where, release) if part)}){python}"
 
 
-def _release(home: Path) -> str:
-    """The version that a ComfyUI says it is (`comfyui_version.py`, since 0.3.10)."""
-    with contextlib.suppress(OSError, ValueError):
-        said = re.search(r'__version__ = "([^"]+)"', (home / "comfyui_version.py").read_text(encoding="utf-8"))
-        return said[1] if said else ""
-    return ""
+def _environments(facts: Facts) -> str:
+    own, unverified = facts.settings.version_id, set(facts.unverified)
+    return ", ".join(
+        name + (" (this worker's)" if name == own else " (not verified)" if name in unverified else "")
+        for name in facts.environments
+    )
 
 
 def _models(settings: Settings) -> str:

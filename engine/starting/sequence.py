@@ -17,6 +17,7 @@ from engine.backend import Backend
 from engine.cancellation import CancellationToken
 from engine.catalog import Catalog
 from engine.draining import Shutdown, end_on_signals, ending_in_time
+from engine.environments.choosing import Environments, settings_of_own, verify_own
 from engine.errors import ComfyUnavailable, EngineError, file_trouble
 from engine.fitness import checks
 from engine.jobs import Runner
@@ -36,6 +37,7 @@ from engine.starting.screen import Facts, screen, shown
 from engine.starting.volume_layout import make_folders
 from engine.volume import wait_for_volume
 from engine.warming import WarmUp
+from engine.wording import listed
 from engine.worker import Worker, build
 
 log = logging.getLogger(__name__)
@@ -80,18 +82,19 @@ def _start(choice: Choice) -> None:
     environment = in_capitals(os.environ)
     wait_for_volume(environment)
     found = find(environment)
-    settings = load_settings(found)
+    settings = settings_of_own(load_settings(found))
     configure(settings)
     for warning in settings.warnings():
         event(log, logging.WARNING, "a variable had better be looked at", reason=warning)
     _check_comfyui(settings)
+    verify_own(settings)
     with ExitStack() as stack:
         listener = stack.enter_context(_address(settings)) if choice.mode == "serve" else None
         probe = Probe() if _wants_gpu(settings) else None
         if probe:
             stack.callback(probe.close)
         catalog = Catalog(settings.workflows_path, only=settings.workflows)
-        facts = _at_the_volume(Facts(f"{choice.mode} ({choice.reason})", settings, found), catalog)
+        facts = _at_the_volume(Facts(f"{choice.mode} ({choice.reason})", settings), catalog)
         backend = stack.enter_context(Backend(settings, catalog, simulate=False))
         stack.enter_context(ending_in_time())
         runner = build(settings, catalog, backend)
@@ -108,10 +111,12 @@ def _check_comfyui(settings: Settings) -> None:
     """A worker without any would fail job after job."""
     if not (settings.comfy_url or settings.comfy_home or settings.comfy_simulate):
         places = ", ".join(str(folder) for folder, _ in homes(settings.volume_path))
+        names = Environments(settings).names()
         raise ComfyUnavailable(
             f"there is no ComfyUI: neither COMFY_URL nor COMFY_HOME is set, and none is in {places}",
-            hint="set COMFY_HOME to the folder of its main.py, or COMFY_URL to one that runs; with COMFY_SIMULATE=1 a "
-            "simulator draws the pictures",
+            hint="set COMFY_HOME to the folder of its main.py, or COMFY_URL to one that runs; "
+            + (f"VERSION_ID to one of these environments: {listed(names)}; " if names else "")
+            + "with COMFY_SIMULATE=1 a simulator draws the pictures",
         )
 
 
@@ -191,7 +196,12 @@ def _tell(facts: Facts, catalog: Catalog, probe: Probe | None) -> None:
             gpus = probe.result()
         except ComfyUnavailable as error:
             missing = error
-    lines = screen(facts._replace(gpus=gpus), catalog) | ({"GPU": missing.message} if missing else {})
+    environments = Environments(facts.settings)
+    unverified = environments.unverified()
+    for name, why in unverified.items():
+        event(log, logging.WARNING, "an environment is refused", environment=name, detail=why.detail)
+    facts = facts._replace(gpus=gpus, environments=environments.names(), unverified=unverified)
+    lines = screen(facts, catalog) | ({"GPU": missing.message} if missing else {})
     if facts.settings.log_format == "json":
         fields: dict[str, Any] = {heading.lower(): text for heading, text in lines.items()}
         event(log, logging.INFO, "the worker starts", **fields)

@@ -20,14 +20,15 @@ parser.add_argument("--disable-auto-launch", action="store_true")
 parser.add_argument("--base-directory", default=str(home))
 parser.add_argument("--cpu", action="store_true")
 parser.add_argument("--extra-model-paths-config")
+parser.add_argument("--verbose")
 parser.add_argument("--faults", default=str(home / "faults.json"))
 options = parser.parse_args()
-print("Starting server", flush=True)
+print("Starting server", *sys.argv[1:], flush=True)
 sys.exit(main(["--port", options.port, "--folder", options.base_directory, "--faults", options.faults, *{more!r}]))
 """
 
 
-def simulated_home(folder, faults=(), *, step_seconds=0.0, templates=ROOT / "templates"):
+def simulated_home(folder, faults=(), *, step_seconds=0.0, templates=ROOT / "templates", catalogue=None):
     """Write a COMFY_HOME whose simulator has the model files that the templates name.
 
     Args:
@@ -35,12 +36,15 @@ def simulated_home(folder, faults=(), *, step_seconds=0.0, templates=ROOT / "tem
         faults: the script; `folder / "faults.json"` says what of it is still to come.
         step_seconds: how long a sampling step takes.
         templates: graphs whose model files it pretends to have.
+        catalogue: the file of another node catalogue, whose version and classes it has.
 
     Returns:
         The folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     more = ["--templates", str(templates), "--step-seconds", str(step_seconds)]
+    if catalogue:
+        more += ["--catalogue", str(catalogue)]
     (folder / "main.py").write_text(_MAIN.format(more=more))
     (folder / "faults.json").write_text(json.dumps(list(faults)))
     for name in ("input", "output"):

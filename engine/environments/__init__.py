@@ -1,0 +1,1 @@
+"""Environments: ComfyUIs of the volume under names, each verified against its lock (docs/environments.md)."""

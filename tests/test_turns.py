@@ -1,0 +1,110 @@
+"""Turns: who shares one, who waits, in which order."""
+
+import threading
+
+import pytest
+
+from engine.cancellation import CancellationToken
+from engine.errors import Cancelled
+from engine.turns import Late, Turns
+
+
+class Told:
+    """Turns that write down what begins and ends."""
+
+    def __init__(self):
+        self.told = []
+        self.turns = Turns(self.told.append, lambda: self.told.append("end"))
+
+    def hold(self, wanted, cancel=None, seconds=30):
+        return self.turns.hold(wanted, cancel or CancellationToken(), seconds)
+
+
+class Watched(CancellationToken):
+    """A token that tells when it is looked at: who waits for a turn looks."""
+
+    def __init__(self):
+        super().__init__()
+        self.looked = threading.Event()
+
+    def raise_if_cancelled(self):
+        self.looked.set()
+        super().raise_if_cancelled()
+
+
+class Inside(threading.Thread):
+    """Holds a turn until it is let go."""
+
+    def __init__(self, told, wanted):
+        super().__init__(daemon=True)
+        self.told, self.wanted = told, wanted
+        self.inside, self.go = threading.Event(), threading.Event()
+        self.cancel = Watched()
+        self.start()
+
+    def run(self):
+        with self.told.hold(self.wanted, self.cancel):
+            self.told.told.append(f"in {self.wanted}")
+            self.inside.set()
+            self.go.wait(30)
+
+    def let_go(self):
+        self.go.set()
+        self.join(30)
+
+
+@pytest.fixture
+def told():
+    return Told()
+
+
+def test_who_wants_the_same_shares_a_turn(told):
+    with told.hold("a"), told.hold("a"):
+        assert told.told == ["a"]
+    with told.hold("b"):
+        pass
+    assert told.told == ["a", "end", "b", "end"]
+
+
+def test_who_wants_something_else_waits_and_nobody_overtakes(told):
+    first = Inside(told, "a")
+    assert first.inside.wait(30)
+    other = Inside(told, "b")
+    assert other.cancel.looked.wait(30)
+    late = Inside(told, "a")
+    assert late.cancel.looked.wait(30)
+    assert not late.inside.is_set()
+    for each in (first, other, late):
+        each.let_go()
+    assert told.told == ["a", "in a", "end", "b", "in b", "end", "a", "in a", "end"]
+
+
+def test_who_is_cancelled_waits_no_longer_and_is_in_nobodys_way(told, wait_until):
+    cancel = CancellationToken()
+    cancel.cancel()
+    with told.hold("a"):
+        with pytest.raises(Cancelled), told.hold("b", cancel):
+            pass
+        with told.hold("a"):
+            pass
+    assert told.told == ["a", "end"]
+
+
+def test_the_wait_has_a_bound(told):
+    with told.hold("a"), pytest.raises(Late), told.hold("b", seconds=0.1):
+        pass
+    with told.hold("b"):
+        pass
+
+
+def test_a_turn_that_can_not_begin_is_none(told):
+    def begin(wanted):
+        if wanted == "bad":
+            raise ValueError(wanted)
+
+    turns = Turns(begin, lambda: told.told.append("end"))
+    with pytest.raises(ValueError, match="bad"), turns.hold("bad", CancellationToken(), 1):
+        pass
+    with turns.hold("good", CancellationToken(), 1):
+        assert told.told == []
+    assert told.told == ["end"]
