@@ -57,6 +57,12 @@ class Comfy(Protocol):
     def node_catalogue(self) -> NodeCatalogue:
         """Read the node classes, with the files they can use, from the running ComfyUI."""
 
+    def model_files(self, kind: str, *, patience_seconds: float) -> Collection[str] | None:
+        """The files of a kind of model; None for a kind that it does not know."""
+
+    def has_class(self, class_type: str, *, patience_seconds: float) -> bool:
+        """Whether it has a node class."""
+
     def workspace(self, job_id: str, prompt_id: str) -> Space:
         """A job's own place in its folders."""
 

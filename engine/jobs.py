@@ -17,6 +17,7 @@ from engine.cancellation import CancellationToken, unless_cancelled
 from engine.catalog import Catalog
 from engine.comfy_contract import Comfy, OnProgress, Space
 from engine.comfyui import ResultGone, new_prompt_id
+from engine.comfyui.complaints import UNKNOWN_CLASS
 from engine.delivery import Delivery, Naming
 from engine.errors import ComfyUnavailable, GraphRejected, OutOfMemory
 from engine.graph import Graph
@@ -26,6 +27,7 @@ from engine.logs import event
 from engine.media import MediaReader, describe, finish, text_as_file
 from engine.nodes import NodeCatalogue
 from engine.plans import GraphPlan, NamedPlan, Plan
+from engine.readiness import Readiness
 from engine.results import Execution, InputFile, JobResult, OutputFile, Progress, RawOutput, StoredOutput
 from engine.settings import Settings
 from engine.storage import Storages
@@ -55,6 +57,7 @@ class Runner:
         settings: the operator's.
         media: reads what callers send or name.
         live: what the running ComfyUI has.
+        readiness: what the workflows lack here.
         tally: the jobs it was given.
     """
 
@@ -69,6 +72,7 @@ class Runner:
         self.settings = settings
         self.media = MediaReader(settings)
         self.live = LiveNodes(comfy)
+        self.readiness = Readiness(settings, self.live, self._comfy)
         self.tally = Tally()
         self._give_comfy = comfy
         self._opened: Comfy | None = None
@@ -124,6 +128,7 @@ class Runner:
         cancel = cancel or CancellationToken()
         timings = job.timings
         plan = self._plan(job, cancel)
+        plan.check_ready(self.readiness)  # before anything is fetched, started or waited for
         delivery = self._delivery(job, plan)
         cancel.raise_if_cancelled()
         with tempfile.TemporaryDirectory(prefix="job-") as scratch:
@@ -133,7 +138,7 @@ class Runner:
             tries = Tries(job.prompt_id)
             self._wait_for_comfy(run)
             with timings.measure("fetch"):
-                self._persistently(run, tries, lambda: unless_cancelled(plan.settle, cancel))
+                self._persistently(run, tries, lambda: unless_cancelled(lambda: plan.settle(self.readiness), cancel))
             stored, warnings = self._persistently(run, tries, lambda: self._try(run, tries))
         return JobResult(
             workflow=plan.name,
@@ -245,7 +250,21 @@ class Runner:
                 floor=run.furthest,
             )
         except (GraphRejected, OutOfMemory) as error:
+            if isinstance(error, GraphRejected):
+                self._look_again(plan, error)
             raise plan.in_the_callers_words(error) from error
+
+    def _look_again(self, plan: Plan, error: GraphRejected) -> None:
+        """Something may have gone since we looked, as a node pack with a restart of ComfyUI.
+
+        Raises:
+            WorkflowNotReady: what the job needs is missing now.
+        """
+        if any(each.type == UNKNOWN_CLASS for each in error.complaints):
+            with contextlib.suppress(ComfyUnavailable):
+                self.live.get(refresh=True)
+        self.readiness.look_again()
+        plan.check_ready(self.readiness)
 
     def _finished(
         self, run: _Run, execution: Execution, naming: Naming, folder: Path

@@ -25,6 +25,11 @@ class LiveNodes:
     def __init__(self, comfy: Callable[[], HasNodes]) -> None:
         self._comfy = comfy
         self.known: NodeCatalogue | None = None
+        self._outdated = False
+
+    def outdated(self) -> None:
+        """A file or a class is there that was not: what is known is read again when it is next used."""
+        self._outdated = True
 
     def get(self, *, refresh: bool = False) -> NodeCatalogue:
         """The node catalogue, read once, or again.
@@ -32,6 +37,11 @@ class LiveNodes:
         Raises:
             ComfyUnavailable: ComfyUI does not answer.
         """
-        if self.known is None or refresh:
-            self.known = self._comfy().node_catalogue()
+        if self.known is None or refresh or self._outdated:
+            self._outdated = False  # before it is read: what comes meanwhile may not be in it
+            try:
+                self.known = self._comfy().node_catalogue()
+            except BaseException:
+                self._outdated = True
+                raise
         return self.known

@@ -100,6 +100,22 @@ class ComfyClient:
         version = str(self.system_stats()["system"].get("comfyui_version", "unknown"))
         return NodeCatalogue.from_object_info(self.object_info(), version=version, model_files=files, live=True)
 
+    def model_files(self, kind: str, *, read_timeout: float | None = None) -> list[str] | None:
+        """`/models/KIND`: the files of a kind of model, below its folders; None for a kind that it does not know."""
+        path = f"/models/{quote(kind, safe='')}"
+        response = self._send("GET", path, read_timeout=read_timeout, accept=range(200, 405))
+        if response.status_code == requests.codes.not_found:
+            return None
+        files = self._parsed(response) if response.status_code == requests.codes.ok else None
+        if not isinstance(files, list):
+            raise self._odd(path)
+        return [each for each in files if isinstance(each, str)]
+
+    def has_class(self, class_type: str, *, read_timeout: float | None = None) -> bool:
+        """`/object_info/CLASS`: whether it has a node class."""
+        answer = self._json("GET", f"/object_info/{quote(class_type, safe='')}", read_timeout=read_timeout)
+        return isinstance(answer, dict) and class_type in answer
+
     def queue_prompt(
         self,
         graph: Mapping[str, Any],
