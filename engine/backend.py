@@ -17,7 +17,7 @@ from engine.catalog import Catalog
 from engine.documents import read_json
 from engine.errors import ComfyUnavailable, InvalidMap
 from engine.logs import event
-from engine.model_folders import model_folders, own_models
+from engine.model_folders import folders_to_tell
 from engine.nodes import load_catalogue
 from engine.settings import Settings
 
@@ -127,10 +127,9 @@ class Backend:
         """The arguments that tell ComfyUI of the folders of models that are not its own."""
         from engine.comfyui.model_paths import write_model_paths
 
-        others = [folder for folder in model_folders(self._settings) if folder != own_models(self._settings)]
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="comfyui-models-"))
         try:
-            return write_model_paths(home, others, Path(folder) / "extra_model_paths.yaml")
+            return write_model_paths(home, folders_to_tell(self._settings), Path(folder) / "extra_model_paths.yaml")
         except OSError as error:
             event(log, logging.ERROR, "ComfyUI is not told of the other folders of models", reason=str(error))
             return []

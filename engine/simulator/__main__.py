@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         type=Path,
         action="append",
         default=[],
-        help="a folder like ComfyUI's models/: its files are listed too",
+        help="a folder like ComfyUI's own: its files are listed too",
     )
     parser.add_argument("--catalogue", type=Path, help="another node catalogue (.json or .json.gz)")
     parser.add_argument("--step-seconds", type=float, default=0.0, help="how long a sampling step takes")
