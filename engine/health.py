@@ -158,7 +158,11 @@ def _fetch(runner: Runner) -> dict[str, Any] | None:
     told = runner.readiness.coming.told()
     if told is None:
         return None
-    failed = [each | {"message": _discreet(each["message"])} for each in told["failed"]]
+    failed = [
+        each | {"message": _discreet(each["message"])}
+        for each in told["failed"]
+        if not each["name"] or runner.readiness.lacks(each["name"])  # somebody may have put it there since
+    ]
     return told | {"failed": failed[:_LISTED_WORKFLOWS]}
 
 

@@ -77,6 +77,8 @@ def needs_of(compiled: Compiled, template: Graph, parameter_map: ParameterMap) -
         for name, value in template[node_id].get("inputs", {}).items()
         if (node_id, name) not in written
     ]
+    expressions = [each.expression.source for each in compiled.writers if each.expression]
+    expressions += [setter.expression.source for row in compiled.operators.rows for setter in row.setters]
     told: list[str] | None = None
     models = []
     for model in {each.path: each for each in parameter_map.requires.models}.values():
@@ -88,7 +90,7 @@ def needs_of(compiled: Compiled, template: Graph, parameter_map: ParameterMap) -
             NeededModel(
                 model.path,
                 model.url,
-                is_fixed or not _is_told(model.path, told or []),
+                is_fixed or not _is_told(model.path, told or [], expressions),
                 tuple(name for name, value in compiled.defaults.items() if _mentions(value, names)),
             )
         )
@@ -134,12 +136,13 @@ def _mentions(value: Any, names: frozenset[str]) -> bool:
     return any(text.replace("\\", "/") in names for text in _texts(value))
 
 
-def _is_told(path: str, texts: Iterable[str]) -> bool:
-    """Whether a text names the file; an expression may put the name together of its stem and other things."""
+def _is_told(path: str, texts: Iterable[str], expressions: Iterable[str]) -> bool:
+    """Whether a text names the file, or an expression may put its name together."""
     name = path.rpartition("/")[2]
     stem = re.sub(r"\.[^.]*$", "", name)
     wanted = stem if len(stem) >= _SHORTEST_STEM else name
-    return any(wanted in text for text in texts)
+    ending = name[name.rfind(".") :]
+    return any(wanted in text for text in texts) or any(ending in text for text in expressions)
 
 
 def _rules_of(parameter_map: ParameterMap) -> Any:

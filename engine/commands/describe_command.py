@@ -149,14 +149,15 @@ def _is_plain() -> bool:
 
 def _requirements(workflow: Workflow) -> Iterator[RenderableType]:
     requires = workflow.requires
-    if requires.models or requires.node_packs or workflow.timeout_seconds:
+    missing = list(missing_lines(_state(workflow)))
+    if requires.models or requires.node_packs or workflow.timeout_seconds or missing:
         yield from _heading("Requires")
     for model in requires.models:
         origin = model.url or model.source
         yield f"models/{model.path}" + (f"  from {origin}" if origin else "  (the map does not say from where)")
     for pack in requires.node_packs:
         yield f"node pack {pack}"
-    yield from missing_lines(_state(workflow))
+    yield from missing
     if workflow.timeout_seconds:
         yield f"at most {workflow.timeout_seconds:g} seconds"
 

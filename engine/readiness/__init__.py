@@ -80,6 +80,10 @@ class Readiness:
         if found:
             raise self._refusal(workflow, found)
 
+    def lacks(self, path: str) -> bool:
+        """Whether a model is missing for all we know."""
+        return self._claims and self._presence.lacks(path)
+
     def look_again(self) -> None:
         """Forget what was there a moment ago."""
         self._presence.forget()
@@ -115,8 +119,7 @@ class Readiness:
         return True
 
     def _refusal(self, workflow: Workflow, missing: list[Missing]) -> WorkflowNotReady:
-        names = [f"the {each.what} {each.name}" for each in missing[:_MOST_NAMED]]
-        names += [f"{len(missing) - _MOST_NAMED} more"] if len(missing) > _MOST_NAMED else []
+        names = listed([f"the {each.what} {each.name}" for each in missing], most=_MOST_NAMED)
         verb = "is" if len(missing) == 1 else "are"
         instead = dict.fromkeys(name for each in missing for name in each.default_of)
         coming = all(each.is_coming for each in missing)
@@ -127,7 +130,7 @@ class Readiness:
             remedies = dict.fromkeys(each.remedy for each in missing)
             advice.append("the operator: " + "; ".join([*remedies][:_MOST_NAMED]))
         return WorkflowNotReady(
-            f"{workflow.name} is not ready on this worker: {listed(names)} {verb} missing",
+            f"{workflow.name} is not ready on this worker: {names} {verb} missing",
             hint="; or ".join(text for text in advice if text),
             problems=[Problem(", ".join(each.default_of), f"{each.name} is missing") for each in missing],
             # Nothing changes by itself, unless the file is on its way.
