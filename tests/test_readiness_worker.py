@@ -1,7 +1,11 @@
 """A worker in a process of its own, on RunPod's queue: models come and go, and are fetched at its start."""
 
+import contextlib
 import re
+import shlex
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 from support.runpod_queue import serve_runpod_queue
@@ -11,10 +15,12 @@ from support.web import serve_web
 from support.worker import running_worker, worker_environment
 from support.workflows import ROOT, sampler_graph, write_workflow
 
+from engine.comfyui import ComfyProcess
 from engine.documents import read_json
 
 CHECKPOINT = "checkpoints/poster.safetensors"
 STYLE = "style_models/style.safetensors"
+RANDOM = "random_sd15.safetensors"  # tests/conftest.py
 RESIZE = {"workflow": "resize", "payload": {"width": 16}}
 
 
@@ -85,6 +91,13 @@ def ask(queue):
     return ask
 
 
+def slow(server, workflows):
+    """A workflow whose model comes by halves; the second comes when it is told to."""
+    shelf = Shelf(pause_at=HALF)
+    workflows("poster", {"path": CHECKPOINT, "url": server.answer("/a", shelf), "sha256": SHA256})
+    return shelf
+
+
 def placed(folder, path, content=b"weights"):
     file = folder / path
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -122,15 +135,16 @@ def test_before_the_first_job_nothing_is_started_for_one_that_is_not_ready(tmp_p
         assert ask({"workflow": "poster", "payload": {}})["outputs"]
 
 
-def test_at_the_start_what_is_missing_is_fetched_and_waited_for(tmp_path, variables, workflows, server, ask, queue):
+def test_at_the_start_what_is_missing_is_fetched_and_waited_for(
+    tmp_path, variables, workflows, server, ask, queue, wait_until
+):
     workflows(
         "poster", {"path": CHECKPOINT, "url": server.answer("/a", shelf := Shelf(pause_at=HALF)), "sha256": SHA256}
     )
     log = tmp_path / "log"
     with running_worker(variables(MODELS_FETCH="start"), log):
         job = queue.submit({"workflow": "poster", "payload": {}})
-        while not shelf.asked and not queue.result(job):
-            pass
+        wait_until(lambda: shelf.asked)
         assert queue.waiting() == [job]  # jobs wait, as for ComfyUI itself
         shelf.go.set()
         assert queue.wait(job, 60)["output"]["outputs"]
@@ -176,7 +190,7 @@ def test_a_fetch_that_fails_keeps_the_worker_from_nothing_else(tmp_path, variabl
     assert re.search(r"a model can't be fetched.*404", log.read_text())
 
 
-def test_two_workers_on_one_volume_fetch_once(tmp_path, variables, workflows, server, queue):
+def test_two_workers_on_one_volume_fetch_once(tmp_path, variables, workflows, server, queue, wait_until):
     workflows(
         "poster", {"path": CHECKPOINT, "url": server.answer("/a", shelf := Shelf(pause_at=HALF)), "sha256": SHA256}
     )
@@ -184,8 +198,7 @@ def test_two_workers_on_one_volume_fetch_once(tmp_path, variables, workflows, se
     more = environment | queue.environment(pod="second") | {"COMFY_LOG": str(tmp_path / "second-comfyui.log")}
     with running_worker(environment, tmp_path / "log"), running_worker(more, tmp_path / "second"):
         logs = [tmp_path / "log", tmp_path / "second"]
-        while not any("another process fetches it; waiting" in log.read_text() for log in logs):
-            pass
+        wait_until(lambda: any("another process fetches it; waiting" in log.read_text() for log in logs))
         shelf.go.set()
         assert queue.wait(queue.submit({"workflow": "poster", "payload": {}}), 60)["output"]["outputs"]
     assert shelf.asked == [""]
@@ -222,3 +235,94 @@ def test_for_a_comfyui_elsewhere_somebody_has_to_say_where_its_models_are(tmp_pa
         with running_worker(environment, tmp_path / "log"):
             (failed,) = ask({"action": "health"})["models_fetch"]["failed"]
     assert "MODELS_DIR has to name the folder" in failed["message"]
+
+
+def parameters():
+    return {"checkpoint": {"type": "string", "bind": "$['4'].inputs.ckpt_name"}}
+
+
+@pytest.fixture
+def weights(comfy_home, tmp_path):
+    """Makes a folder of models with the checkpoint of random weights in it; gives the file, and where it can be put."""
+
+    def make(folder):
+        file = folder / CHECKPOINT
+        file.parent.mkdir(parents=True)
+        source = (comfy_home / "models" / "checkpoints" / RANDOM).resolve()
+        try:
+            file.hardlink_to(source)
+        except OSError:
+            shutil.copy(source, file)  # on another disk
+        return file, tmp_path / "away.safetensors"
+
+    return make
+
+
+@pytest.mark.comfyui
+def test_a_real_comfyui_of_ours_follows_as_well(
+    tmp_path, comfy_variables, variables, workflows, weights, ask, wait_until
+):
+    """Its own lists, too: a choice that appeared is taken at once, by its name and as the default."""
+    workflows("poster", {"path": CHECKPOINT}, parameters=parameters())
+    workflows("fixed", {"path": CHECKPOINT})
+    graph = sampler_graph()
+    graph["9"]["class_type"] = "NoSuchNode"
+    graph["10"] = {"class_type": "SaveImage", "inputs": {"images": ["9", 0], "filename_prefix": "x"}}
+    write_workflow(workflows.folder, "foreign", graph, {"parameters": {}})
+    file, away = weights(tmp_path / "models")
+    file.rename(away)
+    run, named = {"workflow": "fixed", "payload": {}}, {"checkpoint": CHECKPOINT.partition("/")[2]}
+    log = tmp_path / "log"
+    with running_worker(variables(**comfy_variables), log):
+        lines = {each["name"]: each for each in ask({"action": "list"}, 300)["workflows"]}
+        assert {name: line["status"] for name, line in lines.items()} == {
+            "fixed": "not_ready",
+            "foreign": "not_ready",
+            "poster": "ready",
+            "resize": "ready",
+        }
+        assert [each["name"] for each in lines["foreign"]["missing"]] == ["NoSuchNode"]
+        assert [each["default_of"] for each in lines["poster"]["missing_for_some"]] == [["checkpoint"]]
+        assert ask(RESIZE)["outputs"]  # ComfyUI's lists are read now
+        assert ask(run)["code"] == "workflow_not_ready"
+        assert ask({"workflow": "foreign", "payload": {}})["code"] == "workflow_not_ready"
+        for _ in range(2):
+            away.rename(file)
+            assert ask(run, 120)["outputs"]
+            assert ask({"workflow": "poster", "payload": named}, 120)["outputs"]
+            assert ask.status("fixed") == "ready"
+            file.rename(away)
+            wait_until(lambda: ask.status("fixed") == "not_ready")
+            assert ask(run)["code"] == "workflow_not_ready"
+            assert ask({"workflow": "poster", "payload": named})["code"] == "workflow_not_ready"
+        missing = ask({"action": "health"})["workflows"]["missing"]
+        assert [each["name"] for each in missing] == ["NoSuchNode", CHECKPOINT]
+    assert re.search("a workflow is not ready.*foreign.*NoSuchNode", log.read_text())
+
+
+@pytest.mark.comfyui
+def test_a_real_comfyui_at_a_url_is_asked(tmp_path, comfy_variables, variables, workflows, weights, ask, wait_until):
+    workflows("fixed", {"path": CHECKPOINT}, {"path": "unheard_of/a.safetensors"})
+    file, away = weights(tmp_path / "base" / "models")
+    file.rename(away)
+    run = {"workflow": "fixed", "payload": {}}
+    process = ComfyProcess(
+        Path(comfy_variables["COMFY_HOME"]),
+        python=Path(comfy_variables["COMFY_PYTHON"]) if "COMFY_PYTHON" in comfy_variables else None,
+        args=shlex.split(comfy_variables["COMFY_ARGS"]),
+        log_file=tmp_path / "comfyui.log",
+    )
+    with contextlib.ExitStack() as stack:
+        stack.callback(process.stop)
+        process.start()
+        environment = variables(COMFY_HOME="", MODELS_DIR="", COMFY_URL=process.url)
+        stack.enter_context(running_worker(environment, tmp_path / "log"))
+        (lacking,) = {each["name"]: each for each in ask({"action": "list"}, 120)["workflows"]}["fixed"]["missing"]
+        assert lacking["name"] == CHECKPOINT  # of a kind that it does not know nothing is claimed
+        assert ask(run)["code"] == "workflow_not_ready"
+        away.rename(file)
+        assert ask(run, 120)["outputs"]
+        assert ask.status("fixed") == "ready"
+        file.rename(away)
+        wait_until(lambda: ask.status("fixed") == "not_ready")
+        assert ask(run)["code"] == "workflow_not_ready"
