@@ -142,7 +142,7 @@ def test_who_names_another_model_than_the_missing_default_is_served(worker, mode
         failure = refused(runner, {**RUN, "payload": payload})
         assert failure["code"] == "workflow_not_ready"
         assert failure["problems"] == [{"parameter": "checkpoint", "message": f"{DEFAULT} is missing"}]
-        assert failure["hint"].startswith("send another checkpoint; or the operator: put the file to models/")
+        assert failure["hint"].startswith("send another checkpoint; or the operator: put it into models/checkpoints: ")
 
 
 def test_what_a_switch_leaves_out_is_missing_for_those_alone_who_switch_it_on(at_home, models, tmp_path):

@@ -54,7 +54,7 @@ def missing_model(model: NeededModel, workflow: str, *, is_coming: bool) -> Miss
     elif model.url:
         remedy = f"engine models fetch {workflow} gets it from {urlsplit(model.url).hostname}"
     else:
-        remedy = f"put the file to models/{model.path}: no map names a url for it"
+        remedy = f"put it into models/{model.path.rpartition('/')[0]}: no map names a url for it"
     return Missing("model", model.path, remedy, not model.always, model.default_of, is_coming)
 
 
