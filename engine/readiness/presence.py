@@ -62,7 +62,7 @@ class Presence:
         if self._settings.comfy_url:
             return self._listing.has(path, anew=anew) is False
         try:
-            places = list(places_of(path, self._folders_now()))
+            places = list(places_of(path, self._folders_now(anew)))
             if any(place.is_file() for place in places):
                 return False
             if any(place.is_symlink() for place in places):
@@ -72,10 +72,10 @@ class Presence:
         said = self._listing.has(path, anew=anew)
         return not said if said is not None else not self._may_be_elsewhere()
 
-    def _folders_now(self) -> list[Path]:
+    def _folders_now(self, anew: bool) -> list[Path]:
         now = time.monotonic()
         when, folders = self._folders
-        if not when or now - when >= MOMENT_SECONDS:
+        if anew or not when or now - when >= MOMENT_SECONDS:
             folders = model_folders(self._settings)
             self._folders = (now, folders)
         return folders
