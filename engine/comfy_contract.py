@@ -14,6 +14,7 @@ from engine.errors import InvalidRequest, Problem
 from engine.graph import Graph
 from engine.nodes import NodeCatalogue
 from engine.results import Execution, Progress, RawOutput
+from engine.settings import Settings
 
 OnProgress = Callable[[Progress], None]
 
@@ -43,6 +44,10 @@ class Environments(Protocol):
     def environment(self) -> str | None:
         """The environment that runs, or is the next to; None for a ComfyUI that is none."""
 
+    @property
+    def settings(self) -> Settings | None:
+        """The settings of that one; None where they are the worker's."""
+
     def known(self, version_id: str | None) -> str | None:
         """The environment that a request asks for, if there is one of that name; its own where it names none."""
 
@@ -54,6 +59,7 @@ class OneComfy:
     """A worker that has one ComfyUI, and no environments."""
 
     environment: str | None = None
+    settings: Settings | None = None
 
     def known(self, version_id: str | None) -> None:
         """None.
@@ -94,6 +100,12 @@ class Comfy(Protocol):
 
     def node_catalogue(self) -> NodeCatalogue:
         """Read the node classes, with the files they can use, from the running ComfyUI."""
+
+    def model_files(self, kind: str, *, patience_seconds: float) -> Collection[str] | None:
+        """The files of a kind of model; None for a kind that it does not know."""
+
+    def has_class(self, class_type: str, *, patience_seconds: float) -> bool:
+        """Whether it has a node class."""
 
     def workspace(self, job_id: str, prompt_id: str) -> Space:
         """A job's own place in its folders."""

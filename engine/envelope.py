@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.cancellation import CancellationToken
+from engine.catalog import Entry
 from engine.comfy_contract import OnProgress
 from engine.dialects import delivery_of, dialect_of, sent_files, shaped
 from engine.errors import Cancelled, ComfyUnavailable, EngineError, InvalidRequest, OutOfMemory
@@ -138,8 +139,12 @@ def _known_name(request: Request, runner: Runner) -> str | None:
 
 
 def list_workflows(runner: Runner) -> dict[str, Any]:
-    """Every workflow: name, title, and whether it works, with what is wrong where it doesn't."""
-    return {"workflows": [entry.as_dict() for entry in runner.catalog.entries()]}
+    """Every workflow: name, title, and whether it works, with what is wrong or missing where it doesn't."""
+    return {"workflows": [_line(entry, runner) for entry in runner.catalog.entries()]}
+
+
+def _line(entry: Entry, runner: Runner) -> dict[str, Any]:
+    return entry.as_dict() | (runner.readiness.state(entry.workflow) if entry.workflow else {})
 
 
 def _run_where_asked(request: Request, context: Context) -> dict[str, Any]:
@@ -219,7 +224,7 @@ def _describe(request: Request, context: Context) -> dict[str, Any]:
         live = context.runner.live.get() if context.runner.serves(request.version_id) else None
     except ComfyUnavailable:
         live = None  # then the lists of files stay open
-    return workflow.describe(live)
+    return workflow.describe(live) | context.runner.readiness.state(workflow)
 
 
 def _render(request: Request, context: Context) -> dict[str, Any]:

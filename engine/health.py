@@ -34,10 +34,12 @@ def health(runner: Runner, *, patience_seconds: float = _PATIENCE_SECONDS) -> di
 
     Returns:
         `status` first: `unavailable` where ComfyUI does not answer; `starting` where none runs yet; `degraded` where
-        it answers, but a workflow is broken, a disk is nearly full, or the machine had better be replaced; else `ok`.
+        it answers, but a workflow is broken or not ready, a model could not be fetched, a disk is nearly full, or the
+        machine had better be replaced; else `ok`.
     """
     probe = _Probe(runner) if runner.started else None
     workflows = _workflows(runner)
+    fetch = _fetch(runner)
     disks = _disks(runner)
     room = memory()
     reply: dict[str, Any] = {
@@ -48,6 +50,7 @@ def health(runner: Runner, *, patience_seconds: float = _PATIENCE_SECONDS) -> di
         "comfyui": {"running": False},
         "devices": [],
         "workflows": workflows,
+        "models_fetch": fetch,
         "disk": {name: space._asdict() for name, space in disks.items()},
         "memory": room._asdict() if room else None,
         "jobs": runner.tally.jobs(),
@@ -63,7 +66,7 @@ def health(runner: Runner, *, patience_seconds: float = _PATIENCE_SECONDS) -> di
         return {**reply, "status": "unavailable", "comfyui": {"running": False, "error": _discreet(error.message)}}
     reply |= {"comfyui": _comfyui(stats), "devices": _devices(stats), "worn_out": worn_out and _discreet(worn_out)}
     little = any(space.free_bytes < _LITTLE_DISK_BYTES for space in disks.values())
-    if worn_out or workflows["broken"] or little:
+    if worn_out or workflows["broken"] or workflows["not_ready"] or (fetch and fetch["failed"]) or little:
         reply["status"] = "degraded"
     return reply
 
@@ -134,11 +137,34 @@ def _workflows(runner: Runner) -> dict[str, Any]:
     problems = [
         {"name": entry.source.name, "message": _discreet(entry.error.message)} for entry in entries if entry.error
     ]
+    not_ready = 0
+    missing: dict[tuple[str, str], list[str]] = {}
+    for workflow in (entry.workflow for entry in entries if entry.workflow):
+        lacking = runner.readiness.of(workflow)
+        not_ready += bool(lacking)
+        for each in lacking:
+            missing.setdefault((each.kind, each.name), []).append(workflow.name)
+    told = [{"kind": kind, "name": name, "workflows": names} for (kind, name), names in sorted(missing.items())]
     return {
-        "ready": len(entries) - len(problems),
+        "ready": len(entries) - len(problems) - not_ready,
+        "not_ready": not_ready,
         "broken": len(problems),
         "problems": problems[:_LISTED_WORKFLOWS],
+        "missing": [each | {"workflows": each["workflows"][:_LISTED_WORKFLOWS]} for each in told[:_LISTED_WORKFLOWS]],
     }
+
+
+def _fetch(runner: Runner) -> dict[str, Any] | None:
+    """How the fetch of models stands that the start began; None where there was none."""
+    told = runner.coming.told()
+    if told is None:
+        return None
+    failed = [
+        each | {"message": _discreet(each["message"])}
+        for each in told["failed"]
+        if not each["name"] or runner.readiness.lacks(each["name"])  # somebody may have put it there since
+    ]
+    return told | {"failed": failed[:_LISTED_WORKFLOWS]}
 
 
 def _disks(runner: Runner) -> dict[str, Space]:

@@ -8,26 +8,28 @@ import importlib.metadata
 import json
 import logging
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.cancellation import CancellationToken, unless_cancelled
 from engine.catalog import Catalog
-from engine.comfy_contract import Comfy, Environments, OneComfy, OnProgress, Space
+from engine.comfy_contract import Comfy, Environments, OneComfy, OnProgress
 from engine.comfyui import ResultGone, new_prompt_id
+from engine.comfyui.complaints import UNKNOWN_CLASS
 from engine.delivery import Delivery, Naming
 from engine.errors import ComfyUnavailable, GraphRejected, OutOfMemory
 from engine.graph import Graph
 from engine.job import Job
+from engine.job_run import JobRun
 from engine.live_nodes import LiveNodes
 from engine.logs import event
 from engine.media import MediaReader, describe, finish, text_as_file
 from engine.nodes import NodeCatalogue
 from engine.plans import GraphPlan, NamedPlan, Plan
-from engine.results import Execution, InputFile, JobResult, OutputFile, Progress, RawOutput, StoredOutput
+from engine.readiness import Coming, Readiness
+from engine.results import Execution, InputFile, JobResult, OutputFile, RawOutput, StoredOutput
 from engine.settings import Settings
 from engine.storage import Storages
 from engine.tally import Tally
@@ -57,6 +59,7 @@ class Runner:
         settings: the operator's.
         media: reads what callers send or name.
         live: what the running ComfyUI has.
+        coming: the models that are being fetched.
         tally: the jobs it was given.
     """
 
@@ -72,6 +75,8 @@ class Runner:
         self.settings = settings
         self.media = MediaReader(settings)
         self.live = LiveNodes(comfy)
+        self.coming = Coming()
+        self._readiness: dict[str | None, Readiness] = {}
         self.tally = Tally()
         self._give_comfy = comfy
         self._opened: Comfy | None = None
@@ -97,6 +102,15 @@ class Runner:
     def environment(self) -> str | None:
         """The environment that runs, or is the next to; None for a ComfyUI that is none."""
         return self._environments.environment
+
+    @property
+    def readiness(self) -> Readiness:
+        """What the workflows lack on the environment that runs, or is the next to; each has models of its own."""
+        name = self.environment
+        if name not in self._readiness:
+            settings = self._environments.settings or self.settings
+            self._readiness[name] = Readiness(settings, self.live, self._comfy, self.coming)
+        return self._readiness[name]
 
     def serves(self, version_id: str | None) -> bool:
         """Whether that is the environment which runs, or is the next to.
@@ -149,16 +163,17 @@ class Runner:
         cancel = cancel or CancellationToken()
         timings = job.timings
         plan = self._plan(job, cancel)
+        plan.check_ready(self.readiness)  # before anything is fetched, started or waited for
         delivery = self._delivery(job, plan)
         cancel.raise_if_cancelled()
         with tempfile.TemporaryDirectory(prefix="job-") as scratch:
-            run = _Run(job, plan, delivery, Path(scratch), cancel, on_progress)
+            run = JobRun(job, plan, delivery, Path(scratch), cancel, on_progress)
             with timings.measure("fetch"):
                 run.files = self._fetch(job, plan, run.folder / "inputs", cancel)
             tries = Tries(job.prompt_id)
             self._wait_for_comfy(run)
             with timings.measure("fetch"):
-                self._persistently(run, tries, lambda: unless_cancelled(plan.settle, cancel))
+                self._persistently(run, tries, lambda: unless_cancelled(lambda: plan.settle(self.readiness), cancel))
             stored, warnings = self._persistently(run, tries, lambda: self._try(run, tries))
         return JobResult(
             workflow=plan.name,
@@ -184,7 +199,7 @@ class Runner:
         with self.using(None, cancel):
             self.run(Job("warm-up", name, payload, prompt_id=new_prompt_id(), discard=True), cancel=cancel)
 
-    def _persistently(self, run: _Run, tries: Tries, step: Callable[[], _T]) -> _T:
+    def _persistently(self, run: JobRun, tries: Tries, step: Callable[[], _T]) -> _T:
         """Do what needs ComfyUI, again where it was gone meanwhile, as often as `tries` allows."""
         while True:
             try:
@@ -198,7 +213,7 @@ class Runner:
             except ComfyUnavailable as error:
                 raise tries.left_alone(error) from error
 
-    def _wait_for_comfy(self, run: _Run) -> None:
+    def _wait_for_comfy(self, run: JobRun) -> None:
         comfy = self._comfy()
         if comfy.started:
             comfy.ready(run.cancel)  # a look at most
@@ -206,7 +221,7 @@ class Runner:
         with run.job.timings.measure("start"):
             comfy.ready(run.cancel)
 
-    def _try(self, run: _Run, tries: Tries) -> tuple[list[StoredOutput], list[str]]:
+    def _try(self, run: JobRun, tries: Tries) -> tuple[list[StoredOutput], list[str]]:
         """Run the graph once, and store what it makes; with the warnings."""
         job, plan, timings = run.job, run.plan, run.job.timings
         prompt_id = tries.prompt_id()
@@ -214,7 +229,7 @@ class Runner:
         folder.mkdir()
         with self._comfy().workspace(job.id, prompt_id) as space:
             with timings.measure("fetch"):
-                names = _placed(run.files, space, run.cancel)
+                names = run.placed(space)
             graph = space.isolated(plan.graph(names, job_id=job.id, previews=job.previews), anew=tries.anew)
             run.cancel.raise_if_cancelled()
             with timings.measure("execute"):
@@ -250,7 +265,7 @@ class Runner:
             wanted, folder=folder, job_id=job.id, sent=sent, allow_files=job.allow_files, cancel=cancel
         )
 
-    def _execute(self, run: _Run, graph: Graph, prompt_id: str, folder: Path) -> Execution:
+    def _execute(self, run: JobRun, graph: Graph, prompt_id: str, folder: Path) -> Execution:
         job, plan = run.job, run.plan
         bounds = [self.settings.timeout_seconds, plan.timeout_seconds, job.timeout_seconds]
         key = job.comfy_org_api_key or self.settings.comfy_org_api_key
@@ -271,10 +286,24 @@ class Runner:
                 floor=run.furthest,
             )
         except (GraphRejected, OutOfMemory) as error:
+            if isinstance(error, GraphRejected):
+                self._look_again(plan, error)
             raise plan.in_the_callers_words(error) from error
 
+    def _look_again(self, plan: Plan, error: GraphRejected) -> None:
+        """Something may have gone since we looked, as a node pack with a restart of ComfyUI.
+
+        Raises:
+            WorkflowNotReady: what the job needs is missing now.
+        """
+        if any(each.type == UNKNOWN_CLASS for each in error.complaints):
+            with contextlib.suppress(ComfyUnavailable):
+                self.live.get(refresh=True)
+        self.readiness.look_again()
+        plan.check_ready(self.readiness)
+
     def _finished(
-        self, run: _Run, execution: Execution, naming: Naming, folder: Path
+        self, run: JobRun, execution: Execution, naming: Naming, folder: Path
     ) -> tuple[list[OutputFile], list[str]]:
         """The results, described and as the delivery wants them, and what went wrong with that."""
         plan, cancel, delivery = run.plan, run.cancel, run.delivery
@@ -304,7 +333,7 @@ class Runner:
         cancel.raise_if_cancelled()
         return outputs, warnings
 
-    def _collected(self, run: _Run, execution: Execution, folder: Path) -> list[tuple[RawOutput, Path | None]]:
+    def _collected(self, run: JobRun, execution: Execution, folder: Path) -> list[tuple[RawOutput, Path | None]]:
         """What the nodes made. It is on ComfyUI's disk by now: one that stops only has to come back."""
         job, comfy = run.job, self._comfy()
         failures = 0
@@ -325,41 +354,6 @@ class Runner:
                 event(log, logging.WARNING, "the results could not be fetched yet", job_id=job.id, reason=error.message)
             comfy.suspect()
             self._wait_for_comfy(run)
-
-
-@dataclass(slots=True)
-class _Run:
-    """One job under way: what its steps share."""
-
-    job: Job
-    plan: Plan
-    delivery: Delivery
-    folder: Path
-    cancel: CancellationToken
-    on_progress: OnProgress | None
-    files: Mapping[str, InputFile] = field(default_factory=dict)
-    furthest: float = 0.0
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """As results report them: files by their names alone."""
-        return self.plan.values({where: file.filename for where, file in self.files.items()})
-
-    def tell(self, progress: Progress) -> None:
-        """Hand on how far it is; a further try begins where this one was left, so that it never goes back."""
-        self.furthest = progress.fraction
-        if self.on_progress is not None:
-            self.on_progress(progress)
-
-
-def _placed(files: Mapping[str, InputFile], space: Space, cancel: CancellationToken) -> dict[str, str]:
-    """Put the files where ComfyUI finds them, each once; gives what it knows them by."""
-    known: dict[Path, str] = {}
-    for file in files.values():
-        cancel.raise_if_cancelled()
-        if file.path not in known:
-            known[file.path] = unless_cancelled(functools.partial(space.add, file.path, file.filename), cancel)
-    return {where: known[file.path] for where, file in files.items()}
 
 
 @functools.cache

@@ -27,11 +27,16 @@ class LiveNodes:
     def __init__(self, comfy: Callable[[], HasNodes]) -> None:
         self._comfy = comfy
         self._read: tuple[HasNodes, NodeCatalogue] | None = None
+        self._outdated = False
 
     @property
     def known(self) -> NodeCatalogue | None:
         """What was read of the ComfyUI that runs; None where nothing was. Nothing is asked of it."""
         return self._read[1] if self._read and self._read[0] is self._present() else None
+
+    def outdated(self) -> None:
+        """A file or a class is there that was not: what is known is read again when it is next used."""
+        self._outdated = True
 
     def get(self, *, refresh: bool = False) -> NodeCatalogue:
         """The node catalogue, read once, or again; anew of each ComfyUI that runs after another.
@@ -40,8 +45,13 @@ class LiveNodes:
             ComfyUnavailable: ComfyUI does not answer.
         """
         comfy = self._comfy()
-        if self._read is None or self._read[0] is not comfy or refresh:
-            self._read = (comfy, comfy.node_catalogue())
+        if self._read is None or self._read[0] is not comfy or refresh or self._outdated:
+            self._outdated = False  # before it is read: what comes meanwhile may not be in it
+            try:
+                self._read = (comfy, comfy.node_catalogue())
+            except BaseException:
+                self._outdated = True
+                raise
         return self._read[1]
 
     def _present(self) -> HasNodes | None:

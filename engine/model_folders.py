@@ -64,6 +64,16 @@ def folder_for_new(settings: Settings) -> Path | None:
     return own_models(settings)
 
 
+def folders_to_tell(settings: Settings) -> list[Path]:
+    """The folders that ComfyUI is to be told of, its own left out: those that are there, and the one for new files.
+
+    It sees a folder that turns up later, if it was told of it.
+    """
+    new = folder_for_new(settings)
+    folders = [*model_folders(settings), *([new] if new else [])]
+    return [folder for folder in dict.fromkeys(folders) if folder != own_models(settings)]
+
+
 def own_models(settings: Settings) -> Path | None:
     """The `models/` of the ComfyUI that is started; None where none is (ComfyUI 0.8.0, folder_paths.py)."""
     if not settings.comfy_home:

@@ -17,7 +17,7 @@ from engine.documents import read_json
 from engine.environments.choosing import Start
 from engine.errors import ComfyUnavailable, InvalidMap
 from engine.logs import event
-from engine.model_folders import model_folders, own_models
+from engine.model_folders import folders_to_tell
 from engine.nodes import load_catalogue
 from engine.settings import Settings
 
@@ -97,7 +97,7 @@ class Opened:
     def _end_others(self) -> None:
         for each in self.others:
             if not each.closed:
-                names = {"environment": each.start.version_id, "next": self.start.version_id}
+                names: dict[str, Any] = {"environment": each.start.version_id, "next": self.start.version_id}
                 event(log, logging.INFO, "ComfyUI is ended for another", **names)
             each.close()
         self.others = ()
@@ -175,10 +175,9 @@ class Opened:
         """The arguments that tell ComfyUI of the folders of models that are not its own."""
         from engine.comfyui.model_paths import write_model_paths
 
-        others = [folder for folder in model_folders(self._settings) if folder != own_models(self._settings)]
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="comfyui-models-"))
         try:
-            return write_model_paths(home, others, Path(folder) / "extra_model_paths.yaml")
+            return write_model_paths(home, folders_to_tell(self._settings), Path(folder) / "extra_model_paths.yaml")
         except OSError as error:
             event(log, logging.ERROR, "ComfyUI is not told of the other folders of models", reason=str(error))
             return []

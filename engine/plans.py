@@ -16,6 +16,7 @@ from engine.live_nodes import LiveNodes
 from engine.media import PictureBounds, Wanted
 from engine.nodes import NodeCatalogue, load_catalogue
 from engine.raw_graph import CUSTOM, sent_places, takes_pictures, with_files
+from engine.readiness import Readiness
 from engine.schema import MediaParameter, PictureParameter
 from engine.settings import Settings
 from engine.wording import shown
@@ -62,10 +63,18 @@ class Plan(Protocol):
     def wanted(self, settings: Settings) -> list[Wanted]:
         """The media values that are to be read, with their bounds."""
 
-    def settle(self) -> None:
+    def check_ready(self, readiness: Readiness) -> None:
+        """Check that what the job needs is there.
+
+        Raises:
+            WorkflowNotReady: it is not.
+        """
+
+    def settle(self, readiness: Readiness) -> None:
         """Check what only the running ComfyUI can tell.
 
         Raises:
+            WorkflowNotReady: what the job needs is missing, such as a node class.
             InvalidPayload: a choice is none that it has.
             ComfyUnavailable: it does not answer.
         """
@@ -167,14 +176,19 @@ class NamedPlan:
             for each in self.workflow.media_values(self._values)
         ]
 
-    def settle(self) -> None:
-        """Check the payload against the lists of the running ComfyUI."""
+    def check_ready(self, readiness: Readiness) -> None:
+        """Its models and node classes, as far as this payload needs them."""
+        readiness.check(self.workflow, self._values)
+
+    def settle(self, readiness: Readiness) -> None:
+        """Check the needs, and the payload against the lists, of the running ComfyUI."""
         known = self._live.known
         try:
             live = self._live.get()
         except ComfyUnavailable:
             self.workflow.validate(self._payload)
             raise
+        self.check_ready(readiness)
         try:
             self._values = self.workflow.validate(self._payload, live)
         except InvalidPayload:
@@ -249,7 +263,10 @@ class GraphPlan:
             found.append(Wanted(where=name, kind="image" if picture else "file", value=value, bounds=bounds))
         return found
 
-    def settle(self) -> None:
+    def check_ready(self, readiness: Readiness) -> None:
+        """Nothing: what a graph needs, its caller knows."""
+
+    def settle(self, readiness: Readiness) -> None:
         """Nothing: ComfyUI checks the graph when it is queued."""
 
     def graph(self, names: Mapping[str, str], *, job_id: str, previews: bool) -> Graph:  # noqa: ARG002 - it is run whole

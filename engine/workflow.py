@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from engine.attribution import is_computed, original_of, parameters_at
@@ -14,6 +15,7 @@ from engine.expressions import context_of
 from engine.fitting import fitted, fitted_link
 from engine.graph import COPY_OF, Graph, Node, label_of, needed_by
 from engine.media_values import MediaValue, holds_media, media_in, with_media
+from engine.needs import Needs, needs_of
 from engine.nodes import NodeCatalogue
 from engine.operator_rendering import FOR_THE_AUTHOR, rewired
 from engine.payload_schema import payload_schema
@@ -117,6 +119,11 @@ class Workflow:
     def requires(self) -> Requires:
         """The models and node packs it needs."""
         return self._map.requires
+
+    @cached_property
+    def needs(self) -> Needs:
+        """The models and node classes that it runs with, and which of them only some payloads need."""
+        return needs_of(self._compiled, self._template, self._map)
 
     @property
     def rules(self) -> tuple[str, ...]:

@@ -35,7 +35,9 @@ def test_a_worker_that_works(comfy, tmp_path):
     device, *_ = told["devices"]
     assert device["name"]
     assert 0 < device["vram_free_bytes"] <= device["vram_total_bytes"]
-    assert told["workflows"] == {"ready": len(Catalog([ROOT])), "broken": 0, "problems": []}
+    counts = {"ready": len(Catalog([ROOT])), "not_ready": 0, "broken": 0}
+    assert told["workflows"] == {**counts, "problems": [], "missing": []}
+    assert told["models_fetch"] is None
     assert 0 < told["memory"]["free_bytes"] <= told["memory"]["total_bytes"]
     assert set(told["disk"]) >= {"temporary", "output"}
     assert told["jobs"] == {"done": 1, "failed": {"invalid_payload": 1}, "cancelled": 0, "running": 0}

@@ -222,3 +222,19 @@ class ComfyUI:
     def node_catalogue(self) -> NodeCatalogue:
         """The node catalogue of this ComfyUI, true to its files."""
         return self.client.node_catalogue()
+
+    def model_files(self, kind: str, *, patience_seconds: float) -> list[str] | None:
+        """The files of a kind of model, below its folders; None for a kind that it does not know.
+
+        Raises:
+            ComfyUnavailable: it does not answer in time.
+        """
+        return self.client.model_files(kind, read_timeout=patience_seconds)
+
+    def has_class(self, class_type: str, *, patience_seconds: float) -> bool:
+        """Whether it has a node class.
+
+        Raises:
+            ComfyUnavailable: it does not answer in time.
+        """
+        return self.client.has_class(class_type, read_timeout=patience_seconds)

@@ -1,7 +1,6 @@
 """ComfyUI's HTTP interface, one method per thing asked of it.
 
-The interface was read off and measured on ComfyUI 0.3.64 and 0.8.0. What `requests` raises is translated
-here, once: whoever calls sees `ComfyUnavailable`, or the error that the answer stands for.
+The interface was read off and measured on ComfyUI 0.3.64 and 0.8.0.
 """
 
 from __future__ import annotations
@@ -10,40 +9,27 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 import requests
-from requests.adapters import HTTPAdapter
 
 from engine.cancellation import CancellationToken
-from engine.comfyui.cleaning import first_line
 from engine.comfyui.complaints import rejection
+from engine.comfyui.connection import NONE_THERE, Connection
 from engine.comfyui.uploads import FormWithFile
 from engine.errors import ComfyUnavailable, InputRejected, NoOutputs, StorageError
 from engine.nodes import NodeCatalogue
 
-_HINT = "start ComfyUI, or set COMFY_URL to one that runs or COMFY_HOME to where it is installed"
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _CHUNK_BYTES = 1 << 20
 _MANAGER_SECONDS = 120.0
 _KINDS = ("running", "pending")
-
-
-class NoAnswer(ComfyUnavailable):
-    """ComfyUI took the connection and did not answer: what was asked of it may be done or not.
-
-    Attributes:
-        busy: it kept the connection and did not answer in time, as while it loads a large model.
-    """
-
-    busy: bool = False
 
 
 class ResultGone(NoOutputs):
     """ComfyUI names a file as a result and does not have it: it took a run for cached whose files were deleted."""
 
 
-class ComfyClient:
+class ComfyClient(Connection):
     """Talks to one ComfyUI over kept-alive connections. Any number of threads may use it at once.
 
     Args:
@@ -51,31 +37,6 @@ class ComfyClient:
         connect_timeout: seconds to wait for a connection.
         read_timeout: seconds to wait for each part of an answer.
     """
-
-    def __init__(self, url: str, *, connect_timeout: float = 5.0, read_timeout: float = 30.0) -> None:
-        parts = urlsplit(url if "//" in url else f"http://{url}")
-        self.url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
-        self.connect_timeout = connect_timeout
-        self.read_timeout = read_timeout
-        self._session = requests.Session()
-        if parts.username:
-            self._session.auth = (unquote(parts.username), unquote(parts.password or ""))
-        # A proxy of the environment has no way to this machine's own ports.
-        self._session.trust_env = parts.hostname not in _LOOPBACK
-        # The one pool is shared: more threads than this at once only open connections that are not kept.
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=32)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
-
-    @property
-    def auth(self) -> tuple[str, str] | None:
-        """User and password of the URL, where it has them."""
-        auth = self._session.auth
-        return auth if isinstance(auth, tuple) else None
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._session.close()
 
     def system_stats(self) -> dict[str, Any]:
         """`/system_stats`: versions, memory and devices.
@@ -85,7 +46,7 @@ class ComfyClient:
         """
         stats = self._json("GET", "/system_stats")
         if not isinstance(stats, dict) or "system" not in stats:
-            raise ComfyUnavailable(f"what answers at {self.url} is not a ComfyUI", hint=_HINT)
+            raise ComfyUnavailable(f"what answers at {self.url} is not a ComfyUI", hint=NONE_THERE)
         return stats
 
     def object_info(self) -> dict[str, Any]:
@@ -114,6 +75,22 @@ class ComfyClient:
             files.update(self._json("GET", f"/models/{quote(folder, safe='')}"))
         version = str(self.system_stats()["system"].get("comfyui_version", "unknown"))
         return NodeCatalogue.from_object_info(self.object_info(), version=version, model_files=files, live=True)
+
+    def model_files(self, kind: str, *, read_timeout: float | None = None) -> list[str] | None:
+        """`/models/KIND`: the files of a kind of model, below its folders; None for a kind that it does not know."""
+        path = f"/models/{quote(kind, safe='')}"
+        response = self._send("GET", path, read_timeout=read_timeout, accept=range(200, 405))
+        if response.status_code == requests.codes.not_found:
+            return None
+        files = self._parsed(response) if response.status_code == requests.codes.ok else None
+        if not isinstance(files, list):
+            raise self._odd(path)
+        return [each for each in files if isinstance(each, str)]
+
+    def has_class(self, class_type: str, *, read_timeout: float | None = None) -> bool:
+        """`/object_info/CLASS`: whether it has a node class."""
+        answer = self._json("GET", f"/object_info/{quote(class_type, safe='')}", read_timeout=read_timeout)
+        return isinstance(answer, dict) and class_type in answer
 
     def queue_prompt(
         self,
@@ -282,79 +259,6 @@ class ComfyClient:
         announced = response.headers.get("Content-Length")
         if announced is not None and int(announced) != size:
             raise self._broken("GET", "/view")
-
-    def _json(self, method: str, path: str, *, read_timeout: float | None = None) -> Any:
-        return self._parsed(self._send(method, path, read_timeout=read_timeout))
-
-    def _parsed(self, response: requests.Response) -> Any:
-        try:
-            return response.json()
-        except ValueError as error:
-            raise ComfyUnavailable(f"what answers at {self.url} is not a ComfyUI", hint=_HINT) from error
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        read_timeout: float | None = None,
-        accept: range = range(200, 300),
-        **request: Any,
-    ) -> requests.Response:
-        timeout = (self.connect_timeout, read_timeout or self.read_timeout)
-        try:
-            response = self._session.request(method, self.url + path, timeout=timeout, allow_redirects=False, **request)
-        except (requests.ConnectTimeout, requests.exceptions.InvalidURL) as error:
-            raise self._nobody() from error
-        except requests.ReadTimeout as error:
-            silent = NoAnswer(
-                f"ComfyUI at {self.url} did not answer {method} {path} within {timeout[1]:g} s",
-                hint="its machine may be too busy: see ComfyUI's log",
-            )
-            silent.busy = True
-            raise silent from error
-        except requests.ConnectionError as error:
-            # requests has one class for "nobody there" and "hung up on us"; only urllib3's reason tells.
-            refused = type(getattr(error.args[0] if error.args else None, "reason", None)).__name__
-            if refused in {"NewConnectionError", "NameResolutionError"}:
-                raise self._nobody() from error
-            raise self._broken(method, path) from error
-        except requests.exceptions.ChunkedEncodingError as error:  # the answer was cut short
-            raise self._broken(method, path) from error
-        except requests.RequestException as error:
-            raise ComfyUnavailable(
-                f"ComfyUI at {self.url} can't be asked: {type(error).__name__}", hint=_HINT, detail=str(error)
-            ) from error
-        if response.status_code not in accept:
-            raise self._unexpected(response)
-        return response
-
-    def _nobody(self) -> ComfyUnavailable:
-        return ComfyUnavailable(f"no ComfyUI answers at {self.url}", hint=_HINT)
-
-    def _odd(self, path: str) -> ComfyUnavailable:
-        return ComfyUnavailable(f"ComfyUI at {self.url} answered GET {path} with something else than it should")
-
-    def _broken(self, method: str, path: str) -> NoAnswer:
-        return NoAnswer(
-            f"ComfyUI at {self.url} broke the connection during {method} {path}",
-            hint="it may have stopped: see ComfyUI's log"
-            + ("; or it speaks http:// alone, as ComfyUI does by itself" if self.url.startswith("https:") else ""),
-        )
-
-    def _garbled(self, response: requests.Response) -> NoAnswer:
-        """What something between us and ComfyUI answered, which may have handed the request on all the same."""
-        unexpected = self._unexpected(response)
-        return NoAnswer(unexpected.message, hint=unexpected.hint)
-
-    def _unexpected(self, response: requests.Response) -> ComfyUnavailable:
-        path = urlsplit(response.url).path
-        reason = f"{response.status_code} {response.reason or ''}".strip()
-        return ComfyUnavailable(
-            f"ComfyUI at {self.url} answered {response.request.method} {path} with {reason}",
-            hint="check that the address is ComfyUI's and that nothing between refuses the request",
-            detail=None if response.request.method == "POST" else first_line(response.text[:2000]),
-        )
 
 
 def _is_entry(entry: Any) -> bool:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.cancellation import CancellationToken, unless_cancelled
-from engine.comfyui.client import ComfyClient, NoAnswer
+from engine.comfyui.client import ComfyClient
+from engine.comfyui.connection import NoAnswer
 from engine.comfyui.events import FRAME, RECONNECTED, Event, EventStream, Subscription
 from engine.comfyui.frames import Frames
 from engine.comfyui.progress import ProgressMeter

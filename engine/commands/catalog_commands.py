@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from engine.catalog import Catalog
 from engine.commands.folders import offered_workflows, workflow_folders
 from engine.commands.output import print_json, print_line, print_note
+from engine.commands.readying import missing_lines, readiness
 
 if TYPE_CHECKING:
     from engine.catalog import Source
@@ -15,13 +16,13 @@ CHECKED_WHEN_LISTED = 50  # compiling takes some ms each; above this `list` read
 
 
 def list_workflows(*, as_json: bool) -> None:
-    """Print every workflow with its title, and what is wrong with broken ones."""
+    """Print every workflow with its title, what is wrong with broken ones, and what is missing of others."""
     catalog = Catalog(workflow_folders(), only=offered_workflows())
     sources = catalog.sources()
     checked = len(sources) <= CHECKED_WHEN_LISTED
     lines: list[dict[str, Any]]
     if checked:
-        lines = [entry.as_dict() for entry in catalog.entries()]
+        lines = _checked_lines(catalog)
     else:
         lines = [each.as_dict() for each in catalog.missing()]
         lines += [_unchecked_line(each) for each in sources.values()]
@@ -34,14 +35,22 @@ def list_workflows(*, as_json: bool) -> None:
     width = max((len(line["name"]) for line in lines), default=0)
     for line in lines:
         note = f"  (replaces the one in {', '.join(line['replaces'])})" if "replaces" in line else ""
-        what = "BROKEN" if line["status"] == "broken" else line.get("title", "")
-        print_line(f"{line['name']:<{width}}  {what}{note}".rstrip())
-        for problem in line.get("problems", ()):
+        what = {"broken": "BROKEN", "not_ready": f"NOT READY  {line.get('title', '')}"}.get(line["status"])
+        print_line(f"{line['name']:<{width}}  {line.get('title', '') if what is None else what}{note}".rstrip())
+        for problem in (*line.get("problems", ()), *missing_lines(line)):
             print_line(f"{'':<{width}}    {problem}")
     if not lines:
         print_note("no workflow yet: put NAME.json into templates/ and into schemas/")
     if not checked:
         print_note(f"{len(lines)} workflows, not checked; engine check does that")
+
+
+def _checked_lines(catalog: Catalog) -> list[dict[str, Any]]:
+    with readiness() as ready:
+        return [
+            entry.as_dict() | (ready.state(entry.workflow) if ready and entry.workflow else {})
+            for entry in catalog.entries()
+        ]
 
 
 def _unchecked_line(source: Source) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.commands.folders import offered_workflows, workflow_folders
 from engine.commands.output import print_json, print_line, print_note
+from engine.commands.readying import missing_lines, readiness
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -44,9 +45,15 @@ def describe(name: str, call: str | None, url: str | None, *, as_json: bool) -> 
         if not is_the_authors:
             print_note("note: the map has no example; the values that are required are made up")
     elif as_json:
-        print_json(workflow.describe())
+        print_json(workflow.describe() | _state(workflow))
     else:
         _print_page(workflow, where)
+
+
+def _state(workflow: Workflow) -> dict[str, Any]:
+    """Whether it is ready here, and what is missing."""
+    with readiness() as ready:
+        return ready.state(workflow) if ready else {"status": "ready"}
 
 
 def _print_page(workflow: Workflow, url: str) -> None:
@@ -142,13 +149,15 @@ def _is_plain() -> bool:
 
 def _requirements(workflow: Workflow) -> Iterator[RenderableType]:
     requires = workflow.requires
-    if requires.models or requires.node_packs or workflow.timeout_seconds:
+    missing = list(missing_lines(_state(workflow)))
+    if requires.models or requires.node_packs or workflow.timeout_seconds or missing:
         yield from _heading("Requires")
     for model in requires.models:
         origin = model.url or model.source
         yield f"models/{model.path}" + (f"  from {origin}" if origin else "  (the map does not say from where)")
     for pack in requires.node_packs:
         yield f"node pack {pack}"
+    yield from missing
     if workflow.timeout_seconds:
         yield f"at most {workflow.timeout_seconds:g} seconds"
 

@@ -254,7 +254,7 @@ def _has_gpu() -> bool:
 
 
 def _frozen(url: str, home: Path | None) -> Frozen:
-    from engine.comfyui.client import NoAnswer
+    from engine.comfyui.connection import NoAnswer
 
     with _client(url) as client:
         nodes, stats = client.node_catalogue(), client.system_stats()

@@ -25,6 +25,20 @@ class WorkerSettings(BaseSettings):
         description="a workflow that is run once before the first job, with its first example, so that its models are "
         "loaded by then",
     )
+    models_fetch: Literal["never", "start"] = Field(
+        "never",
+        validation_alias=named("MODELS_FETCH"),
+        description="whether a worker fetches at its `start` the models that its workflows need and that are missing; "
+        "jobs wait for it as long as RUNPOD_INIT_TIMEOUT allows",
+    )
+    runpod_init_timeout: float = Field(
+        420,
+        gt=0,
+        allow_inf_nan=False,
+        validation_alias=named("RUNPOD_INIT_TIMEOUT"),
+        description="RunPod's own: seconds that it gives a worker to get ready; with MODELS_FETCH=start jobs are taken "
+        "90 seconds before they are over, whatever is still being fetched",
+    )
     volume_path: Path = Field(
         Path("/runpod-volume"),
         validation_alias=named("VOLUME_PATH"),

@@ -25,6 +25,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8188)
     parser.add_argument("--folder", type=Path, help="holds input, output and temp (default: a temporary one)")
     parser.add_argument("--templates", type=Path, help="graphs (*.json) whose model files it pretends to have")
+    parser.add_argument(
+        "--models",
+        type=Path,
+        action="append",
+        default=[],
+        help="a folder like ComfyUI's own: its files are listed too",
+    )
     parser.add_argument("--catalogue", type=Path, help="another node catalogue (.json or .json.gz)")
     parser.add_argument("--step-seconds", type=float, default=0.0, help="how long a sampling step takes")
     parser.add_argument("--faults", type=Path, metavar="FILE", help="what is to go wrong (docs/simulator.md)")
@@ -48,7 +55,9 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked_to_stop.set())
     choices = choices_from(graphs, catalogue)
-    comfy = Simulator(catalogue, options.folder, options.port, choices, options.step_seconds, faults=faults)
+    comfy = Simulator(
+        catalogue, options.folder, options.port, choices, options.step_seconds, models=options.models, faults=faults
+    )
     try:
         comfy.start()
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from engine.nodes import NodeCatalogue
@@ -58,6 +59,9 @@ MODEL_FOLDERS: Mapping[str, tuple[str, ...]] = {
     "audio_encoders": ("AudioEncoderLoader.audio_encoder_name",),
 }
 
+_FOLDER_OF = {name: folder for folder, inputs in MODEL_FOLDERS.items() for name in inputs}
+_ENDINGS = frozenset({".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft"})
+
 _UPLOADS = {"image_upload": "image", "video_upload": "video", "audio_upload": "audio"}
 
 
@@ -68,15 +72,23 @@ class Classes:
         catalogue: the node classes.
         folders: LoadImage and its like list what lies in input.
         choices: `Class.input` to the files it lists; a model file is listed by every loader of its folder.
+        models: folders like ComfyUI's `models/`; what lies there is listed as well, anew each time.
     """
 
-    def __init__(self, catalogue: NodeCatalogue, folders: Folders, choices: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        catalogue: NodeCatalogue,
+        folders: Folders,
+        choices: Mapping[str, Sequence[str]],
+        models: Sequence[Path] = (),
+    ) -> None:
         self.catalogue = catalogue
         self._folders = folders
+        self._models = models
         self._choices: dict[str, list[str]] = {name: list(files) for name, files in choices.items()}
         for folder, inputs in MODEL_FOLDERS.items():
             if any(name in choices for name in inputs):
-                files = self.model_files(folder)
+                files = self._pretended(folder)
                 self._choices.update({name: files for name in inputs if name not in choices})
 
     def __contains__(self, class_type: object) -> bool:
@@ -103,11 +115,24 @@ class Classes:
 
     def model_files(self, folder: str) -> list[str]:
         """The files that `/models/FOLDER` lists."""
+        return sorted({*self._pretended(folder), *self._lying(folder)})
+
+    def _pretended(self, folder: str) -> list[str]:
         names = {name for field in MODEL_FOLDERS[folder] for name in self._choices.get(field, ())}
         return sorted(names)
 
+    def _lying(self, folder: str) -> Iterator[str]:
+        """The files of a kind that really lie in the folders of models."""
+        for models in self._models:
+            for file in (models / folder).rglob("*"):
+                if file.suffix in _ENDINGS:
+                    yield file.relative_to(models / folder).as_posix()
+
     def _with_files(self, class_type: str, name: str, declared: Any) -> Any:
-        files = self._choices.get(f"{class_type}.{name}")
+        reference = f"{class_type}.{name}"
+        files = self._choices.get(reference)
+        if self._models and reference in _FOLDER_OF:
+            files = sorted({*(files or ()), *self._lying(_FOLDER_OF[reference])})
         if files is None:
             files = self._uploads(declared)
         if files is None:

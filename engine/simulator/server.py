@@ -46,6 +46,7 @@ class Simulator:
         choices: `Class.input` to the files that it lists. Without, lists of files are empty, and so any
             checkpoint is refused; `choices_from` makes the lists that some graphs need.
         step_seconds: how long a sampling step takes.
+        models: folders like ComfyUI's `models/`; what lies there is listed as well, anew each time.
         previews: whether samplers send pictures of what they are at.
         faults: what is to go wrong, a script (docs/simulator.md).
 
@@ -63,6 +64,7 @@ class Simulator:
         choices: Mapping[str, Sequence[str]] | None = None,
         step_seconds: float = 0.0,
         *,
+        models: Sequence[Path] = (),
         previews: bool = True,
         faults: Faults | Sequence[Mapping[str, Any]] = (),
     ) -> None:
@@ -71,6 +73,7 @@ class Simulator:
         self._port = port
         self._choices = choices or {}
         self._step_seconds = step_seconds
+        self._models = models
         self._previews = previews
         self.faults = faults if isinstance(faults, Faults) else Faults(faults)
         self.url = ""
@@ -96,7 +99,7 @@ class Simulator:
         self._listener: socket.socket | None = None
         self._hub = Hub(self._loop, features(self._catalogue.version), self.faults)
         self._jobs = Jobs(lambda remaining: self._hub.send("status", {"status": queue_status(remaining)}))
-        classes = Classes(self._catalogue, self.folders, self._choices)
+        classes = Classes(self._catalogue, self.folders, self._choices, self._models)
         self._executor = Executor(
             classes, self.folders, self._hub, self.faults, step_seconds=self._step_seconds, previews=self._previews
         )

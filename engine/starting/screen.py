@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
@@ -13,10 +13,13 @@ from engine.catalog import Catalog
 from engine.installations import release_of
 from engine.machine import Space, disk, memory
 from engine.model_folders import model_folders
+from engine.readiness import Readiness
 from engine.settings import Settings
 from engine.starting.gpu import Gpus
+from engine.wording import listed
 
 _MOST_WORKFLOWS, _MOST_KINDS = 12, 8
+_MOST_LOADED, _MOST_MISSING, _MOST_USERS = 100, 6, 3
 _WIDTH = 11
 
 
@@ -32,6 +35,8 @@ class Facts(NamedTuple):
         models_linked: model files that were linked from that cache.
         environments: that a request may name.
         unverified: those of them that are refused.
+        readiness: what the workflows lack.
+        fetched: the models that are being fetched.
     """
 
     mode: str
@@ -42,6 +47,8 @@ class Facts(NamedTuple):
     models_linked: Iterable[str] = ()
     environments: Iterable[str] = ()
     unverified: Iterable[str] = ()
+    readiness: Readiness | None = None
+    fetched: Sequence[str] = ()
 
 
 def screen(facts: Facts, catalog: Catalog) -> dict[str, str]:
@@ -58,6 +65,7 @@ def screen(facts: Facts, catalog: Catalog) -> dict[str, str]:
         "memory": _space(memory()),
         "disk": _space(disk(Path.cwd())),
         "workflows": _workflows(settings, catalog),
+        "missing": _missing(facts, catalog),
         "results": _results(settings),
     }
     return {heading: text for heading, text in lines.items() if text}
@@ -148,6 +156,26 @@ def _workflows(settings: Settings, catalog: Catalog) -> str:
     missing = [each.source.name for each in catalog.missing()]
     lost = f"; WORKFLOWS names more, which are not there: {', '.join(missing[:_MOST_WORKFLOWS])}" if missing else ""
     return f"{told or 'none'} (from {', '.join(map(str, settings.workflows_path))}){lost}"
+
+
+def _missing(facts: Facts, catalog: Catalog) -> str:
+    """What the workflows lack, and who needs it; of many workflows nothing is said, since loading them takes long."""
+    if facts.readiness is None or len(catalog) > _MOST_LOADED:
+        return ""
+    needed: dict[str, list[str]] = {}
+    for workflow in (entry.workflow for entry in catalog.entries() if entry.workflow):
+        for each in facts.readiness.of(workflow):
+            needed.setdefault(each.name, []).append(workflow.name)
+        for each in facts.readiness.for_some(workflow):
+            when = "by default" if each.default_of else "at times"
+            needed.setdefault(each.name, []).append(f"{workflow.name} {when}")
+    coming = set(facts.fetched)
+    told = [
+        f"{name} (for {listed(users, most=_MOST_USERS)}{'; being fetched' if name in coming else ''})"
+        for name, users in sorted(needed.items())
+    ]
+    more = f"; and {len(told) - _MOST_MISSING} more" if len(told) > _MOST_MISSING else ""
+    return "; ".join(told[:_MOST_MISSING]) + more
 
 
 def _results(settings: Settings) -> str:

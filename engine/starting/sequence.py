@@ -7,6 +7,8 @@ import logging
 import os
 import socket
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
@@ -31,6 +33,7 @@ from engine.models.required import required_models
 from engine.reporting import post_to_runpod
 from engine.settings import Settings, load_settings
 from engine.starting.gpu import Gpus, Probe
+from engine.starting.model_fetch import ModelFetch
 from engine.starting.modes import Choice
 from engine.starting.places import find, homes
 from engine.starting.screen import Facts, screen, shown
@@ -43,6 +46,8 @@ from engine.worker import Worker, build
 log = logging.getLogger(__name__)
 
 _CLEAN_UP_SECONDS = 10.0
+_SPARE_SECONDS = 90.0
+"""Of the time that RunPod gives a worker to get ready: for what is done after the models, and before the process."""
 _SECOND_REASON_SECONDS = 3.0
 """ComfyUI may end for want of a GPU before the GPU's driver has said that there is none."""
 
@@ -54,6 +59,7 @@ class _Parts(NamedTuple):
     catalog: Catalog
     backend: Backend
     runner: Runner
+    fetch: ModelFetch
 
 
 def start(choice: Choice) -> None:
@@ -78,6 +84,7 @@ def _end_with(error: EngineError) -> NoReturn:
 
 
 def _start(choice: Choice) -> None:
+    begun = time.monotonic()
     end_on_signals()
     environment = in_capitals(os.environ)
     wait_for_volume(environment)
@@ -96,11 +103,16 @@ def _start(choice: Choice) -> None:
         catalog = Catalog(settings.workflows_path, only=settings.workflows)
         facts = _at_the_volume(Facts(f"{choice.mode} ({choice.reason})", settings), catalog)
         backend = stack.enter_context(Backend(settings, catalog, simulate=False))
-        stack.enter_context(ending_in_time())
         runner = build(settings, catalog, backend)
         backend.callback(runner.close)
-        parts = _Parts(settings, catalog, backend, runner)
-        warm_up = _get_ready(parts, facts, probe)
+        fetch = ModelFetch(settings, runner.coming, runner.live.outdated)
+        stack.callback(fetch.close)
+        stack.enter_context(ending_in_time())
+        facts = facts._replace(readiness=runner.readiness, fetched=fetch.begin(catalog))
+        parts = _Parts(settings, catalog, backend, runner, fetch)
+        # A local API answers at once, and nobody counts the time that a Pod takes.
+        until = begun + settings.runpod_init_timeout - _SPARE_SECONDS if choice.mode == "serverless" else begun
+        warm_up = _get_ready(parts, facts, probe, until)
         if listener:
             _serve_locally(parts, warm_up, listener)
         else:
@@ -145,8 +157,11 @@ def _at_the_volume(facts: Facts, catalog: Catalog) -> Facts:
     return facts._replace(made=len(made), linked=linked, models_linked=models)
 
 
-def _get_ready(parts: _Parts, facts: Facts, probe: Probe | None) -> WarmUp | None:
-    """Have everything that the first job would wait for; gives the warm-up that is left for it."""
+def _get_ready(parts: _Parts, facts: Facts, probe: Probe | None, until: float) -> WarmUp | None:
+    """Have everything that the first job would wait for; gives the warm-up that is left for it.
+
+    Models that are being fetched are waited for until that time, by the monotonic clock.
+    """
     at_boot = parts.settings.comfy_start == "boot"
     with _beside(5) as (submit, cancel):  # ComfyUI takes longest, so all else is done while it starts
         tasks = [
@@ -155,13 +170,33 @@ def _get_ready(parts: _Parts, facts: Facts, probe: Probe | None) -> WarmUp | Non
             submit(importlib.import_module, "runpod"),  # takes a second or two
         ]
         if at_boot:
-            tasks.append(submit(parts.backend.comfy().ready, cancel))
+            tasks.append(submit(_have_comfyui, parts, cancel))
         _all_done(tasks)
+    if not parts.fetch.wait(until - time.monotonic()):
+        event(log, logging.WARNING, "jobs are taken while models are still being fetched")
     warm_up = WarmUp(parts.runner, parts.settings.warmup_workflow) if parts.settings.warmup_workflow else None
     if not at_boot or warm_up is None:
         return warm_up
     warm_up()
     return None
+
+
+def _have_comfyui(parts: _Parts, cancel: CancellationToken) -> None:
+    """Wait for ComfyUI, and name the workflows whose node classes it lacks."""
+    parts.backend.comfy().ready(cancel)
+    try:
+        parts.runner.live.get()
+    except ComfyUnavailable as error:  # the first job asks again
+        event(log, logging.WARNING, "ComfyUI's node classes are not known yet", reason=error.message)
+        return
+    threading.Thread(target=_name_unready, args=(parts,), name="readiness", daemon=True).start()
+
+
+def _name_unready(parts: _Parts) -> None:
+    for entry in parts.catalog.entries():
+        lacking = parts.runner.readiness.of(entry.workflow) if entry.workflow else []
+        if classes := [each.name for each in lacking if each.kind == "class"]:
+            event(log, logging.WARNING, "a workflow is not ready", name=entry.source.name, missing=listed(classes))
 
 
 @contextmanager

@@ -28,21 +28,23 @@ sys.exit(main(["--port", options.port, "--folder", options.base_directory, "--fa
 """
 
 
-def simulated_home(folder, faults=(), *, step_seconds=0.0, templates=ROOT / "templates", catalogue=None):
+def simulated_home(folder, faults=(), *, step_seconds=0.0, templates=ROOT / "templates", models=(), catalogue=None):
     """Write a COMFY_HOME whose simulator has the model files that the templates name.
 
     Args:
         folder: made where it is missing; `input`, `output` and `temp` are below it, if not told otherwise.
         faults: the script; `folder / "faults.json"` says what of it is still to come.
         step_seconds: how long a sampling step takes.
-        templates: graphs whose model files it pretends to have.
+        templates: graphs whose model files it pretends to have; None for none.
+        models: folders like ComfyUI's `models/`, whose files it lists.
         catalogue: the file of another node catalogue, whose version and classes it has.
 
     Returns:
         The folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    more = ["--templates", str(templates), "--step-seconds", str(step_seconds)]
+    more = ["--step-seconds", str(step_seconds), *(["--templates", str(templates)] if templates else [])]
+    more += [part for each in models for part in ("--models", str(each))]
     if catalogue:
         more += ["--catalogue", str(catalogue)]
     (folder / "main.py").write_text(_MAIN.format(more=more))

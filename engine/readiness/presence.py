@@ -1,0 +1,87 @@
+"""Which model files are missing: by the disk where ComfyUI is ours, else by what ComfyUI says."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.model_folders import model_folders, places_of
+from engine.readiness.listing import MOMENT_SECONDS, Listing
+from engine.settings import Settings
+
+_CONFIG = "--extra-model-paths-config"
+
+
+class Presence:
+    """Which model files are missing. Safe to use from several threads.
+
+    Of a ComfyUI of COMFY_HOME the disk tells. What is in none of the folders that we know may lie in others that it was
+    told of by itself (`extra_model_paths.yaml`): so it is asked, and until it runs such a file is not called missing.
+
+    Args:
+        settings: with COMFY_URL, ComfyUI alone tells.
+        listing: what ComfyUI says.
+        came: called when a file is there that was missing.
+    """
+
+    def __init__(self, settings: Settings, listing: Listing, came: Callable[[], None]) -> None:
+        self._settings = settings
+        self._listing = listing
+        self._came = came
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[float, bool]] = {}
+        self._folders: tuple[float, list[Path]] = (0.0, [])
+
+    def lacks(self, path: str, *, anew: bool = False) -> bool:
+        """Whether a model is missing for all we know.
+
+        Args:
+            path: as ComfyUI sees it, kind first.
+            anew: one that was missing a moment ago is looked for again.
+        """
+        now = time.monotonic()
+        with self._lock:
+            when, before = self._known.get(path, (None, False))
+        if when is not None and now - when < MOMENT_SECONDS and not (anew and before):
+            return before
+        lacking = self._is_missing(path, anew)
+        with self._lock:
+            self._known[path] = (time.monotonic(), lacking)
+        if before and not lacking:
+            self._came()
+        return lacking
+
+    def forget(self) -> None:
+        """Look for everything again."""
+        with self._lock:
+            self._known = {path: (0.0, lacking) for path, (_, lacking) in self._known.items()}
+
+    def _is_missing(self, path: str, anew: bool) -> bool:
+        if self._settings.comfy_url:
+            return self._listing.has(path, anew=anew) is False
+        try:
+            places = list(places_of(path, self._folders_now(anew)))
+            if any(place.is_file() for place in places):
+                return False
+            if any(place.is_symlink() for place in places):
+                return True  # to nothing: ComfyUI lists it all the same
+        except OSError:
+            return False  # a disk that does not answer tells nothing
+        said = self._listing.has(path, anew=anew)
+        return not said if said is not None else not self._may_be_elsewhere()
+
+    def _folders_now(self, anew: bool) -> list[Path]:
+        now = time.monotonic()
+        when, folders = self._folders
+        if anew or not when or now - when >= MOMENT_SECONDS:
+            folders = model_folders(self._settings)
+            self._folders = (now, folders)
+        return folders
+
+    def _may_be_elsewhere(self) -> bool:
+        """Whether ComfyUI is told of folders that we know nothing of (ComfyUI 0.8.0, main.py)."""
+        home, args = self._settings.comfy_home, self._settings.comfy_args
+        named = any(each == _CONFIG or each.startswith(f"{_CONFIG}=") for each in args)
+        return named or bool(home and (home / "extra_model_paths.yaml").is_file())
