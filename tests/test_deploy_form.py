@@ -98,13 +98,16 @@ def test_a_number_in_a_message_is_the_default(quoted, variable):
     assert quoted.format(f"{float(DEFAULTS[variable]):g}") in DEPLOY
 
 
+ON_RUNPOD = {"RUNPOD_ENDPOINT_ID": "x", "RUNPOD_WEBHOOK_GET_JOB": "http://127.0.0.1:9/never-asked?"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "own"),
     [
         (["/start.sh"], {}),
         ([], {}),
-        ([], {"RUNPOD_ENDPOINT_ID": "x"}),
-        ([], {"RUNPOD_ENDPOINT_ID": "x", "TIMEOUT_SECONDS": "ten"}),
+        ([], ON_RUNPOD),
+        ([], ON_RUNPOD | {"TIMEOUT_SECONDS": "ten"}),
     ],
     ids=["start command", "nothing", "no ComfyUI", "a wrong variable"],
 )

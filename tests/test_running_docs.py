@@ -99,4 +99,4 @@ def test_a_token_is_as_long_as_the_page_asks_for():
     assert load_settings({}).api_token is None
     refused = run_handler(worker_environment("", COMFY_SIMULATE="1", API_TOKEN="x" * (length - 1)), "serve")
     assert refused.returncode == 1
-    assert f"at least {length} characters" in refused.stderr
+    assert f"must be at least {length} " in refused.stderr
