@@ -229,6 +229,36 @@ def test_a_link_that_leads_nowhere_is_missing_though_comfyui_lists_it(at_home, m
     assert refused(runner, RUN)["code"] == "workflow_not_ready"
 
 
+def test_what_comfyui_saved_itself_is_there(at_home, tmp_path):
+    runner = at_home(needing(tmp_path, DEFAULT))
+    assert missing(runner) == [DEFAULT]
+    placed(tmp_path / "home" / "output", DEFAULT)
+    runner.readiness.look_again()
+    assert missing(runner) == []
+
+
+def test_a_folder_that_a_node_loads_whole_is_there(at_home, models, tmp_path):
+    (models / "diffusers" / "kandinsky").mkdir(parents=True)
+    assert missing(at_home(needing(tmp_path, "diffusers/kandinsky", "diffusers/other"))) == ["diffusers/other"]
+
+
+def test_of_a_kind_of_a_node_pack_nothing_is_claimed_before_it_runs(at_home, tmp_path, wait_until):
+    runner = at_home(needing(tmp_path, "ultralytics_bbox/face.pt", "custom_nodes/pack/weights/own.pt"))
+    assert missing(runner) == []
+    runner.nodes(None)
+    wait_until(lambda: missing(runner) == ["ultralytics_bbox/face.pt"])
+
+
+@pytest.mark.parametrize("args", [("--extra-model-paths-config", "/x.yaml"), ("--extra-model-paths=/x.yaml",)])
+def test_a_link_that_leads_nowhere_may_hide_a_file_elsewhere(models, tmp_path, args, comfy_url):
+    (models / "style_models").mkdir()
+    (models / STYLE).symlink_to(tmp_path / "gone.safetensors")
+    with ComfyUI(comfy_url) as comfy:
+        folders = {"comfy_home": simulated_home(tmp_path / "home"), "models_dir": models}
+        runner = runner_on(comfy, tmp_path, Catalog([needing(tmp_path, STYLE)]), comfy_args=args, **folders)
+        assert missing(runner) == []
+
+
 @pytest.mark.parametrize(
     "path", ["diffusion_models/a.gguf", "ipadapter/a.safetensors", "diffusers/a/model.safetensors"]
 )
