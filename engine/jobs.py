@@ -114,6 +114,17 @@ class Runner:
             self._readiness[name] = settings, readiness
         return readiness
 
+    def readiness_in(self, version_id: str | None) -> Readiness:
+        """What the workflows lack in an environment; of one that does not run the disk tells.
+
+        Raises:
+            InvalidRequest: there is none of that name.
+            EnvironmentUnverified: it is not as its lock says.
+        """
+        if self.serves(version_id):
+            return self.readiness
+        return Readiness.by_disk(self._environments.settings_of(version_id) or self.settings, self.coming)
+
     def serves(self, version_id: str | None) -> bool:
         """Whether that is the environment which runs, or is the next to.
 

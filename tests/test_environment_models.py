@@ -61,6 +61,21 @@ def test_what_is_missing_follows_the_environment_that_runs(worker, volume, tmp_p
     assert len(starts(volume / "comfyui.log")) == expected
 
 
+def test_describe_says_what_is_missing_in_the_environment_that_it_names(worker, volume, tmp_path, posters):
+    full, empty = has_checkpoint(tmp_path / "full"), tmp_path / "empty"
+    empty.mkdir()
+    make_environment(volume, "own", models=full, models_dir=str(full))
+    make_environment(volume, "other", models=empty, models_dir=str(empty))
+    make_environment(volume, "no-lock", lock=False)
+    asked = worker(VERSION_ID="own", WORKFLOWS_PATH=str(posters))
+    described = {name: asked.described("poster", name) for name in (None, "own", "other", "no-lock")}
+    assert described[None]["status"] == described["own"]["status"] == "ready"
+    assert [each["name"] for each in described["other"]["missing"]] == [CHECKPOINT]
+    assert described["no-lock"]["failure"]["code"] == "environment_unverified"
+    assert asked.where() == ("own", "0.8.0")
+    assert len(starts(volume / "comfyui.log")) == 1
+
+
 def test_an_environment_that_was_given_another_folder_of_models_is_served_from_it(worker, volume, tmp_path, posters):
     full, empty = has_checkpoint(tmp_path / "full"), tmp_path / "empty"
     empty.mkdir()

@@ -229,6 +229,15 @@ def test_a_link_that_leads_nowhere_is_missing_though_comfyui_lists_it(at_home, m
     assert refused(runner, RUN)["code"] == "workflow_not_ready"
 
 
+def test_a_model_that_is_fetched_under_another_name_of_its_kind_is_coming(at_home, tmp_path):
+    runner = at_home(needing(tmp_path, "diffusion_models/flux.safetensors", url=URL))
+    runner.coming.begin(["unet/flux.safetensors"])
+    failure = refused(runner, RUN)
+    assert (failure["code"], failure["retryable"]) == ("workflow_not_ready", True)
+    runner.coming.begin(["clip/flux.safetensors"])
+    assert refused(runner, RUN)["retryable"] is False
+
+
 def test_what_comfyui_saved_itself_is_there(at_home, tmp_path):
     runner = at_home(needing(tmp_path, DEFAULT))
     assert missing(runner) == [DEFAULT]

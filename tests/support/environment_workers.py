@@ -51,6 +51,11 @@ class Asked:
         told = self.queue.wait(self.queue.submit({"action": "list"}), 60)["output"]["workflows"]
         return {each["name"]: each["status"] for each in told}
 
+    def described(self, workflow, version_id):
+        """What `describe` answers."""
+        named = {"version_id": version_id} if version_id else {}
+        return self.queue.wait(self.queue.submit({"action": "describe", "workflow": workflow} | named), 60)["output"]
+
     def health(self):
         return self.queue.wait(self.queue.submit(HEALTH), 60)["output"]
 
