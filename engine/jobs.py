@@ -109,7 +109,9 @@ class Runner:
         settings = self._environments.settings or self.settings  # one look: another thread may switch meanwhile
         name = settings.version_id
         known, readiness = self._readiness.get(name, (None, None))
-        if readiness is None or known != settings:  # it may have been given another folder of models since
+        if readiness is None or (
+            known is not settings and known != settings
+        ):  # it may have been given another folder of models since
             readiness = Readiness(settings, self.live, self._comfy, self.coming)
             self._readiness[name] = settings, readiness
         return readiness

@@ -156,6 +156,22 @@ def test_what_a_switch_leaves_out_is_missing_for_those_alone_who_switch_it_on(at
     assert asked(runner, {**RUN, "payload": {"prompt": "x", "width": 64, "height": 64}})["outputs"]
 
 
+def test_who_replaces_a_missing_model_is_served_though_another_kind_has_its_name(at_home, models, tmp_path):
+    graph = sampler_graph()
+    graph["30"] = {"class_type": "VAELoader", "inputs": {"vae_name": "model.safetensors"}}
+    graph["31"] = {"class_type": "CLIPLoader", "inputs": {"clip_name": "model.safetensors", "type": "sd3"}}
+    graph["8"]["inputs"]["vae"] = ["30", 0]
+    graph["6"]["inputs"]["clip"] = ["31", 0]
+    paths = ("vae/model.safetensors", "clip/model.safetensors")
+    vae = {"vae": {"type": "string", "bind": "$['30'].inputs.vae_name"}}
+    runner = at_home(needing(tmp_path, *paths, DEFAULT, graph=graph, parameters=vae))
+    for path in (DEFAULT, "vae/other.safetensors", "text_encoders/model.safetensors"):
+        placed(models, path)
+    assert asked(runner, {**RUN, "payload": {"vae": "other.safetensors"}})["outputs"]
+    failure = refused(runner, RUN)
+    assert failure["message"].endswith(f"the model {paths[0]} is missing")
+
+
 def test_a_wrong_payload_is_told_first(worker, tmp_path):
     assert refused(worker(needing(tmp_path, STYLE)), {**RUN, "payload": {"x": 1}})["code"] == "invalid_payload"
 
