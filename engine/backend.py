@@ -82,6 +82,15 @@ class Backend:
         """The environment that runs, or is the next to; None for a ComfyUI that is none."""
         return self.settings.version_id
 
+    def settings_of(self, version_id: str | None) -> Settings:
+        """The settings of an environment, whether it runs or not; of the worker's own where none is named.
+
+        Raises:
+            InvalidRequest: there is none of that name; with the names there are.
+            EnvironmentUnverified: it is not as its lock says.
+        """
+        return self._environments.start_of(self.known(version_id)).settings
+
     def comfy(self) -> ComfyUI:
         """The ComfyUI; one of our own is started when it is first waited for (`ComfyUI.ready`).
 

@@ -48,6 +48,9 @@ class Environments(Protocol):
     def settings(self) -> Settings | None:
         """The settings of that one; None where they are the worker's."""
 
+    def settings_of(self, version_id: str | None) -> Settings | None:
+        """The settings of an environment, whether it runs or not; None where they are the worker's."""
+
     def known(self, version_id: str | None) -> str | None:
         """The environment that a request asks for, if there is one of that name; its own where it names none."""
 
@@ -60,6 +63,14 @@ class OneComfy:
 
     environment: str | None = None
     settings: Settings | None = None
+
+    def settings_of(self, version_id: str | None) -> None:
+        """None.
+
+        Raises:
+            InvalidRequest: one is named.
+        """
+        self.known(version_id)
 
     def known(self, version_id: str | None) -> None:
         """None.

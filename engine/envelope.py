@@ -224,7 +224,7 @@ def _describe(request: Request, context: Context) -> dict[str, Any]:
         live = context.runner.live.get() if context.runner.serves(request.version_id) else None
     except ComfyUnavailable:
         live = None  # then the lists of files stay open
-    return workflow.describe(live) | context.runner.readiness.state(workflow)
+    return workflow.describe(live) | context.runner.readiness_in(request.version_id).state(workflow)
 
 
 def _render(request: Request, context: Context) -> dict[str, Any]:

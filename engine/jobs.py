@@ -76,7 +76,7 @@ class Runner:
         self.media = MediaReader(settings)
         self.live = LiveNodes(comfy)
         self.coming = Coming()
-        self._readiness: dict[str | None, Readiness] = {}
+        self._readiness: dict[str | None, tuple[Settings, Readiness]] = {}
         self.tally = Tally()
         self._give_comfy = comfy
         self._opened: Comfy | None = None
@@ -106,11 +106,26 @@ class Runner:
     @property
     def readiness(self) -> Readiness:
         """What the workflows lack on the environment that runs, or is the next to; each has models of its own."""
-        name = self.environment
-        if name not in self._readiness:
-            settings = self._environments.settings or self.settings
-            self._readiness[name] = Readiness(settings, self.live, self._comfy, self.coming)
-        return self._readiness[name]
+        settings = self._environments.settings or self.settings  # one look: another thread may switch meanwhile
+        name = settings.version_id
+        known, readiness = self._readiness.get(name, (None, None))
+        if readiness is None or (
+            known is not settings and known != settings
+        ):  # it may have been given another folder of models since
+            readiness = Readiness(settings, self.live, self._comfy, self.coming)
+            self._readiness[name] = settings, readiness
+        return readiness
+
+    def readiness_in(self, version_id: str | None) -> Readiness:
+        """What the workflows lack in an environment; of one that does not run the disk tells.
+
+        Raises:
+            InvalidRequest: there is none of that name.
+            EnvironmentUnverified: it is not as its lock says.
+        """
+        if self.serves(version_id):
+            return self.readiness
+        return Readiness.by_disk(self._environments.settings_of(version_id) or self.settings, self.coming)
 
     def serves(self, version_id: str | None) -> bool:
         """Whether that is the environment which runs, or is the next to.

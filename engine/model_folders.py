@@ -86,6 +86,12 @@ def kind_of(folder: str) -> str:
     return OLD_NAMES.get(folder, folder)
 
 
+def is_same(path: str, other: str) -> bool:
+    """Whether two paths as ComfyUI sees them name one file: `unet/a.safetensors`, `diffusion_models/a.safetensors`."""
+    (kind, _, rest), (other_kind, _, other_rest) = path.partition("/"), other.partition("/")
+    return (kind_of(kind), rest) == (kind_of(other_kind), other_rest)
+
+
 def places_of(path: str, folders: list[Path]) -> Iterator[Path]:
     """Where a model file may lie, the likeliest place first; nothing is asked of the disk.
 

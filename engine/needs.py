@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.compiled import Compiled
 from engine.graph import Graph, needed_by
+from engine.model_folders import kind_of
 from engine.operators import State
 from engine.schema import ParameterMap
 
@@ -25,17 +26,20 @@ class NeededModel:
         url: where it is downloaded from, where the map says so.
         always: every payload needs it; else those alone whose graph names it.
         default_of: parameters whose default names it.
+        namesakes: how many of the workflow's models have its name, of other kinds, itself included: a graph has to
+            name it as often before it is known to need all of them.
     """
 
     path: str
     url: str | None
     always: bool
     default_of: tuple[str, ...] = ()
+    namesakes: int = 1
 
     def is_in(self, graph: Mapping[str, Mapping[str, Any]]) -> bool:
         """Whether a rendered graph names it."""
         names = _names(self.path)
-        return any(_mentions(node.get("inputs", {}), names) for node in graph.values())
+        return _mentions([node.get("inputs", {}) for node in graph.values()], names, self.namesakes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +85,11 @@ def needs_of(compiled: Compiled, template: Graph, parameter_map: ParameterMap) -
     expressions += [setter.expression.source for row in compiled.operators.rows for setter in row.setters]
     told: list[str] | None = None
     models = []
-    for model in {each.path: each for each in parameter_map.requires.models}.values():
+    required = {each.path: each for each in parameter_map.requires.models}
+    for model in required.values():
         names = _names(model.path)
-        is_fixed = _mentions(fixed, names)
+        namesakes = len({kind_of(path.partition("/")[0]) for path in required if _names(path) & names})
+        is_fixed = _mentions(fixed, names, namesakes)
         if not is_fixed and told is None:
             told = [*_texts(list(template.values())), *_texts(_rules_of(parameter_map))]
         models.append(
@@ -92,6 +98,7 @@ def needs_of(compiled: Compiled, template: Graph, parameter_map: ParameterMap) -
                 model.url,
                 is_fixed or not _is_told(model.path, told or [], expressions),
                 tuple(name for name, value in compiled.defaults.items() if _mentions(value, names)),
+                namesakes,
             )
         )
     classes = {template[node_id]["class_type"] for node_id in always}
@@ -132,8 +139,9 @@ def _names(path: str) -> frozenset[str]:
     return frozenset({path, path.partition("/")[2]})
 
 
-def _mentions(value: Any, names: frozenset[str]) -> bool:
-    return any(text.replace("\\", "/") in names for text in _texts(value))
+def _mentions(value: Any, names: frozenset[str], times: int = 1) -> bool:
+    """Whether one of the names is in it, at least so often."""
+    return sum(text.replace("\\", "/") in names for text in _texts(value)) >= times
 
 
 def _is_told(path: str, texts: Iterable[str], expressions: Iterable[str]) -> bool:

@@ -1,14 +1,16 @@
 """A worker with several environments: which runs a job, the switch between them, and what is refused."""
 
+import contextlib
 import json
 import re
 from pathlib import Path
 
 import pytest
+from support.environment_workers import environment_of, worker_on_volume
 from support.environments import class_of, make_environment, starts
 from support.runpod_queue import serve_runpod_queue
 from support.simulated_home import simulated_home
-from support.worker import run_handler, running_worker, worker_environment
+from support.worker import run_handler
 
 from engine.installations import release_of
 from engine.snapshots.lock import Lock
@@ -30,67 +32,11 @@ def volume(tmp_path):
     return folder
 
 
-def environment_of(volume, queue=None, **more):
-    own = {
-        "VOLUME_PATH": str(volume),
-        "VOLUME_WAIT_SECONDS": "0",
-        "COMFY_LOG": str(volume / "comfyui.log"),
-        **(queue.environment() if queue else {}),
-    }
-    return worker_environment("", **own, **more)
-
-
-class Asked:
-    """A worker on a queue, asked one thing after another."""
-
-    def __init__(self, queue, log):
-        self.queue = queue
-        self.log = log
-
-    def submit(self, version_id=None, payload=None, **more):
-        request = {**({} if "workflow" in more else RESIZE), **({"payload": payload} if payload else {}), **more}
-        return self.queue.submit(request | ({"version_id": version_id} if version_id else {}))
-
-    def run(self, version_id=None, **more):
-        """The result of a job, which is to go well."""
-        posted = self.queue.wait(self.submit(version_id, **more), 90)
-        assert "error" not in posted, posted["error"]
-        return posted["output"]
-
-    def refused(self, version_id=None, **more):
-        return self.queue.wait(self.submit(version_id, **more), 90)["output"]["failure"]
-
-    def health(self):
-        return self.queue.wait(self.queue.submit(HEALTH), 60)["output"]
-
-    def where(self):
-        """The environment that health names, and the version of the ComfyUI that answers."""
-        told = self.health()
-        return told["environment"], told["comfyui"].get("version")
-
-    def done(self):
-        """The environments in which the jobs ran that are done, in order."""
-        done = [re.search(r" outputs=.* environment=(\S+)", line) for line in self.lines(" job done ")]
-        return [each[1] for each in done if each]
-
-    def lines(self, text):
-        return [line for line in self.log.read_text().splitlines() if text in line]
-
-
 @pytest.fixture
 def worker(queue, volume, tmp_path):
     """Starts a worker on that volume."""
-    running = []
-
-    def start(**more):
-        context = running_worker(environment_of(volume, queue, **more), tmp_path / "log")
-        context.__enter__()
-        running.append(context)
-        return Asked(queue, tmp_path / "log")
-
-    yield start
-    for context in running:
-        context.__exit__(None, None, None)
+    with contextlib.ExitStack() as stack:
+        yield lambda **more: stack.enter_context(worker_on_volume(volume, queue, tmp_path / "log", **more))
 
 
 def test_each_job_runs_in_the_environment_that_it_names(worker, volume):

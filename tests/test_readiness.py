@@ -156,6 +156,22 @@ def test_what_a_switch_leaves_out_is_missing_for_those_alone_who_switch_it_on(at
     assert asked(runner, {**RUN, "payload": {"prompt": "x", "width": 64, "height": 64}})["outputs"]
 
 
+def test_who_replaces_a_missing_model_is_served_though_another_kind_has_its_name(at_home, models, tmp_path):
+    graph = sampler_graph()
+    graph["30"] = {"class_type": "VAELoader", "inputs": {"vae_name": "model.safetensors"}}
+    graph["31"] = {"class_type": "CLIPLoader", "inputs": {"clip_name": "model.safetensors", "type": "sd3"}}
+    graph["8"]["inputs"]["vae"] = ["30", 0]
+    graph["6"]["inputs"]["clip"] = ["31", 0]
+    paths = ("vae/model.safetensors", "clip/model.safetensors")
+    vae = {"vae": {"type": "string", "bind": "$['30'].inputs.vae_name"}}
+    runner = at_home(needing(tmp_path, *paths, DEFAULT, graph=graph, parameters=vae))
+    for path in (DEFAULT, "vae/other.safetensors", "text_encoders/model.safetensors"):
+        placed(models, path)
+    assert asked(runner, {**RUN, "payload": {"vae": "other.safetensors"}})["outputs"]
+    failure = refused(runner, RUN)
+    assert failure["message"].endswith(f"the model {paths[0]} is missing")
+
+
 def test_a_wrong_payload_is_told_first(worker, tmp_path):
     assert refused(worker(needing(tmp_path, STYLE)), {**RUN, "payload": {"x": 1}})["code"] == "invalid_payload"
 
@@ -227,6 +243,45 @@ def test_a_link_that_leads_nowhere_is_missing_though_comfyui_lists_it(at_home, m
     runner.nodes(None)
     assert missing(runner) == [STYLE]
     assert refused(runner, RUN)["code"] == "workflow_not_ready"
+
+
+def test_a_model_that_is_fetched_under_another_name_of_its_kind_is_coming(at_home, tmp_path):
+    runner = at_home(needing(tmp_path, "diffusion_models/flux.safetensors", url=URL))
+    runner.coming.begin(["unet/flux.safetensors"])
+    failure = refused(runner, RUN)
+    assert (failure["code"], failure["retryable"]) == ("workflow_not_ready", True)
+    runner.coming.begin(["clip/flux.safetensors"])
+    assert refused(runner, RUN)["retryable"] is False
+
+
+def test_what_comfyui_saved_itself_is_there(at_home, tmp_path):
+    runner = at_home(needing(tmp_path, DEFAULT))
+    assert missing(runner) == [DEFAULT]
+    placed(tmp_path / "home" / "output", DEFAULT)
+    runner.readiness.look_again()
+    assert missing(runner) == []
+
+
+def test_a_folder_that_a_node_loads_whole_is_there(at_home, models, tmp_path):
+    (models / "diffusers" / "kandinsky").mkdir(parents=True)
+    assert missing(at_home(needing(tmp_path, "diffusers/kandinsky", "diffusers/other"))) == ["diffusers/other"]
+
+
+def test_of_a_kind_of_a_node_pack_nothing_is_claimed_before_it_runs(at_home, tmp_path, wait_until):
+    runner = at_home(needing(tmp_path, "ultralytics_bbox/face.pt", "custom_nodes/pack/weights/own.pt"))
+    assert missing(runner) == []
+    runner.nodes(None)
+    wait_until(lambda: missing(runner) == ["ultralytics_bbox/face.pt"])
+
+
+@pytest.mark.parametrize("args", [("--extra-model-paths-config", "/x.yaml"), ("--extra-model-paths=/x.yaml",)])
+def test_a_link_that_leads_nowhere_may_hide_a_file_elsewhere(models, tmp_path, args, comfy_url):
+    (models / "style_models").mkdir()
+    (models / STYLE).symlink_to(tmp_path / "gone.safetensors")
+    with ComfyUI(comfy_url) as comfy:
+        folders = {"comfy_home": simulated_home(tmp_path / "home"), "models_dir": models}
+        runner = runner_on(comfy, tmp_path, Catalog([needing(tmp_path, STYLE)]), comfy_args=args, **folders)
+        assert missing(runner) == []
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import ComfyUnavailable, SettingsError
 
@@ -25,7 +25,6 @@ def readiness() -> Iterator[Readiness | None]:
     if not (found or os.environ.get("COMFY_URL") or os.environ.get("COMFY_HOME")):
         yield None
         return
-    from engine.live_nodes import LiveNodes
     from engine.readiness import Readiness
     from engine.settings import load_settings
 
@@ -37,6 +36,7 @@ def readiness() -> Iterator[Readiness | None]:
         yield None
     elif settings.comfy_url:
         from engine.comfyui import ComfyUI
+        from engine.live_nodes import LiveNodes
 
         with ComfyUI(settings.comfy_url, connect_timeout=2.0, read_timeout=5.0) as comfy:
             live = LiveNodes(lambda: comfy)
@@ -44,7 +44,7 @@ def readiness() -> Iterator[Readiness | None]:
                 live.get()
             yield Readiness(settings, live, lambda: comfy)
     else:
-        yield Readiness(settings, LiveNodes(_none), _none)
+        yield Readiness.by_disk(settings)
 
 
 def missing_lines(line: dict[str, Any]) -> Iterator[str]:
@@ -59,7 +59,3 @@ def missing_lines(line: dict[str, Any]) -> Iterator[str]:
         default_of = each.get("default_of")
         whose = f"the default of {', '.join(default_of)}" if default_of else "for some payloads"
         yield f"missing ({whose}): {each['name']}: {each['remedy']}"
-
-
-def _none() -> NoReturn:
-    raise ComfyUnavailable("ComfyUI does not run")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn, Self
 
-from engine.errors import Problem, RenderFailed, WorkflowNotReady
+from engine.errors import ComfyUnavailable, Problem, RenderFailed, WorkflowNotReady
 from engine.live_nodes import LiveNodes
 from engine.needs import NeededModel
 from engine.readiness.coming import Coming
@@ -44,6 +44,11 @@ class Readiness:
         self._claims = bool(settings.comfy_url or settings.comfy_home)
         self._presence = Presence(settings, self._listing, came=live.outdated)
         self.coming = coming or Coming()
+
+    @classmethod
+    def by_disk(cls, settings: Settings, coming: Coming | None = None) -> Self:
+        """What is known of a ComfyUI that does not run: what the disk tells."""
+        return cls(settings, LiveNodes(_nobody), _nobody, coming)
 
     def of(self, workflow: Workflow) -> list[Missing]:
         """What is missing that every payload needs; with something here the workflow is not ready."""
@@ -136,6 +141,10 @@ class Readiness:
             # Nothing changes by itself, unless the file is on its way.
             retryable=coming,
         )
+
+
+def _nobody() -> NoReturn:
+    raise ComfyUnavailable("ComfyUI does not run")
 
 
 def _needed(found: list[Missing], workflow: Workflow, values: Any) -> list[Missing]:

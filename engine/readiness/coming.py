@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
+from engine.model_folders import is_same
+
 
 class Coming:
     """What a fetch that runs beside the jobs is at. Safe to use from several threads."""
@@ -18,7 +20,7 @@ class Coming:
         self._begun = False
 
     def __contains__(self, path: object) -> bool:
-        return path in self._paths
+        return isinstance(path, str) and any(is_same(path, each) for each in [*self._paths])
 
     def begin(self, paths: Iterable[str]) -> None:
         """These are fetched now."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol, TypeVar
 
 from engine.errors import ComfyUnavailable
-from engine.model_folders import kind_of
+from engine.model_folders import KINDS, kind_of
 
 BELIEVED_SECONDS = 10.0
 """A file that was listed is taken to be there for so long. It may be asked for on the way of a job."""
@@ -67,8 +67,14 @@ class Listing:
         """
         folder, _, name = path.partition("/")
         kind = kind_of(folder)
-        if kind in _OTHER_KINDS or not name.lower().endswith(_ENDINGS):
+        if kind in _OTHER_KINDS or (kind in KINDS and not name.lower().endswith(_ENDINGS)):
             return None
+        found = self._lists(kind, name, anew)
+        # Which endings a node pack's kind lists is the pack's to say.
+        return None if not found and not name.lower().endswith(_ENDINGS) else found
+
+    def _lists(self, kind: str, name: str, anew: bool) -> bool | None:
+        """Whether it lists a file of a kind; None where that can't be told."""
         now = time.monotonic()
         with self._lock:
             when, files = self._kinds.get(kind, (None, None))
@@ -86,6 +92,13 @@ class Listing:
         with self._lock:
             self._kinds[kind] = (time.monotonic(), files)
         return None if files is None else name in files
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is a ComfyUI that can be asked."""
+        with contextlib.suppress(ComfyUnavailable):
+            return self._comfy().started
+        return False
 
     def forget(self) -> None:
         """Ask for everything again."""

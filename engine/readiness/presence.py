@@ -7,18 +7,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.model_folders import model_folders, places_of
+from engine.comfyui.folders import SharedFolders
+from engine.model_folders import KINDS, kind_of, model_folders, places_of
 from engine.readiness.listing import MOMENT_SECONDS, Listing
 from engine.settings import Settings
 
 _CONFIG = "--extra-model-paths-config"
+_SHORTEST = "--extra"
 
 
 class Presence:
     """Which model files are missing. Safe to use from several threads.
 
     Of a ComfyUI of COMFY_HOME the disk tells. What is in none of the folders that we know may lie in others that it was
-    told of by itself (`extra_model_paths.yaml`): so it is asked, and until it runs such a file is not called missing.
+    told of by itself (`extra_model_paths.yaml`), or that a node pack adds with a kind of its own: so it is asked, and
+    until it runs such a file is not called missing.
 
     Args:
         settings: with COMFY_URL, ComfyUI alone tells.
@@ -63,25 +66,36 @@ class Presence:
             return self._listing.has(path, anew=anew) is False
         try:
             places = list(places_of(path, self._folders_now(anew)))
-            if any(place.is_file() for place in places):
-                return False
-            if any(place.is_symlink() for place in places):
-                return True  # to nothing: ComfyUI lists it all the same
+            if any(place.exists() for place in places):
+                return False  # some packs load a whole folder
+            leads_nowhere = any(place.is_symlink() for place in places)
         except OSError:
             return False  # a disk that does not answer tells nothing
-        said = self._listing.has(path, anew=anew)
-        return not said if said is not None else not self._may_be_elsewhere()
+        # A link to nothing ComfyUI lists all the same, so that it can't be asked.
+        said = None if leads_nowhere else self._listing.has(path, anew=anew)
+        return not said if said is not None else not self._may_be_elsewhere(path)
 
     def _folders_now(self, anew: bool) -> list[Path]:
         now = time.monotonic()
         when, folders = self._folders
         if anew or not when or now - when >= MOMENT_SECONDS:
-            folders = model_folders(self._settings)
+            folders = [*model_folders(self._settings), *self._saved()]
             self._folders = (now, folders)
         return folders
 
-    def _may_be_elsewhere(self) -> bool:
-        """Whether ComfyUI is told of folders that we know nothing of (ComfyUI 0.8.0, main.py)."""
+    def _saved(self) -> list[Path]:
+        """Where ComfyUI finds the models again that it saved itself (0.8.0, main.py: five kinds below its output)."""
         home, args = self._settings.comfy_home, self._settings.comfy_args
-        named = any(each == _CONFIG or each.startswith(f"{_CONFIG}=") for each in args)
-        return named or bool(home and (home / "extra_model_paths.yaml").is_file())
+        return [SharedFolders.of_process(home, args).output] if home else []
+
+    def _may_be_elsewhere(self, path: str) -> bool:
+        """Whether ComfyUI may look in folders that we know nothing of (ComfyUI 0.8.0, main.py)."""
+        home, args = self._settings.comfy_home, self._settings.comfy_args
+        names = [each.partition("=")[0] for each in args]
+        if any(_CONFIG.startswith(name) and name.startswith(_SHORTEST) for name in names):  # as argparse takes it
+            return True
+        if home and (home / "extra_model_paths.yaml").is_file():
+            return True
+        kind = kind_of(path.partition("/")[0])
+        # Where the models of its kind lie, a node pack says when it is loaded; some have them in their own folder.
+        return kind == "custom_nodes" or (kind not in KINDS and not self._listing.runs)

@@ -12,7 +12,17 @@ VERSION = "0.8.0"
 
 
 def make_environment(
-    volume, name, *, version=VERSION, pack=None, lock=True, locked=None, faults=(), step_seconds=0.0, **document
+    volume,
+    name,
+    *,
+    version=VERSION,
+    pack=None,
+    lock=True,
+    locked=None,
+    faults=(),
+    step_seconds=0.0,
+    models=None,
+    **document,
 ):
     """Write an environment that is as its lock says.
 
@@ -25,6 +35,7 @@ def make_environment(
         locked: the lock's packs, where they differ from what is there.
         faults: what goes wrong in the simulator.
         step_seconds: how long a sampling step of it takes.
+        models: the folder, like ComfyUI's `models/`, whose files it lists; it has those of the templates without one.
         document: `versions/NAME.json`; by default `{}`.
 
     Returns:
@@ -34,7 +45,8 @@ def make_environment(
     home.mkdir(parents=True)
     catalogue = home / "catalogue.json"
     write_catalogue(catalogue, version, pack)
-    simulated_home(home, faults, catalogue=catalogue, step_seconds=step_seconds)
+    listed = {} if models is None else {"templates": None, "models": [models]}
+    simulated_home(home, faults, catalogue=catalogue, step_seconds=step_seconds, **listed)
     (home / "comfyui_version.py").write_text(f'__version__ = "{version}"\n')
     if pack:
         (home / "custom_nodes" / pack).mkdir(parents=True)
