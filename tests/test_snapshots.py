@@ -312,3 +312,16 @@ def test_what_nobody_can_restore_is_told_with_what_to_do(tmp_path):
         "ComfyUI: its commit is not known",
     ):
         assert any(each.startswith(said) for each in told), said
+
+
+def test_of_a_pack_that_is_there_and_put_aside_as_well_the_one_that_is_loaded_is_restored(tmp_path):
+    packs = tmp_path / "custom_nodes"
+    loaded, aside = packs / "pack", packs / ".disabled" / "pack@nightly"
+    for each, text in ((loaded, "new"), (aside, "old"), (packs / "pack.disabled", "older")):
+        repository(each, __init__=text)
+        git(each, "remote", "add", "origin", URL)
+
+    frozen = freeze(nodes_with(A="pack"), STATS, home=tmp_path)
+
+    assert frozen.snapshot["git_custom_nodes"] == {URL: {"hash": git(loaded, "rev-parse", "HEAD"), "disabled": False}}
+    assert disagreements(parse_snapshot(frozen.snapshot, label="x"), frozen.lock) == []

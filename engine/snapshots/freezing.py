@@ -128,7 +128,8 @@ def _from_folders(lock: Lock, folders: list[PackFolder]) -> dict[str, Any]:
     git: dict[str, Any] = {}
     registry: dict[str, str] = {}
     files: list[dict[str, Any]] = []
-    for pack in folders:
+    # Of two clones of one repository, one of them put aside, the one that ComfyUI loads is the one to restore.
+    for pack in sorted(folders, key=lambda each: not each.disabled):
         if pack.is_file:
             files.append({"filename": pack.path.name, "disabled": pack.disabled})
         elif is_manager(pack.name):
@@ -169,7 +170,7 @@ def _completed(lock: Lock, managers: Snapshot) -> Lock:
 def _warnings(lock: Lock, folders: list[PackFolder], home: Path | None) -> Iterator[str]:
     if lock.comfyui.commit is None:
         yield f"ComfyUI: its commit is not known; its version counts, {lock.comfyui.version}"
-    by_name = {folder.name: folder for folder in folders}
+    by_name = {folder.name: folder for folder in folders if not folder.disabled}
     for name, pack in lock.packs.items():
         folder = by_name.get(name)
         if home and folder is None:
