@@ -86,7 +86,7 @@ def known_packs(folder: Path = SNAPSHOTS, chosen: Shelved | None = None) -> Know
         gone = {name for name, pack in locks[chosen.name].packs.items() if not same_pack(name, pack, asked)}
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         name = path.name.removesuffix(SUFFIX)
-        if name in locks:
+        if name in locks or name.startswith("."):
             continue
         try:
             locks[name] = read_lock(path)

@@ -9,6 +9,7 @@ from support.web import serve_web
 
 from engine.comfyui import ComfyClient
 from engine.errors import InvalidMap, UsageError
+from engine.node_packs import known_packs
 from engine.nodes import NodeCatalogue, load_catalogue
 from engine.simulator import Simulator
 from engine.snapshots.freezing import freeze
@@ -325,3 +326,29 @@ def test_of_a_pack_that_is_there_and_put_aside_as_well_the_one_that_is_loaded_is
 
     assert frozen.snapshot["git_custom_nodes"] == {URL: {"hash": git(loaded, "rev-parse", "HEAD"), "disabled": False}}
     assert disagreements(parse_snapshot(frozen.snapshot, label="x"), frozen.lock) == []
+
+
+@pytest.mark.parametrize("name", ["base", "base_snapshot", "base_snapshot.json", "base.json"])
+def test_a_name_may_be_written_as_that_of_the_file(comfy, tmp_path, name):
+    folder = tmp_path / "made"
+
+    engine(folder, "freeze", "--from", comfy, "--name", name)
+
+    assert {path.name for path in folder.iterdir()} == {"base.json", "base.lock.json", "base.nodes.json.gz"}
+    assert list(snapshots_in(folder)) == ["base"]
+
+
+@pytest.mark.parametrize("name", ["a.lock", "a.lock.json", "node-catalogue", "../a", ".a", "a b"])
+def test_a_name_that_would_be_taken_for_something_else_is_refused(comfy, tmp_path, name):
+    done = engine(tmp_path / "made", "freeze", "--from", comfy, "--name", name, status=2)
+
+    assert "a name is made of" in done.stderr
+    assert not (tmp_path / "made").exists()
+
+
+def test_what_a_killed_process_left_is_no_snapshot(folder):
+    (folder / ".new-7-base.json").write_text("{")
+    (folder / ".new-7-base.lock.json").write_text("{")
+
+    assert list(snapshots_in(folder)) == ["2025-11-21_12-30-00"]
+    assert list(known_packs(folder).locks) == ["2025-11-21_12-30-00"]

@@ -16,7 +16,7 @@ from engine.errors import ComfyUnavailable, InvalidMap, UsageError
 from engine.settings import load_settings
 from engine.snapshots.freezing import Frozen, changes, freeze, write
 from engine.snapshots.lock import Lock, differences, lock_of, notes, read_lock
-from engine.snapshots.shelf import SNAPSHOTS, Shelved, shelved, snapshots_in
+from engine.snapshots.shelf import SNAPSHOTS, Shelved, named, shelved, snapshots_in
 from engine.snapshots.snapshot import Snapshot, disagreements, parse_snapshot, read_snapshot, wanted_by
 from engine.wording import listed
 
@@ -74,9 +74,11 @@ def make(url: str, name: str | None, *, home: Path | None, folder: Path | None, 
     if home and not (home / "main.py").is_file():
         raise UsageError(f"--home {home}: there is no main.py, so no ComfyUI is installed there")
     frozen = _frozen(url, home)
-    name = name or f"comfyui-{frozen.lock.comfyui.version}"
-    if not _NAME.fullmatch(name) or name == "node-catalogue":
-        raise UsageError(f"--name {name}: a name is made of a-z, A-Z, 0-9 and ._+-, and is not node-catalogue")
+    name = named(name or f"comfyui-{frozen.lock.comfyui.version}")
+    if not _NAME.fullmatch(name) or name == "node-catalogue" or name.endswith(".lock"):
+        raise UsageError(
+            f"--name {name}: a name is made of a-z, A-Z, 0-9 and ._+-, is not node-catalogue, and does not end in .lock"
+        )
     where = folder or SNAPSHOTS
     place = shelved(name, where) if name in snapshots_in(where) else Shelved(name, where)
     kept = bool(place.files) and _of_the_same(read_snapshot(place.file), frozen)

@@ -54,11 +54,19 @@ def snapshots_in(folder: Path) -> dict[str, Shelved]:
     """
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*.json")):
+        if path.name.startswith("."):  # what a process that was killed had not renamed yet
+            continue
         if path.name.endswith(SUFFIX):
             found.setdefault(path.name.removesuffix(SUFFIX), [])
         else:
-            found.setdefault(path.stem.removesuffix(_EXPORTED) or path.stem, []).append(path)
+            found.setdefault(named(path.name), []).append(path)
     return {name: Shelved(name, folder, tuple(files)) for name, files in sorted(found.items())}
+
+
+def named(file: str) -> str:
+    """The name of the snapshot that a file of this name is, or that somebody means who writes it so."""
+    stem = file.removesuffix(".json")
+    return stem.removesuffix(_EXPORTED) or stem
 
 
 def shelved(name: str, folder: Path = SNAPSHOTS) -> Shelved:
@@ -74,7 +82,7 @@ def shelved(name: str, folder: Path = SNAPSHOTS) -> Shelved:
     if "/" in name:
         folder, name = Path(name).parent, Path(name).name
     known = snapshots_in(folder)
-    found = known.get(name) or known.get(name.removesuffix(".json").removesuffix(_EXPORTED))
+    found = known.get(name) or known.get(named(name))
     if found is None:
         there = f"it has {listed(known)}" if known else "it has none"
         raise UsageError(
