@@ -72,6 +72,15 @@ def test_a_pack_that_only_the_lock_still_has_is_told(tmp_path):
 
     assert "which the snapshot base lacks, though its lock has it" in found["not_in_snapshot"][2]
     assert found["missing_pack"][0] == "error"
+    assert f"the snapshot base lacks the pack some-pack ({URL}), though its lock has it" in found["missing_pack"][2]
+
+
+@pytest.mark.parametrize("said", ["folder of mine", "Some_Pack", "registered-as"])
+def test_a_map_may_call_a_pack_by_its_folder_its_repository_or_its_name_in_the_registry(tmp_path, said):
+    pack = HAS_IT.packs["some-pack"].model_copy(update={"registry": "registered-as"})
+    packs = KnownPacks({"base": HAS_IT.model_copy(update={"packs": {"folder of mine": pack}})}, "base")
+
+    assert findings(written(tmp_path, packs=[said]), packs) == {}
 
 
 def test_a_class_that_no_lock_knows_is_told_as_such(tmp_path):

@@ -177,6 +177,18 @@ def test_differences_are_told_in_words(there, said):
     assert differences(LOCK, there) == said
 
 
+def test_a_pack_whose_folder_was_given_another_name_is_found_where_there_are_no_clones():
+    mine = LOCK.packs["Adapter"]
+    lock = LOCK.model_copy(update={"packs": {"my adapter": mine}})
+    built = LOCK.model_copy(update={"packs": {"adapter": mine.model_copy(update={"repository": None, "commit": None})}})
+    fork = mine.model_copy(update={"repository": "https://x.example/another/Adapter"})
+
+    assert differences(lock, built) == differences(built, lock) == []
+    assert differences(lock, LOCK.model_copy(update={"packs": {"Adapter": fork}})) == [
+        "the pack my adapter is missing (https://x.example/a/Adapter)"
+    ]
+
+
 def test_another_python_is_worth_a_note():
     there = LOCK.model_copy(update={"python": "3.11.2", "pytorch": None})
 

@@ -27,7 +27,7 @@ from engine.documents import read_json
 from engine.errors import InvalidMap, Problem
 from engine.nodes import NodeCatalogue
 from engine.snapshots.folders import COMFYUIS_OWN, custom_nodes_folder, pack_folders
-from engine.snapshots.repositories import commit_of
+from engine.snapshots.repositories import commit_of, name_of
 from engine.wording import did_you_mean, listed
 
 SUFFIX = ".lock.json"
@@ -208,16 +208,30 @@ def _differences(wanted: Lock, there: Lock, source: str) -> Iterator[str]:
 def same_pack(name: str, pack: LockedPack, packs: Mapping[str, LockedPack]) -> str | None:
     """How a pack is called among others; None where it is not among them.
 
-    Under its name, or else under another: of a folder, installers keep the name of the repository or write it small.
+    Under its name, or else under another: of a folder, installers keep the name of the repository or write it small,
+    and people give it a name of their own.
     """
     if name in packs:
         return name
     for other, found in packs.items():
         same_repository = pack.repository and found.repository and _plain(pack.repository) == _plain(found.repository)
         same_there = pack.registry and pack.registry == found.registry
-        if same_name(other, name) or same_repository or same_there:
+        # Where the repository of one is not known, as in an image without clones, the folder has its name.
+        alone = bool(pack.repository) != bool(found.repository)
+        of_clone = alone and (same_name(cloned(pack, name), other) or same_name(cloned(found, other), name))
+        if same_name(other, name) or same_repository or same_there or of_clone:
             return other
     return None
+
+
+def is_called(text: str, name: str, pack: LockedPack) -> bool:
+    """Whether a text names a pack: by its folder, by its name in the registry, or by that of its repository."""
+    return any(same_name(text, each) for each in (name, pack.registry or name, cloned(pack, name)))
+
+
+def cloned(pack: LockedPack, name: str) -> str:
+    """The folder that a clone of a pack gets where nobody gives it another, or else the name that it has."""
+    return name_of(pack.repository) if pack.repository else name
 
 
 def same_name(one: str, other: str) -> bool:

@@ -56,6 +56,11 @@ def remote_of(folder: Path) -> str | None:
     return re.sub(r"(?<=://)[^/]*@", "", url) if url.startswith(("http://", "https://")) else url or None
 
 
+def name_of(url: str) -> str:
+    """The folder that a clone of this URL gets."""
+    return url.rstrip("/").replace("\\", "/").rpartition("/")[2].removesuffix(".git")
+
+
 def changed_files(folder: Path) -> list[str]:
     """The files of a clone that differ from its commit, by `git status`; none where git is not there to say."""
     if _git_folder(folder) is None:

@@ -23,6 +23,7 @@ from engine.documents import read_json
 from engine.errors import InvalidMap, Problem
 from engine.snapshots.folders import COMFYUIS_OWN
 from engine.snapshots.lock import Lock, LockedComfyUI, LockedPack, differences, same_pack
+from engine.snapshots.repositories import name_of
 from engine.wording import kind_of
 
 _KEYS = frozenset({"git_custom_nodes", "cnr_custom_nodes", "file_custom_nodes"})
@@ -91,11 +92,6 @@ class Snapshot(_Foreign):
             if not file.disabled and name != COMFYUIS_OWN:
                 found[name] = LockedPack()
         return found
-
-
-def name_of(url: str) -> str:
-    """The folder that a clone of this URL gets."""
-    return url.rstrip("/").replace("\\", "/").rpartition("/")[2].removesuffix(".git")
 
 
 def is_manager(name: str) -> bool:
