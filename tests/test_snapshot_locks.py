@@ -51,10 +51,12 @@ def test_what_is_written_is_read_again(tmp_path):
     [
         ({"format": 2}, "base.lock.json: format: must be 1"),
         ({"comfyui": {}}, "base.lock.json: comfyui.version: is missing"),
+        ({"packs": []}, "base.lock.json: packs: must be an object (got an array)"),
+        ({"packs": {"a": None}}, "base.lock.json: packs.a: must be an object (got null)"),
         ({"pack": {}}, 'base.lock.json: pack: is no key of a lock (did you mean "packs"?)'),
-        ({"packs": {"a": {"classes": "X"}}}, "base.lock.json: packs.a.classes: must be a valid"),
+        ({"packs": {"a": {"classes": "X"}}}, "base.lock.json: packs.a.classes: must be an array (got a string)"),
         ({"packs": {"a": {"clases": []}}}, 'packs.a.clases: is no key of a lock (did you mean "classes"?)'),
-        ({"packs": {"a": {"commit": 3}}}, "base.lock.json: packs.a.commit: must be a valid string"),
+        ({"packs": {"a": {"commit": 3}}}, "base.lock.json: packs.a.commit: must be a string (got a number)"),
     ],
 )
 def test_a_wrong_lock_is_told_with_its_file_and_key(tmp_path, change, said):

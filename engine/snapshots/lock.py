@@ -28,11 +28,20 @@ from engine.errors import InvalidMap, Problem
 from engine.nodes import NodeCatalogue
 from engine.snapshots.folders import COMFYUIS_OWN, custom_nodes_folder, pack_folders
 from engine.snapshots.repositories import commit_of, name_of
-from engine.wording import did_you_mean, listed
+from engine.wording import did_you_mean, kind_of, listed
 
 SUFFIX = ".lock.json"
 _OF_PACK = "custom_nodes."
 _MOST_CLASSES = 8
+_IN_JSON = {
+    "bool_type": "true or false",
+    "dict_type": "an object",
+    "mapping_type": "an object",
+    "model_attributes_type": "an object",
+    "model_type": "an object",
+    "string_type": "a string",
+    "tuple_type": "an array",
+}
 
 
 class _Frozen(BaseModel):
@@ -110,7 +119,7 @@ def read_lock(path: Path) -> Lock:
     try:
         return Lock.model_validate(document)
     except ValidationError as error:
-        problems = [_problem(each, path.name) for each in error.errors(include_url=False)]
+        problems = [problem_of(each, path.name) for each in error.errors(include_url=False)]
         hint = "make it again: engine snapshot freeze --from URL"
         raise InvalidMap(problems=problems, hint=hint) from error
 
@@ -256,10 +265,13 @@ def _first_word(value: Any) -> str | None:
     return value.split()[0] if isinstance(value, str) and value.split() else None
 
 
-def _problem(item: Mapping[str, Any], file: str) -> Problem:
+def problem_of(item: Mapping[str, Any], file: str) -> Problem:
+    """What pydantic says is wrong in a file, in the words of JSON."""
     where = ".".join(str(part) for part in item["loc"])
     message = str(item["msg"]).replace("Input should", "must", 1)
-    if item["type"] == "missing":
+    if item["type"] in _IN_JSON:
+        message = f"must be {_IN_JSON[item['type']]} (got {kind_of(item['input'])})"
+    elif item["type"] == "missing":
         message = "is missing"
     elif item["type"] == "extra_forbidden":
         known = {"classes", "comfyui", "commit", "format", "packs", "python", "pytorch", "registry"}

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from engine.documents import read_json
 from engine.errors import InvalidMap, Problem
 from engine.snapshots.folders import COMFYUIS_OWN
-from engine.snapshots.lock import Lock, LockedComfyUI, LockedPack, differences, same_pack
+from engine.snapshots.lock import Lock, LockedComfyUI, LockedPack, differences, problem_of, same_pack
 from engine.snapshots.repositories import name_of
 from engine.wording import kind_of
 
@@ -118,10 +118,7 @@ def parse_snapshot(document: Any, *, label: str) -> Snapshot:
     try:
         return Snapshot.model_validate({key: value for key, value in document.items() if value is not None})
     except ValidationError as error:
-        problems = [
-            Problem(".".join(map(str, each["loc"])), str(each["msg"]).replace("Input should", "must", 1), file=label)
-            for each in error.errors(include_url=False)
-        ]
+        problems = [problem_of(each, label) for each in error.errors(include_url=False)]
         raise InvalidMap(problems=problems, hint=hint) from error
 
 
