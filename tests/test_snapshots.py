@@ -115,7 +115,10 @@ def test_its_packs_are_those_that_comfyui_loads(folder):
         ([], "made.json: a snapshot of ComfyUI-Manager is an object with"),
         ({"nodes": {}}, "it has none of these keys"),
         ({"git_custom_nodes": []}, "made.json: git_custom_nodes: must be an object (got an array)"),
-        ({"git_custom_nodes": {URL: {"hash": 3}}}, f"made.json: git_custom_nodes.{URL}.hash: must be a string (got a number)"),
+        (
+            {"git_custom_nodes": {URL: {"hash": 3}}},
+            f"git_custom_nodes.{URL}.hash: must be a string (got a number)",
+        ),
         ({"file_custom_nodes": [{}]}, "made.json: file_custom_nodes.0.filename: "),
     ],
 )

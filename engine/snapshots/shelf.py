@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import UsageError
-from engine.nodes import BUNDLED
+from engine.nodes import BUNDLED, INSTALLED
 from engine.snapshots.lock import SUFFIX
 from engine.wording import did_you_mean, listed
 
-SNAPSHOTS = BUNDLED.parent
-"""The folder that is looked into where no other is named."""
+SNAPSHOTS = Path("snapshots") if INSTALLED else BUNDLED.parent
+"""The folder that is looked into where no other is named: beside the engine, or of the working folder where the engine
+is an installed package, whose own folder is nobody's to keep files in."""
 NODES_SUFFIX = ".nodes.json.gz"
 _EXPORTED = "_snapshot"  # as ComfyUI-Manager calls them: 2025-11-21_12-30-00_snapshot.json
 
