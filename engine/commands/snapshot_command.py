@@ -17,7 +17,7 @@ from engine.settings import load_settings
 from engine.snapshots.freezing import Frozen, changes, freeze, write
 from engine.snapshots.lock import Lock, differences, lock_of, notes, read_lock
 from engine.snapshots.shelf import SNAPSHOTS, Shelved, named, shelved, snapshots_in
-from engine.snapshots.snapshot import Snapshot, disagreements, parse_snapshot, read_snapshot, wanted_by
+from engine.snapshots.snapshot import disagreements, parse_snapshot, read_snapshot, wanted_by
 from engine.wording import listed
 
 if TYPE_CHECKING:
@@ -36,8 +36,13 @@ def show(folder: Path | None, *, as_json: bool) -> None:
     Args:
         folder: that they are in; `snapshots/` by default.
         as_json: print one document.
+
+    Raises:
+        UsageError: there is no such folder.
     """
     where = folder or SNAPSHOTS
+    if folder and not folder.is_dir():
+        raise UsageError(f"--folder {folder}: there is no such folder")
     lines = [_line(each) for each in snapshots_in(where).values()]
     if as_json:
         print_json({"folder": str(where), "snapshots": lines})
@@ -81,7 +86,7 @@ def make(url: str, name: str | None, *, home: Path | None, folder: Path | None, 
         )
     where = folder or SNAPSHOTS
     place = shelved(name, where) if name in snapshots_in(where) else Shelved(name, where)
-    kept = bool(place.files) and _of_the_same(read_snapshot(place.file), frozen)
+    kept = _stays(place, frozen)
     changed = _changed(place, frozen, kept=kept)
     if changed and not replace:
         for change in changed:
@@ -106,7 +111,7 @@ def make(url: str, name: str | None, *, home: Path | None, folder: Path | None, 
     for path in files:
         print_note(f"wrote {path}")
     if kept:
-        print_note(f"{place.file.name} was there and is of the same packs: it stays as it is")
+        print_note(f"{place.file.name} was there and asks for all that can be restored: it stays as it is")
 
 
 def verify(
@@ -276,8 +281,14 @@ def _client(url: str) -> Iterator[ComfyClient]:
         yield client
 
 
-def _of_the_same(snapshot: Snapshot, frozen: Frozen) -> bool:
-    """Whether a snapshot that is there asks for the packs that were found."""
+def _stays(place: Shelved, frozen: Frozen) -> bool:
+    """Whether a snapshot is there that asks for the packs that were found, as far as any can."""
+    try:
+        snapshot = read_snapshot(place.file) if place.files else None
+    except InvalidMap:
+        return False  # `_changed` tells it
+    if snapshot is None:
+        return False
     asked = parse_snapshot(frozen.snapshot, label="what was frozen").packs()
     return snapshot.packs() == asked or not disagreements(snapshot, frozen.lock)
 
@@ -286,8 +297,13 @@ def _changed(place: Shelved, frozen: Frozen, *, kept: bool) -> list[str]:
     """What writing it would change of what is there."""
     told: list[str] = []
     if place.files and not kept:
-        wrong = disagreements(read_snapshot(place.file), frozen.lock)
-        told += [f"{place.file.name} is of something else: {each}" for each in wrong]
+        try:
+            wrong = disagreements(read_snapshot(place.file), frozen.lock)
+            told += [f"{place.file.name} is of something else: {each}" for each in wrong]
+        except InvalidMap as error:
+            told.append(error.message)
+    if place.nodes.is_file() and not place.lock.exists():
+        told.append(f"{place.nodes.name} is there without a lock, so it is not known what it is of")
     if place.lock.exists():
         try:
             told += [f"{place.lock.name}: {each}" for each in changes(read_lock(place.lock), frozen.lock)]

@@ -105,13 +105,14 @@ def write(frozen: Frozen, place: Shelved, *, keep_snapshot: bool) -> list[Path]:
         for path, dump in writers.items():
             dump(made[path])
         for path, new in made.items():
-            was = path.read_bytes() if path.exists() else None
+            before[path] = path.read_bytes() if path.exists() else None
             new.replace(path)
-            before[path] = was
-    except OSError as error:
+    except BaseException as error:  # somebody who interrupts it leaves no half of a snapshot either
         for path, was in before.items():
             with contextlib.suppress(OSError):
                 path.unlink() if was is None else path.write_bytes(was)
+        if not isinstance(error, OSError):
+            raise
         raise StorageError(
             f"the snapshot can't be written into {place.folder}: {error.strerror}",
             hint="nothing was changed; name a folder that can be written to: --folder DIR",
