@@ -81,3 +81,17 @@ def test_a_folder_that_is_not_there_is_told(tmp_path):
     assert "there is no such folder" in engine(tmp_path / "nowhere", "list", status=2).stderr
     (tmp_path / "file").write_text(json.dumps({}))
     assert "there is no such folder" in engine(tmp_path / "file", "list", status=2).stderr
+
+
+def test_the_folder_of_another_comfyui_is_refused(comfy, tmp_path):
+    home = tmp_path / "ComfyUI"
+    home.mkdir()
+    (home / "main.py").write_text("")
+    (home / "comfyui_version.py").write_text('__version__ = "0.3.64"')
+
+    done = engine(tmp_path / "made", "freeze", "--from", comfy, "--home", home, status=2)
+
+    assert f"--home {home} is ComfyUI 0.3.64, and {comfy} is 0.8.0, so it is another" in done.stderr
+    assert not (tmp_path / "made").exists()
+    (home / "comfyui_version.py").write_text('__version__ = "0.8.0"')
+    engine(tmp_path / "made", "freeze", "--from", comfy, "--home", home)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from engine.commands.output import print_json, print_line, print_note
 from engine.errors import ComfyUnavailable, InvalidMap, UsageError
+from engine.installations import release_of
 from engine.settings import load_settings
 from engine.snapshots.freezing import Frozen, changes, freeze, write
 from engine.snapshots.lock import Lock, differences, lock_of, notes, read_lock
@@ -73,11 +74,6 @@ def make(url: str, name: str | None, *, home: Path | None, folder: Path | None, 
         UsageError: there is another under that name, or it can't be one.
         ComfyUnavailable: it does not answer.
     """
-    settings = load_settings()
-    if home is None and urlsplit(url if "//" in url else f"http://{url}").hostname in _LOOPBACK:
-        home = settings.comfy_home
-    if home and not (home / "main.py").is_file():
-        raise UsageError(f"--home {home}: there is no main.py, so no ComfyUI is installed there")
     frozen = _frozen(url, home)
     name = named(name or f"comfyui-{frozen.lock.comfyui.version}")
     if not _NAME.fullmatch(name) or name == "node-catalogue" or name.endswith(".lock"):
@@ -261,8 +257,14 @@ def _has_gpu() -> bool:
 
 
 def _frozen(url: str, home: Path | None) -> Frozen:
+    """What that ComfyUI is made of; `home` by default as COMFY_HOME says, where the URL is of this machine."""
     from engine.comfyui.connection import NoAnswer
 
+    named_by = "--home"
+    if home is None and urlsplit(url if "//" in url else f"http://{url}").hostname in _LOOPBACK:
+        home, named_by = load_settings().comfy_home, "COMFY_HOME"
+    if home and not (home / "main.py").is_file():
+        raise UsageError(f"{named_by} {home}: there is no main.py, so no ComfyUI is installed there")
     with _client(url) as client:
         nodes, stats = client.node_catalogue(), client.system_stats()
         managers: dict[str, Any] | None = None
@@ -270,7 +272,14 @@ def _frozen(url: str, home: Path | None) -> Frozen:
             managers = client.managers_snapshot()
         except NoAnswer as error:
             print_note(f"ComfyUI-Manager is not asked: {error.message}")
-    return freeze(nodes, stats, managers=managers, home=home)
+    frozen = freeze(nodes, stats, managers=managers, home=home)
+    installed = release_of(home) if home else None
+    if installed and installed != frozen.lock.comfyui.version:
+        raise UsageError(
+            f"{named_by} {home} is ComfyUI {installed}, and {url} is {frozen.lock.comfyui.version}, so it is another",
+            hint="--home DIR names the folder of the one that runs there",
+        )
+    return frozen
 
 
 @contextlib.contextmanager
