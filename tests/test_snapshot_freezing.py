@@ -1,6 +1,7 @@
 """Freezing over what is there: nothing is lost silently, and nothing is left half done."""
 
 import json
+import os
 
 import pytest
 from support.command import run_engine
@@ -81,6 +82,21 @@ def test_a_folder_that_is_not_there_is_told(tmp_path):
     assert "there is no such folder" in engine(tmp_path / "nowhere", "list", status=2).stderr
     (tmp_path / "file").write_text(json.dumps({}))
     assert "there is no such folder" in engine(tmp_path / "file", "list", status=2).stderr
+
+
+def test_folders_that_are_odd_or_hostile_keep_nobody_from_freezing(comfy, tmp_path):
+    packs = tmp_path / "ComfyUI" / "custom_nodes"
+    (packs / "deep").mkdir(parents=True)
+    (packs / "deep" / "pyproject.toml").write_text("a = " + "[" * 99_999)
+    for name in ("ein Päck.x", os.fsdecode(b"latin-\xff")):
+        (packs / name).mkdir()
+    (packs / os.fsdecode(b"one-\xff.py")).write_text("")
+    (packs.parent / "main.py").write_text("")
+
+    engine(tmp_path / "made", "freeze", "--from", comfy, "--home", packs.parent, "--name", "odd")
+
+    lock = json.loads((tmp_path / "made" / "odd.lock.json").read_text())
+    assert list(lock["packs"]) == ["deep", "ein Päck.x", "latin-?", "one-?"]
 
 
 def test_the_folder_of_another_comfyui_is_refused(comfy, tmp_path):

@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.errors import StorageError
 from engine.nodes import NodeCatalogue
-from engine.snapshots.folders import COMFYUIS_OWN, PackFolder, custom_nodes_folder, pack_folders
+from engine.snapshots.folders import COMFYUIS_OWN, PackFolder, custom_nodes_folder, pack_folders, writable
 from engine.snapshots.lock import Lock, LockedPack, lock_of, same_pack, short
 from engine.snapshots.repositories import changed_files
 from engine.snapshots.shelf import Shelved
@@ -132,7 +132,7 @@ def _from_folders(lock: Lock, folders: list[PackFolder]) -> dict[str, Any]:
     # Of two clones of one repository, one of them put aside, the one that ComfyUI loads is the one to restore.
     for pack in sorted(folders, key=lambda each: not each.disabled):
         if pack.is_file:
-            files.append({"filename": pack.path.name, "disabled": pack.disabled})
+            files.append({"filename": writable(pack.path.name), "disabled": pack.disabled})
         elif is_manager(pack.name):
             continue
         elif pack.commit and pack.repository:
@@ -177,7 +177,7 @@ def _warnings(lock: Lock, folders: list[PackFolder], home: Path | None) -> Itera
         if home and folder is None:
             yield f"{name}: it is not among the packs of {home}; is that the folder of this ComfyUI?"
         if folder and folder.is_file:
-            yield f"{name}: one file, which nothing restores; put {folder.path.name} beside the snapshot as well"
+            yield f"{name}: one file, which nothing restores; put {name}.py beside the snapshot as well"
         elif not (pack.commit and pack.repository) and not pack.version:
             if folder is None:
                 yield f"{name}: where it is from is not known; {_UNKNOWN_ORIGIN}"

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from engine.documents import read_json
 from engine.errors import InvalidMap, Problem
 from engine.nodes import NodeCatalogue
-from engine.snapshots.folders import COMFYUIS_OWN, custom_nodes_folder, pack_folders
+from engine.snapshots.folders import COMFYUIS_OWN, custom_nodes_folder, pack_folders, writable
 from engine.snapshots.repositories import commit_of, name_of
 from engine.wording import did_you_mean, kind_of, listed
 
@@ -163,8 +163,8 @@ def lock_of(nodes: NodeCatalogue | Mapping[str, Any], system_stats: Mapping[str,
 def pack_of_module(python_module: Any) -> str | None:
     """The pack that a class is of, by what `/object_info` says in `python_module`; None for ComfyUI's own."""
     module = python_module if isinstance(python_module, str) else ""
-    pack = module.removeprefix(_OF_PACK)
-    return pack if pack and pack != module and pack != COMFYUIS_OWN else None
+    pack = writable(module.removeprefix(_OF_PACK))
+    return pack if pack and module.startswith(_OF_PACK) and pack != COMFYUIS_OWN else None
 
 
 def differences(wanted: Lock, there: Lock, *, source: str = "the lock") -> list[str]:
