@@ -321,6 +321,18 @@ def _changed(place: Shelved, frozen: Frozen, *, kept: bool) -> list[str]:
     return told
 
 
+def _of_another(place: Shelved, lock: Lock) -> list[str]:
+    """What is wrong with the node catalogue of a snapshot; nothing where there is none."""
+    from engine.nodes import load_catalogue
+
+    try:
+        version = load_catalogue(place.nodes).version if place.nodes.is_file() else lock.comfyui.version
+    except InvalidMap as error:
+        return [error.message]
+    says = f"{place.nodes.name} is of ComfyUI {version}, the lock says {lock.comfyui.version}"
+    return [] if version == lock.comfyui.version else [says]
+
+
 def _line(place: Shelved) -> dict[str, Any]:
     """What is told of a snapshot."""
     line: dict[str, Any] = {
@@ -349,6 +361,7 @@ def _line(place: Shelved) -> dict[str, Any]:
         classes = sum(len(pack.classes) for pack in lock.packs.values())
         line["lock"] = f"ComfyUI {lock.comfyui.version}, {len(lock.packs)} packs with {classes} classes"
         line["packs"] = sorted(lock.packs)
+        line["problems"] += _of_another(place, lock)
         if snapshot:
             wrong = disagreements(snapshot, lock)
             line["lock"] += "" if wrong else "; it agrees with the snapshot"
