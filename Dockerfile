@@ -84,9 +84,17 @@ COPY snapshots/ /build/snapshots/
 RUN /build/restore-nodes.sh "${SNAPSHOT}"
 
 
+# What ComfyUI runs in: without git and all else that builds, so that a pack which needs it fails in the next stage.
+FROM system AS runtime
+COPY --from=nodes /opt/venv /opt/venv
+COPY --from=nodes /comfyui /comfyui
+
+
 # By the engine, whose changes must not install the nodes again. ComfyUI is started, and what that leaves stays here.
-FROM nodes AS verified-nodes
+FROM runtime AS verified-nodes
 ARG SNAPSHOT
+COPY --from=base /opt/engine /opt/engine
+COPY snapshots/ /build/snapshots/
 COPY docker/verify-nodes.sh /build/
 COPY engine/ /build/engine/
 RUN /build/verify-nodes.sh "${SNAPSHOT}" /build/chosen
@@ -120,10 +128,8 @@ RUN --mount=type=secret,id=hf_token --mount=type=secret,id=civitai_token \
     /build/fetch-models.sh "${MODELS}" /app/workflows /models
 
 
-FROM system AS final-baked
+FROM runtime AS final-baked
 WORKDIR /app
-COPY --from=nodes /opt/venv /opt/venv
-COPY --from=nodes /comfyui /comfyui
 COPY --from=models /models /comfyui/models
 COPY --from=workflows /opt/engine /opt/engine
 COPY --from=workflows /app /app

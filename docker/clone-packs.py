@@ -8,8 +8,10 @@ disabled, and ends with status 0 where it could not. What is of the registry it 
 for: those packs go into REST.json, a snapshot for it, which is not written where there are none.
 """
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +22,8 @@ from typing import Any
 
 OWN = "websocket_image_save.py"  # comes with ComfyUI
 MANAGER = "comfyui-manager"
+COMMIT = re.compile(r"[0-9a-f]{7,64}")
+SHAPE = {"git_custom_nodes": (dict, dict), "cnr_custom_nodes": (dict, str), "file_custom_nodes": (list, dict)}
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -37,7 +41,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 def clone(url: str, commit: str | None, target: Path) -> str:
     """Clone a repository at a commit; gives what was wrong, or nothing."""
-    if not commit or commit == "unknown":
+    if not COMMIT.fullmatch(str(commit)):
         return "the snapshot does not say which commit"
     if target.exists():
         return f"{target} is there already"
@@ -53,16 +57,32 @@ def clone(url: str, commit: str | None, target: Path) -> str:
     return wrong
 
 
+def read(file: Path) -> dict[str, Any]:
+    """The snapshot in a file, with what it lacks empty; ends the program where it is none."""
+    try:
+        snapshot = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        sys.exit(f"{file.name} can't be read as JSON: {error}")
+    if not isinstance(snapshot, dict) or not SHAPE.keys() & snapshot.keys():
+        sys.exit(f"{file.name} is no snapshot of ComfyUI-Manager")
+    for key, (whole, part) in SHAPE.items():
+        found = snapshot[key] = snapshot.get(key) or whole()
+        right = isinstance(found, whole)
+        if not right or not all(isinstance(each, part) for each in (found.values() if whole is dict else found)):
+            sys.exit(f"{file.name}: {key} is not as ComfyUI-Manager writes it; engine snapshot list says more")
+    return snapshot
+
+
 def packs(snapshot: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
     """URL and commit of the packs that are clones, without those that are disabled."""
-    for url, pack in (snapshot.get("git_custom_nodes") or {}).items():
+    for url, pack in snapshot["git_custom_nodes"].items():
         if not pack.get("disabled") and MANAGER not in url.lower():
             yield url, pack.get("hash")
 
 
 def main(snapshot_file: Path, custom_nodes: Path, rest_file: Path) -> int:
     """Clone what there is to clone; gives the status."""
-    snapshot = json.loads(snapshot_file.read_text(encoding="utf-8-sig"))
+    snapshot = read(snapshot_file)
     problems = []
     for url, commit in packs(snapshot):
         name = url.rstrip("/").rpartition("/")[2].removesuffix(".git")
@@ -71,16 +91,17 @@ def main(snapshot_file: Path, custom_nodes: Path, rest_file: Path) -> int:
             problems.append(f"{name}: {url} at {commit} can't be cloned:\n{wrong}")
         else:
             print(f"{name}: {url} at {commit}")
-    for file in snapshot.get("file_custom_nodes") or []:
-        beside, target = snapshot_file.parent / file["filename"], custom_nodes / file["filename"]
-        if file.get("disabled") or target.exists() or file["filename"] == OWN:
+    for file in snapshot["file_custom_nodes"]:
+        name = Path(str(file.get("filename", ""))).name
+        beside, target = snapshot_file.parent / name, custom_nodes / name
+        if file.get("disabled") or target.exists() or name == OWN:
             continue
         if beside.is_file():
             shutil.copyfile(beside, target)
             print(f"{target.stem}: {beside.name}, which lies beside the snapshot")
         else:
             problems.append(f"{target.stem}: nothing says where {beside.name} is from; put it beside the snapshot")
-    registry = {name: at for name, at in (snapshot.get("cnr_custom_nodes") or {}).items() if MANAGER not in name}
+    registry = {name: at for name, at in snapshot["cnr_custom_nodes"].items() if MANAGER not in name.lower()}
     if registry:
         rest = {"git_custom_nodes": {}, "cnr_custom_nodes": registry, "file_custom_nodes": [], "pips": {}}
         rest_file.write_text(json.dumps(rest))
@@ -94,7 +115,9 @@ def look(rest_file: Path, custom_nodes: Path) -> int:
     there = set()
     for project in custom_nodes.glob("*/pyproject.toml"):
         if (project.parent / ".tracking").is_file():
-            there.add(str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["name"]).strip().lower())
+            # Of one that can't be read, the name is not known: it is told as missing, and not as a fault of this file.
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                there.add(str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["name"]).strip().lower())
     missing = [
         f"{name} {version}"
         for name, version in json.loads(rest_file.read_text())["cnr_custom_nodes"].items()

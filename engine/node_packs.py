@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from engine.errors import InvalidMap
-from engine.snapshots.lock import SUFFIX, Lock, read_lock, same_name, same_pack
+from engine.snapshots.lock import SUFFIX, Lock, is_called, read_lock, same_pack
 from engine.snapshots.shelf import SNAPSHOTS, Shelved
 from engine.snapshots.snapshot import read_snapshot
 
@@ -59,12 +59,12 @@ class KnownPacks:
         return None
 
     def named(self, pack: str) -> list[KnownPack]:
-        """The packs of a name, as a map may write it, in all of the locks."""
+        """The packs of a name, as a map may write it (folder, registry or repository), in all of the locks."""
         return [
             KnownPack(name, found.repository, snapshot)
             for snapshot, lock in self.locks.items()
             for name, found in lock.packs.items()
-            if same_name(name, pack)
+            if is_called(pack, name, found)
         ]
 
 
@@ -86,7 +86,7 @@ def known_packs(folder: Path = SNAPSHOTS, chosen: Shelved | None = None) -> Know
         gone = {name for name, pack in locks[chosen.name].packs.items() if not same_pack(name, pack, asked)}
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         name = path.name.removesuffix(SUFFIX)
-        if name in locks:
+        if name in locks or name.startswith("."):
             continue
         try:
             locks[name] = read_lock(path)

@@ -22,8 +22,9 @@ from engine.errors import InvalidMap
 
 _HERE = Path(__file__).resolve().parent
 # Beside the package in the repository, inside of it where it was installed (pyproject.toml).
-_SNAPSHOTS = _HERE / "shipped" if (_HERE / "shipped").is_dir() else _HERE.parent / "snapshots"
-BUNDLED = _SNAPSHOTS / "node-catalogue.json.gz"
+_SHIPPED = _HERE / "shipped"
+INSTALLED = _SHIPPED.is_dir()
+BUNDLED = (_SHIPPED if INSTALLED else _HERE.parent / "snapshots") / "node-catalogue.json.gz"
 
 _PROSE = frozenset({"tooltip", "tooltips", "description", "output_tooltips", "help"})
 _UPLOADS = frozenset({"image_upload", "video_upload", "audio_upload", "file_upload", "image_folder"})

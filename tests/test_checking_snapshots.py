@@ -72,6 +72,15 @@ def test_a_pack_that_only_the_lock_still_has_is_told(tmp_path):
 
     assert "which the snapshot base lacks, though its lock has it" in found["not_in_snapshot"][2]
     assert found["missing_pack"][0] == "error"
+    assert f"the snapshot base lacks the pack some-pack ({URL}), though its lock has it" in found["missing_pack"][2]
+
+
+@pytest.mark.parametrize("said", ["folder of mine", "Some_Pack", "registered-as"])
+def test_a_map_may_call_a_pack_by_its_folder_its_repository_or_its_name_in_the_registry(tmp_path, said):
+    pack = HAS_IT.packs["some-pack"].model_copy(update={"registry": "registered-as"})
+    packs = KnownPacks({"base": HAS_IT.model_copy(update={"packs": {"folder of mine": pack}})}, "base")
+
+    assert findings(written(tmp_path, packs=[said]), packs) == {}
 
 
 def test_a_class_that_no_lock_knows_is_told_as_such(tmp_path):
@@ -160,3 +169,26 @@ def test_the_command_takes_the_snapshot_and_its_status_says_whether_it_has_all(t
         assert "the snapshot unlocked has no lock" in done.stderr
     if status == 1:
         assert f"some-pack ({URL})" in done.stdout
+
+
+def test_a_lock_of_another_comfyui_than_the_catalogue_is_told(tmp_path):
+    folder = tmp_path / "snapshots"
+    folder.mkdir()
+    older = HAS_IT.model_copy(update={"comfyui": LockedComfyUI(version="0.3.64")})
+    (folder / "old.lock.json").write_text(older.text())
+    written(tmp_path / "workflows", packs=["some-pack"])
+
+    def told():
+        words = ("check", "--snapshot", f"{folder}/old")
+        return run_engine(tmp_path, *words, WORKFLOWS_PATH=str(tmp_path / "workflows")).stderr
+
+    assert "ComfyUI's own classes are those of 0.8.0, and the lock of old says 0.3.64" in told()
+    load_catalogue().dump(folder / "old.nodes.json.gz")
+    listing = run_engine(tmp_path, "snapshot", "list", "--folder", folder, status=1).stdout
+    assert "old.nodes.json.gz is of ComfyUI 0.8.0, the lock says 0.3.64" in listing
+    (folder / "old.nodes.json.gz").write_text("junk")
+    listing = run_engine(tmp_path, "snapshot", "list", "--folder", folder, status=1).stdout
+    assert "old.nodes.json.gz can't be read" in listing
+    (folder / "old.nodes.json.gz").unlink()
+    (folder / "old.lock.json").write_text(HAS_IT.text())
+    assert "own classes" not in told()

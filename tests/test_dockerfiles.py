@@ -57,7 +57,7 @@ SERVICES = {name: each for name, each in COMPOSE["services"].items() if "build" 
 
 def test_the_arguments_are_those_that_were_promised():
     assert {*MAIN.arguments} >= OF_THE_ISSUE
-    builds = ["system", "base", "nodes", "verified-nodes", "workflows", "models"]
+    builds = ["system", "base", "nodes", "runtime", "verified-nodes", "workflows", "models"]
     assert [*MAIN.stages] == [*builds, "final-baked", "final-volume", "final"]
 
 
@@ -100,6 +100,11 @@ def test_every_stage_starts_from_one_above_or_from_an_image(dockerfile, models):
                 assert source[1] in above
         above.add(stage.name)
     assert stage.name == "final"  # what is built where no target is named
+
+
+def test_custom_nodes_are_verified_in_what_the_image_is_made_of():
+    assert MAIN.stages["verified-nodes"].base == MAIN.stages["final-baked"].base == "runtime"
+    assert MAIN.stages["runtime"].base == "system"  # and not of the stage that has git, comfy-cli and uv
 
 
 @both

@@ -51,10 +51,12 @@ def test_what_is_written_is_read_again(tmp_path):
     [
         ({"format": 2}, "base.lock.json: format: must be 1"),
         ({"comfyui": {}}, "base.lock.json: comfyui.version: is missing"),
+        ({"packs": []}, "base.lock.json: packs: must be an object (got an array)"),
+        ({"packs": {"a": None}}, "base.lock.json: packs.a: must be an object (got null)"),
         ({"pack": {}}, 'base.lock.json: pack: is no key of a lock (did you mean "packs"?)'),
-        ({"packs": {"a": {"classes": "X"}}}, "base.lock.json: packs.a.classes: must be a valid"),
+        ({"packs": {"a": {"classes": "X"}}}, "base.lock.json: packs.a.classes: must be an array (got a string)"),
         ({"packs": {"a": {"clases": []}}}, 'packs.a.clases: is no key of a lock (did you mean "classes"?)'),
-        ({"packs": {"a": {"commit": 3}}}, "base.lock.json: packs.a.commit: must be a valid string"),
+        ({"packs": {"a": {"commit": 3}}}, "base.lock.json: packs.a.commit: must be a string (got a number)"),
     ],
 )
 def test_a_wrong_lock_is_told_with_its_file_and_key(tmp_path, change, said):
@@ -175,6 +177,18 @@ def test_the_packs_are_where_comfyui_was_told_to_have_them(tmp_path, arguments):
 )
 def test_differences_are_told_in_words(there, said):
     assert differences(LOCK, there) == said
+
+
+def test_a_pack_whose_folder_was_given_another_name_is_found_where_there_are_no_clones():
+    mine = LOCK.packs["Adapter"]
+    lock = LOCK.model_copy(update={"packs": {"my adapter": mine}})
+    built = LOCK.model_copy(update={"packs": {"adapter": mine.model_copy(update={"repository": None, "commit": None})}})
+    fork = mine.model_copy(update={"repository": "https://x.example/another/Adapter"})
+
+    assert differences(lock, built) == differences(built, lock) == []
+    assert differences(lock, LOCK.model_copy(update={"packs": {"Adapter": fork}})) == [
+        "the pack my adapter is missing (https://x.example/a/Adapter)"
+    ]
 
 
 def test_another_python_is_worth_a_note():

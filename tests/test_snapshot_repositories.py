@@ -58,6 +58,7 @@ def test_a_head_that_leads_out_of_the_clone_is_not_followed(tmp_path):
     [
         ("https://x.example/a/pack.git", "https://x.example/a/pack.git"),
         ("https://user:token@x.example/a/pack", "https://x.example/a/pack"),
+        ("https://user:half@half@x.example/a/pack", "https://x.example/a/pack"),
         ("git@x.example:a/pack.git", "git@x.example:a/pack.git"),
         ("file:///srv/pack", "file:///srv/pack"),
     ],

@@ -9,6 +9,7 @@ from support.web import serve_web
 
 from engine.comfyui import ComfyClient
 from engine.errors import InvalidMap, UsageError
+from engine.node_packs import known_packs
 from engine.nodes import NodeCatalogue, load_catalogue
 from engine.simulator import Simulator
 from engine.snapshots.freezing import freeze
@@ -113,8 +114,11 @@ def test_its_packs_are_those_that_comfyui_loads(folder):
     [
         ([], "made.json: a snapshot of ComfyUI-Manager is an object with"),
         ({"nodes": {}}, "it has none of these keys"),
-        ({"git_custom_nodes": []}, "made.json: git_custom_nodes: must be"),
-        ({"git_custom_nodes": {URL: {"hash": 3}}}, f"made.json: git_custom_nodes.{URL}.hash: must be a valid string"),
+        ({"git_custom_nodes": []}, "made.json: git_custom_nodes: must be an object (got an array)"),
+        (
+            {"git_custom_nodes": {URL: {"hash": 3}}},
+            f"git_custom_nodes.{URL}.hash: must be a string (got a number)",
+        ),
         ({"file_custom_nodes": [{}]}, "made.json: file_custom_nodes.0.filename: "),
     ],
 )
@@ -229,7 +233,7 @@ def test_an_exported_snapshot_stays_byte_for_byte_where_it_is_of_the_same_packs(
 
     done = engine(folder, "freeze", "--from", comfy, "--name", "base")
 
-    assert "base_snapshot.json was there and is of the same packs" in done.stderr
+    assert "base_snapshot.json was there and asks for all that can be restored" in done.stderr
     assert json.loads((folder / "base_snapshot.json").read_text()) == exported
     assert {path.name for path in folder.iterdir()} == {"base_snapshot.json", "base.lock.json", "base.nodes.json.gz"}
 
@@ -312,3 +316,42 @@ def test_what_nobody_can_restore_is_told_with_what_to_do(tmp_path):
         "ComfyUI: its commit is not known",
     ):
         assert any(each.startswith(said) for each in told), said
+
+
+def test_of_a_pack_that_is_there_and_put_aside_as_well_the_one_that_is_loaded_is_restored(tmp_path):
+    packs = tmp_path / "custom_nodes"
+    loaded, aside = packs / "pack", packs / ".disabled" / "pack@nightly"
+    for each, text in ((loaded, "new"), (aside, "old"), (packs / "pack.disabled", "older")):
+        repository(each, __init__=text)
+        git(each, "remote", "add", "origin", URL)
+
+    frozen = freeze(nodes_with(A="pack"), STATS, home=tmp_path)
+
+    assert frozen.snapshot["git_custom_nodes"] == {URL: {"hash": git(loaded, "rev-parse", "HEAD"), "disabled": False}}
+    assert disagreements(parse_snapshot(frozen.snapshot, label="x"), frozen.lock) == []
+
+
+@pytest.mark.parametrize("name", ["base", "base_snapshot", "base_snapshot.json", "base.json"])
+def test_a_name_may_be_written_as_that_of_the_file(comfy, tmp_path, name):
+    folder = tmp_path / "made"
+
+    engine(folder, "freeze", "--from", comfy, "--name", name)
+
+    assert {path.name for path in folder.iterdir()} == {"base.json", "base.lock.json", "base.nodes.json.gz"}
+    assert list(snapshots_in(folder)) == ["base"]
+
+
+@pytest.mark.parametrize("name", ["a.lock", "a.lock.json", "node-catalogue", "../a", ".a", "a b"])
+def test_a_name_that_would_be_taken_for_something_else_is_refused(comfy, tmp_path, name):
+    done = engine(tmp_path / "made", "freeze", "--from", comfy, "--name", name, status=2)
+
+    assert "a name is made of" in done.stderr
+    assert not (tmp_path / "made").exists()
+
+
+def test_what_a_killed_process_left_is_no_snapshot(folder):
+    (folder / ".new-7-base.json").write_text("{")
+    (folder / ".new-7-base.lock.json").write_text("{")
+
+    assert list(snapshots_in(folder)) == ["2025-11-21_12-30-00"]
+    assert list(known_packs(folder).locks) == ["2025-11-21_12-30-00"]

@@ -60,6 +60,11 @@ def check(
     place = _snapshot(snapshot, catalogue, live)
     packs = known_packs(place.folder if place else SNAPSHOTS, place)
     catalog, nodes = _catalog(folder, catalogue, live, offered, place)
+    if place and (locked := packs.locks[place.name].comfyui.version) != nodes.version:
+        print_note(
+            f"ComfyUI's own classes are those of {nodes.version}, and the lock of {place.name} says {locked}: "
+            "engine snapshot freeze makes the catalogue of that one"
+        )
     for name in names:
         try:
             if name not in catalog:

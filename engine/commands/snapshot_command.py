@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 
 from engine.commands.output import print_json, print_line, print_note
 from engine.errors import ComfyUnavailable, InvalidMap, UsageError
+from engine.installations import release_of
 from engine.settings import load_settings
 from engine.snapshots.freezing import Frozen, changes, freeze, write
 from engine.snapshots.lock import Lock, differences, lock_of, notes, read_lock
-from engine.snapshots.shelf import SNAPSHOTS, Shelved, shelved, snapshots_in
-from engine.snapshots.snapshot import Snapshot, disagreements, parse_snapshot, read_snapshot, wanted_by
+from engine.snapshots.shelf import SNAPSHOTS, Shelved, named, shelved, snapshots_in
+from engine.snapshots.snapshot import disagreements, parse_snapshot, read_snapshot, wanted_by
 from engine.wording import listed
 
 if TYPE_CHECKING:
@@ -36,8 +37,13 @@ def show(folder: Path | None, *, as_json: bool) -> None:
     Args:
         folder: that they are in; `snapshots/` by default.
         as_json: print one document.
+
+    Raises:
+        UsageError: there is no such folder.
     """
     where = folder or SNAPSHOTS
+    if folder and not folder.is_dir():
+        raise UsageError(f"--folder {folder}: there is no such folder")
     lines = [_line(each) for each in snapshots_in(where).values()]
     if as_json:
         print_json({"folder": str(where), "snapshots": lines})
@@ -68,18 +74,15 @@ def make(url: str, name: str | None, *, home: Path | None, folder: Path | None, 
         UsageError: there is another under that name, or it can't be one.
         ComfyUnavailable: it does not answer.
     """
-    settings = load_settings()
-    if home is None and urlsplit(url if "//" in url else f"http://{url}").hostname in _LOOPBACK:
-        home = settings.comfy_home
-    if home and not (home / "main.py").is_file():
-        raise UsageError(f"--home {home}: there is no main.py, so no ComfyUI is installed there")
     frozen = _frozen(url, home)
-    name = name or f"comfyui-{frozen.lock.comfyui.version}"
-    if not _NAME.fullmatch(name) or name == "node-catalogue":
-        raise UsageError(f"--name {name}: a name is made of a-z, A-Z, 0-9 and ._+-, and is not node-catalogue")
+    name = named(name or f"comfyui-{frozen.lock.comfyui.version}")
+    if not _NAME.fullmatch(name) or name == "node-catalogue" or name.endswith(".lock"):
+        raise UsageError(
+            f"--name {name}: a name is made of a-z, A-Z, 0-9 and ._+-, is not node-catalogue, and does not end in .lock"
+        )
     where = folder or SNAPSHOTS
     place = shelved(name, where) if name in snapshots_in(where) else Shelved(name, where)
-    kept = bool(place.files) and _of_the_same(read_snapshot(place.file), frozen)
+    kept = _stays(place, frozen)
     changed = _changed(place, frozen, kept=kept)
     if changed and not replace:
         for change in changed:
@@ -104,7 +107,7 @@ def make(url: str, name: str | None, *, home: Path | None, folder: Path | None, 
     for path in files:
         print_note(f"wrote {path}")
     if kept:
-        print_note(f"{place.file.name} was there and is of the same packs: it stays as it is")
+        print_note(f"{place.file.name} was there and asks for all that can be restored: it stays as it is")
 
 
 def verify(
@@ -254,8 +257,14 @@ def _has_gpu() -> bool:
 
 
 def _frozen(url: str, home: Path | None) -> Frozen:
+    """What that ComfyUI is made of; `home` by default as COMFY_HOME says, where the URL is of this machine."""
     from engine.comfyui.connection import NoAnswer
 
+    named_by = "--home"
+    if home is None and urlsplit(url if "//" in url else f"http://{url}").hostname in _LOOPBACK:
+        home, named_by = load_settings().comfy_home, "COMFY_HOME"
+    if home and not (home / "main.py").is_file():
+        raise UsageError(f"{named_by} {home}: there is no main.py, so no ComfyUI is installed there")
     with _client(url) as client:
         nodes, stats = client.node_catalogue(), client.system_stats()
         managers: dict[str, Any] | None = None
@@ -263,7 +272,14 @@ def _frozen(url: str, home: Path | None) -> Frozen:
             managers = client.managers_snapshot()
         except NoAnswer as error:
             print_note(f"ComfyUI-Manager is not asked: {error.message}")
-    return freeze(nodes, stats, managers=managers, home=home)
+    frozen = freeze(nodes, stats, managers=managers, home=home)
+    installed = release_of(home) if home else None
+    if installed and installed != frozen.lock.comfyui.version:
+        raise UsageError(
+            f"{named_by} {home} is ComfyUI {installed}, and {url} is {frozen.lock.comfyui.version}, so it is another",
+            hint="--home DIR names the folder of the one that runs there",
+        )
+    return frozen
 
 
 @contextlib.contextmanager
@@ -274,8 +290,14 @@ def _client(url: str) -> Iterator[ComfyClient]:
         yield client
 
 
-def _of_the_same(snapshot: Snapshot, frozen: Frozen) -> bool:
-    """Whether a snapshot that is there asks for the packs that were found."""
+def _stays(place: Shelved, frozen: Frozen) -> bool:
+    """Whether a snapshot is there that asks for the packs that were found, as far as any can."""
+    try:
+        snapshot = read_snapshot(place.file) if place.files else None
+    except InvalidMap:
+        return False  # `_changed` tells it
+    if snapshot is None:
+        return False
     asked = parse_snapshot(frozen.snapshot, label="what was frozen").packs()
     return snapshot.packs() == asked or not disagreements(snapshot, frozen.lock)
 
@@ -284,14 +306,31 @@ def _changed(place: Shelved, frozen: Frozen, *, kept: bool) -> list[str]:
     """What writing it would change of what is there."""
     told: list[str] = []
     if place.files and not kept:
-        wrong = disagreements(read_snapshot(place.file), frozen.lock)
-        told += [f"{place.file.name} is of something else: {each}" for each in wrong]
+        try:
+            wrong = disagreements(read_snapshot(place.file), frozen.lock)
+            told += [f"{place.file.name} is of something else: {each}" for each in wrong]
+        except InvalidMap as error:
+            told.append(error.message)
+    if place.nodes.is_file() and not place.lock.exists():
+        told.append(f"{place.nodes.name} is there without a lock, so it is not known what it is of")
     if place.lock.exists():
         try:
             told += [f"{place.lock.name}: {each}" for each in changes(read_lock(place.lock), frozen.lock)]
         except InvalidMap as error:
             told.append(error.message)
     return told
+
+
+def _of_another(place: Shelved, lock: Lock) -> list[str]:
+    """What is wrong with the node catalogue of a snapshot; nothing where there is none."""
+    from engine.nodes import load_catalogue
+
+    try:
+        version = load_catalogue(place.nodes).version if place.nodes.is_file() else lock.comfyui.version
+    except InvalidMap as error:
+        return [error.message]
+    says = f"{place.nodes.name} is of ComfyUI {version}, the lock says {lock.comfyui.version}"
+    return [] if version == lock.comfyui.version else [says]
 
 
 def _line(place: Shelved) -> dict[str, Any]:
@@ -322,6 +361,7 @@ def _line(place: Shelved) -> dict[str, Any]:
         classes = sum(len(pack.classes) for pack in lock.packs.values())
         line["lock"] = f"ComfyUI {lock.comfyui.version}, {len(lock.packs)} packs with {classes} classes"
         line["packs"] = sorted(lock.packs)
+        line["problems"] += _of_another(place, lock)
         if snapshot:
             wrong = disagreements(snapshot, lock)
             line["lock"] += "" if wrong else "; it agrees with the snapshot"

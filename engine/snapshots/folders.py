@@ -77,11 +77,16 @@ def pack_folders(custom_nodes: Path) -> Iterator[PackFolder]:
     found += sorted(aside.iterdir()) if aside.is_dir() else []
     for path in found:
         disabled = path.name.endswith(_DISABLED) or path.parent == aside
-        name = path.name.removesuffix(_DISABLED)
+        name = writable(path.name).removesuffix(_DISABLED)
         if path.is_dir() and name and name != "__pycache__":
             yield _pack(name, path, disabled)
         elif path.is_file() and name.endswith(".py"):
             yield PackFolder(name.removesuffix(".py"), path, disabled)
+
+
+def writable(name: str) -> str:
+    """The name of a file as text can have it: with `?` for what is not UTF-8 on the disk."""
+    return name.encode(errors="replace").decode()
 
 
 def _pack(name: str, path: Path, disabled: bool) -> PackFolder:
@@ -108,7 +113,7 @@ def _project(path: Path) -> Mapping[str, Any]:
     """`[project]` of its `pyproject.toml`; empty where it has none that can be read."""
     try:
         return _mapping(tomllib.loads((path / "pyproject.toml").read_text(encoding="utf-8")).get("project"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
 
 

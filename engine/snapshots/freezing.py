@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.errors import StorageError
 from engine.nodes import NodeCatalogue
-from engine.snapshots.folders import COMFYUIS_OWN, PackFolder, custom_nodes_folder, pack_folders
+from engine.snapshots.folders import COMFYUIS_OWN, PackFolder, custom_nodes_folder, pack_folders, writable
 from engine.snapshots.lock import Lock, LockedPack, lock_of, same_pack, short
 from engine.snapshots.repositories import changed_files
 from engine.snapshots.shelf import Shelved
@@ -105,13 +105,14 @@ def write(frozen: Frozen, place: Shelved, *, keep_snapshot: bool) -> list[Path]:
         for path, dump in writers.items():
             dump(made[path])
         for path, new in made.items():
-            was = path.read_bytes() if path.exists() else None
+            before[path] = path.read_bytes() if path.exists() else None
             new.replace(path)
-            before[path] = was
-    except OSError as error:
+    except BaseException as error:  # somebody who interrupts it leaves no half of a snapshot either
         for path, was in before.items():
             with contextlib.suppress(OSError):
                 path.unlink() if was is None else path.write_bytes(was)
+        if not isinstance(error, OSError):
+            raise
         raise StorageError(
             f"the snapshot can't be written into {place.folder}: {error.strerror}",
             hint="nothing was changed; name a folder that can be written to: --folder DIR",
@@ -128,9 +129,10 @@ def _from_folders(lock: Lock, folders: list[PackFolder]) -> dict[str, Any]:
     git: dict[str, Any] = {}
     registry: dict[str, str] = {}
     files: list[dict[str, Any]] = []
-    for pack in folders:
+    # Of two clones of one repository, one of them put aside, the one that ComfyUI loads is the one to restore.
+    for pack in sorted(folders, key=lambda each: not each.disabled):
         if pack.is_file:
-            files.append({"filename": pack.path.name, "disabled": pack.disabled})
+            files.append({"filename": writable(pack.path.name), "disabled": pack.disabled})
         elif is_manager(pack.name):
             continue
         elif pack.commit and pack.repository:
@@ -169,13 +171,13 @@ def _completed(lock: Lock, managers: Snapshot) -> Lock:
 def _warnings(lock: Lock, folders: list[PackFolder], home: Path | None) -> Iterator[str]:
     if lock.comfyui.commit is None:
         yield f"ComfyUI: its commit is not known; its version counts, {lock.comfyui.version}"
-    by_name = {folder.name: folder for folder in folders}
+    by_name = {folder.name: folder for folder in folders if not folder.disabled}
     for name, pack in lock.packs.items():
         folder = by_name.get(name)
         if home and folder is None:
             yield f"{name}: it is not among the packs of {home}; is that the folder of this ComfyUI?"
         if folder and folder.is_file:
-            yield f"{name}: one file, which nothing restores; put {folder.path.name} beside the snapshot as well"
+            yield f"{name}: one file, which nothing restores; put {name}.py beside the snapshot as well"
         elif not (pack.commit and pack.repository) and not pack.version:
             if folder is None:
                 yield f"{name}: where it is from is not known; {_UNKNOWN_ORIGIN}"

@@ -26,13 +26,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from engine.documents import read_json
 from engine.errors import InvalidMap, Problem
 from engine.nodes import NodeCatalogue
-from engine.snapshots.folders import COMFYUIS_OWN, custom_nodes_folder, pack_folders
-from engine.snapshots.repositories import commit_of
-from engine.wording import did_you_mean, listed
+from engine.snapshots.folders import COMFYUIS_OWN, custom_nodes_folder, pack_folders, writable
+from engine.snapshots.repositories import commit_of, name_of
+from engine.wording import did_you_mean, kind_of, listed
 
 SUFFIX = ".lock.json"
 _OF_PACK = "custom_nodes."
 _MOST_CLASSES = 8
+_IN_JSON = {
+    "bool_type": "true or false",
+    "dict_type": "an object",
+    "mapping_type": "an object",
+    "model_attributes_type": "an object",
+    "model_type": "an object",
+    "string_type": "a string",
+    "tuple_type": "an array",
+}
 
 
 class _Frozen(BaseModel):
@@ -110,7 +119,7 @@ def read_lock(path: Path) -> Lock:
     try:
         return Lock.model_validate(document)
     except ValidationError as error:
-        problems = [_problem(each, path.name) for each in error.errors(include_url=False)]
+        problems = [problem_of(each, path.name) for each in error.errors(include_url=False)]
         hint = "make it again: engine snapshot freeze --from URL"
         raise InvalidMap(problems=problems, hint=hint) from error
 
@@ -154,8 +163,8 @@ def lock_of(nodes: NodeCatalogue | Mapping[str, Any], system_stats: Mapping[str,
 def pack_of_module(python_module: Any) -> str | None:
     """The pack that a class is of, by what `/object_info` says in `python_module`; None for ComfyUI's own."""
     module = python_module if isinstance(python_module, str) else ""
-    pack = module.removeprefix(_OF_PACK)
-    return pack if pack and pack != module and pack != COMFYUIS_OWN else None
+    pack = writable(module.removeprefix(_OF_PACK))
+    return pack if pack and module.startswith(_OF_PACK) and pack != COMFYUIS_OWN else None
 
 
 def differences(wanted: Lock, there: Lock, *, source: str = "the lock") -> list[str]:
@@ -208,16 +217,30 @@ def _differences(wanted: Lock, there: Lock, source: str) -> Iterator[str]:
 def same_pack(name: str, pack: LockedPack, packs: Mapping[str, LockedPack]) -> str | None:
     """How a pack is called among others; None where it is not among them.
 
-    Under its name, or else under another: of a folder, installers keep the name of the repository or write it small.
+    Under its name, or else under another: of a folder, installers keep the name of the repository or write it small,
+    and people give it a name of their own.
     """
     if name in packs:
         return name
     for other, found in packs.items():
         same_repository = pack.repository and found.repository and _plain(pack.repository) == _plain(found.repository)
         same_there = pack.registry and pack.registry == found.registry
-        if same_name(other, name) or same_repository or same_there:
+        # Where the repository of one is not known, as in an image without clones, the folder has its name.
+        alone = bool(pack.repository) != bool(found.repository)
+        of_clone = alone and (same_name(cloned(pack, name), other) or same_name(cloned(found, other), name))
+        if same_name(other, name) or same_repository or same_there or of_clone:
             return other
     return None
+
+
+def is_called(text: str, name: str, pack: LockedPack) -> bool:
+    """Whether a text names a pack: by its folder, by its name in the registry, or by that of its repository."""
+    return any(same_name(text, each) for each in (name, pack.registry or name, cloned(pack, name)))
+
+
+def cloned(pack: LockedPack, name: str) -> str:
+    """The folder that a clone of a pack gets where nobody gives it another, or else the name that it has."""
+    return name_of(pack.repository) if pack.repository else name
 
 
 def same_name(one: str, other: str) -> bool:
@@ -242,10 +265,13 @@ def _first_word(value: Any) -> str | None:
     return value.split()[0] if isinstance(value, str) and value.split() else None
 
 
-def _problem(item: Mapping[str, Any], file: str) -> Problem:
+def problem_of(item: Mapping[str, Any], file: str) -> Problem:
+    """What pydantic says is wrong in a file, in the words of JSON."""
     where = ".".join(str(part) for part in item["loc"])
     message = str(item["msg"]).replace("Input should", "must", 1)
-    if item["type"] == "missing":
+    if item["type"] in _IN_JSON:
+        message = f"must be {_IN_JSON[item['type']]} (got {kind_of(item['input'])})"
+    elif item["type"] == "missing":
         message = "is missing"
     elif item["type"] == "extra_forbidden":
         known = {"classes", "comfyui", "commit", "format", "packs", "python", "pytorch", "registry"}

@@ -53,7 +53,12 @@ def remote_of(folder: Path) -> str | None:
         elif remote and (value := re.fullmatch(r'url\s*=\s*"?(.*?)"?', stripped)):
             urls.setdefault(remote, value[1])
     url = urls.get("origin") or next(iter(urls.values()), "")
-    return re.sub(r"(?<=://)[^/@]*@", "", url) if url.startswith(("http://", "https://")) else url or None
+    return re.sub(r"(?<=://)[^/]*@", "", url) if url.startswith(("http://", "https://")) else url or None
+
+
+def name_of(url: str) -> str:
+    """The folder that a clone of this URL gets."""
+    return url.rstrip("/").replace("\\", "/").rpartition("/")[2].removesuffix(".git")
 
 
 def changed_files(folder: Path) -> list[str]:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import UsageError
-from engine.nodes import BUNDLED
+from engine.nodes import BUNDLED, INSTALLED
 from engine.snapshots.lock import SUFFIX
 from engine.wording import did_you_mean, listed
 
-SNAPSHOTS = BUNDLED.parent
-"""The folder that is looked into where no other is named."""
+SNAPSHOTS = Path("snapshots") if INSTALLED else BUNDLED.parent
+"""The folder that is looked into where no other is named: beside the engine, or of the working folder where the engine
+is an installed package, whose own folder is nobody's to keep files in."""
 NODES_SUFFIX = ".nodes.json.gz"
 _EXPORTED = "_snapshot"  # as ComfyUI-Manager calls them: 2025-11-21_12-30-00_snapshot.json
 
@@ -54,11 +55,19 @@ def snapshots_in(folder: Path) -> dict[str, Shelved]:
     """
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*.json")):
+        if path.name.startswith("."):  # what a process that was killed had not renamed yet
+            continue
         if path.name.endswith(SUFFIX):
             found.setdefault(path.name.removesuffix(SUFFIX), [])
         else:
-            found.setdefault(path.stem.removesuffix(_EXPORTED) or path.stem, []).append(path)
+            found.setdefault(named(path.name), []).append(path)
     return {name: Shelved(name, folder, tuple(files)) for name, files in sorted(found.items())}
+
+
+def named(file: str) -> str:
+    """The name of the snapshot that a file of this name is, or that somebody means who writes it so."""
+    stem = file.removesuffix(".json")
+    return stem.removesuffix(_EXPORTED) or stem
 
 
 def shelved(name: str, folder: Path = SNAPSHOTS) -> Shelved:
@@ -74,7 +83,7 @@ def shelved(name: str, folder: Path = SNAPSHOTS) -> Shelved:
     if "/" in name:
         folder, name = Path(name).parent, Path(name).name
     known = snapshots_in(folder)
-    found = known.get(name) or known.get(name.removesuffix(".json").removesuffix(_EXPORTED))
+    found = known.get(name) or known.get(named(name))
     if found is None:
         there = f"it has {listed(known)}" if known else "it has none"
         raise UsageError(

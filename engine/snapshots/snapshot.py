@@ -22,7 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from engine.documents import read_json
 from engine.errors import InvalidMap, Problem
 from engine.snapshots.folders import COMFYUIS_OWN
-from engine.snapshots.lock import Lock, LockedComfyUI, LockedPack, differences, same_pack
+from engine.snapshots.lock import Lock, LockedComfyUI, LockedPack, differences, problem_of, same_pack
+from engine.snapshots.repositories import name_of
 from engine.wording import kind_of
 
 _KEYS = frozenset({"git_custom_nodes", "cnr_custom_nodes", "file_custom_nodes"})
@@ -93,11 +94,6 @@ class Snapshot(_Foreign):
         return found
 
 
-def name_of(url: str) -> str:
-    """The folder that a clone of this URL gets."""
-    return url.rstrip("/").replace("\\", "/").rpartition("/")[2].removesuffix(".git")
-
-
 def is_manager(name: str) -> bool:
     """Whether a pack's name or URL is that of ComfyUI-Manager, which it leaves out itself when it restores."""
     return _MANAGER in name.lower()
@@ -122,10 +118,7 @@ def parse_snapshot(document: Any, *, label: str) -> Snapshot:
     try:
         return Snapshot.model_validate({key: value for key, value in document.items() if value is not None})
     except ValidationError as error:
-        problems = [
-            Problem(".".join(map(str, each["loc"])), str(each["msg"]).replace("Input should", "must", 1), file=label)
-            for each in error.errors(include_url=False)
-        ]
+        problems = [problem_of(each, label) for each in error.errors(include_url=False)]
         raise InvalidMap(problems=problems, hint=hint) from error
 
 

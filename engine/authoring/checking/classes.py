@@ -8,7 +8,7 @@ from engine.authoring.checking.codes import code
 from engine.authoring.checking.subject import Subject
 from engine.authoring.finding import Finding, Severity
 from engine.node_packs import KnownPack
-from engine.snapshots.lock import pack_of_module, same_name
+from engine.snapshots.lock import pack_of_module
 from engine.wording import did_you_mean, listed, nearest
 
 UNKNOWN_CLASS = code(
@@ -123,11 +123,14 @@ def _of_packs(subject: Subject, used: dict[str, tuple[KnownPack, str]]) -> Itera
             continue
         there = [each for lock in packs.locks.values() for each in lock.packs]
         said = f"the snapshot {packs.chosen} has no pack {name}" if packs.chosen else f"no snapshot has the pack {name}"
-        said += f"; {found[0].snapshot} has {found[0]}" if found else did_you_mean(name, there)
+        if there_too:
+            said = f"the snapshot {packs.chosen} lacks the pack {there_too[0]}, though its lock has it"
+        else:
+            said += f"; {found[0].snapshot} has {found[0]}" if found else did_you_mean(name, there)
         severity: Severity = "error" if packs.chosen else "warning"
         yield MISSING_PACK.at(subject.map, f"requires.node_packs[{index}]", said, severity=severity)
     for pack, node_id in used.values():
-        if not any(same_name(pack.name, each) for each in listed_there):
+        if not any(pack in packs.named(each) for each in listed_there):
             message = f"node {node_id} is of the pack {pack.name}, which is not listed"
             yield UNLISTED_PACK.at(subject.map, "requires.node_packs", message)
 
