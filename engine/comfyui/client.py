@@ -69,12 +69,20 @@ class ComfyClient(Connection):
         return None
 
     def node_catalogue(self) -> NodeCatalogue:
-        """The node catalogue of this ComfyUI, true to its files."""
+        """The node catalogue of this ComfyUI, true to its files.
+
+        Raises:
+            ComfyUnavailable: it does not answer, or tells of its classes in no form that is known.
+        """
         files: set[str] = set()
         for folder in self._json("GET", "/models"):
             files.update(self._json("GET", f"/models/{quote(folder, safe='')}"))
         version = str(self.system_stats()["system"].get("comfyui_version", "unknown"))
-        return NodeCatalogue.from_object_info(self.object_info(), version=version, model_files=files, live=True)
+        object_info = self.object_info()
+        try:
+            return NodeCatalogue.from_object_info(object_info, version=version, model_files=files, live=True)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise self._odd("/object_info") from error
 
     def model_files(self, kind: str, *, read_timeout: float | None = None) -> list[str] | None:
         """`/models/KIND`: the files of a kind of model, below its folders; None for a kind that it does not know."""
