@@ -40,7 +40,9 @@ if [ -n "$asked" ]; then
             echo "$failed" >&2
             exit 1
         fi
-        find /build/aside -mindepth 1 -maxdepth 1 -exec mv {} /comfyui/custom_nodes/ ';'
+        # With + its status counts: two packs may want one folder. What was compiled is compiled again below.
+        rm -rf /build/aside/__pycache__
+        find /build/aside -mindepth 1 -maxdepth 1 -exec mv --target-directory=/comfyui/custom_nodes {} +
     fi
     comfy --skip-prompt --workspace /comfyui node restore-dependencies
     uv pip uninstall --python /opt/venv comfyui-manager
