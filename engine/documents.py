@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,19 @@ def parse_json(text: str, *, label: str) -> Any:
     except ValueError as error:
         # Python reads no whole number of more than 4300 digits.
         raise _invalid(label, "holds a number that is too long") from error
+
+
+def texts_in(document: Any) -> Iterator[str]:
+    """Every text in a document, however deep, but for the keys of objects; in no order that means anything."""
+    waiting = [document]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, Mapping):
+            waiting += each.values()
+        elif isinstance(each, list | tuple):
+            waiting += each
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

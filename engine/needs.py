@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from engine.compiled import Compiled
+from engine.documents import texts_in
 from engine.graph import Graph, needed_by
 from engine.model_folders import kind_of
 from engine.operators import State
@@ -91,7 +92,7 @@ def needs_of(compiled: Compiled, template: Graph, parameter_map: ParameterMap) -
         namesakes = len({kind_of(path.partition("/")[0]) for path in required if _names(path) & names})
         is_fixed = _mentions(fixed, names, namesakes)
         if not is_fixed and told is None:
-            told = [*_texts(list(template.values())), *_texts(_rules_of(parameter_map))]
+            told = [*texts_in(list(template.values())), *texts_in(_rules_of(parameter_map))]
         models.append(
             NeededModel(
                 model.path,
@@ -141,7 +142,7 @@ def _names(path: str) -> frozenset[str]:
 
 def _mentions(value: Any, names: frozenset[str], times: int = 1) -> bool:
     """Whether one of the names is in it, at least so often."""
-    return sum(text.replace("\\", "/") in names for text in _texts(value)) >= times
+    return sum(text.replace("\\", "/") in names for text in texts_in(value)) >= times
 
 
 def _is_told(path: str, texts: Iterable[str], expressions: Iterable[str]) -> bool:
@@ -164,15 +165,3 @@ def _without_prose(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_prose(each) for key, each in value.items() if key not in _FOR_PEOPLE}
     return [_without_prose(each) for each in value] if isinstance(value, list) else value
-
-
-def _texts(value: Any) -> Iterator[str]:
-    waiting = [value]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, str):
-            yield each
-        elif isinstance(each, Mapping):
-            waiting += each.values()
-        elif isinstance(each, list | tuple):
-            waiting += each

@@ -62,8 +62,9 @@ def test_the_variables_that_the_page_says_are_set_are_those_of_the_dockerfile():
 
 
 def test_the_places_that_the_page_names_are_those_of_the_dockerfile():
-    copied = {words.split()[-1] for stage, words in MAIN.steps("COPY") if stage.name.startswith("final")}
-    linked = " ".join(words for stage, words in MAIN.steps("RUN") if stage.name.startswith("final"))
+    steps = [step for stage in MAIN.made_of("final-volume") for step in stage.steps]
+    copied = {words.split()[-1] for instruction, words in steps if instruction == "COPY"}
+    linked = " ".join(words for instruction, words in steps if instruction == "RUN")
     rows = [row[0].strip("`") for row in tables_of(IMAGE)["What is in it"] if row[0].startswith("`/")]
     assert len(rows) == 6
     bundled = MAIN.text.partition("engine bundle ")[2].split()[0]

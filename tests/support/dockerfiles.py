@@ -46,6 +46,12 @@ class Dockerfile:
             (stage, words) for stage in self.stages.values() for found, words in stage.steps if found == instruction
         ]
 
+    def made_of(self, name):
+        """A stage, and those that it starts from, one upon the other."""
+        while name in self.stages:
+            yield self.stages[name]
+            name = self.stages[name].base
+
     def filled(self, text, **given):
         """A text with the arguments' values in place of their names."""
         values = self.arguments | given

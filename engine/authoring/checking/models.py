@@ -12,6 +12,7 @@ from engine.authoring.checking.subject import Subject
 from engine.authoring.discovery.models import model_folder
 from engine.authoring.finding import Finding
 from engine.bindings import Place
+from engine.documents import texts_in
 from engine.graph import label_of
 from engine.model_entries import UNVERIFIED, unsourced
 from engine.wording import listed, shown
@@ -80,7 +81,7 @@ def _is_model(subject: Subject, node_id: str, name: str, value: Any) -> bool:
 
 
 def _unused(subject: Subject, listed_paths: list[str]) -> Iterator[Finding]:
-    named = {text.replace("\\", "/") for text in _texts([subject.graph, _without_requires(subject)])}
+    named = {text.replace("\\", "/") for text in texts_in([subject.graph, _without_requires(subject)])}
     together = "\n".join(named)
     for index, path in enumerate(listed_paths):
         name = path.rpartition("/")[2]
@@ -102,15 +103,3 @@ def _unsourced(subject: Subject) -> Iterator[Finding]:
 
 def _without_requires(subject: Subject) -> dict[str, Any]:
     return {key: value for key, value in subject.document.items() if key != "requires"}
-
-
-def _texts(value: Any) -> Iterator[str]:
-    waiting = [value]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, str):
-            yield each
-        elif isinstance(each, dict):
-            waiting += each.values()
-        elif isinstance(each, list):
-            waiting += each
