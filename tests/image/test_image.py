@@ -22,6 +22,7 @@ from engine.snapshots.lock import Lock, LockedComfyUI, LockedPack
 COMFY_HOME = os.environ.get("COMFY_HOME")  # before any test wipes it
 REAL_BASE = "docker.io/nvidia/cuda:12.8.1-runtime-ubuntu24.04"
 OVERLAY_BASE = "docker.io/runpod/worker-comfyui:5.8.5-base"
+CHECKPOINT = "checkpoints/v1-5-pruned-emaonly-fp16.safetensors"
 TOKENS = {"hf_token": "hf_FedcbaTestOfTheImage", "civitai_token": "civFedcbaTestOfTheImage"}
 
 pytestmark = [
@@ -217,7 +218,11 @@ def test_all_workflows_with_models_on_a_volume(build, store):
     assert "VOLUME_REQUIRED=true" in built.config["Env"]
     with store.container(built.tag) as (container, root):
         done = store.run(container, "engine", "list")
-        assert [line.split()[0] for line in done.stdout.splitlines()] == ["img2img", "resize", "txt2img"], done.stderr
+        told = done.stdout.splitlines()
+        named = [line.split()[0] for line in told if not line.startswith(" ")]
+        assert named == ["img2img", "resize", "txt2img"], done.stderr
+        # ComfyUI is there and the volume is not yet: what is to be on it is named.
+        assert sum(CHECKPOINT in line for line in told) == 2
         assert not [*(root / "comfyui/models").rglob("*.safetensors")]
 
 
@@ -236,9 +241,6 @@ def added(context, tmp_path):
         return write_workflow(folder, "poster", sampler_graph(), parameter_map)
 
     return added
-
-
-CHECKPOINT = "checkpoints/v1-5-pruned-emaonly-fp16.safetensors"
 
 
 def test_a_model_without_a_url_fails_the_build_with_what_to_do(build, added):
