@@ -34,8 +34,9 @@ def venv_python(home: Path) -> Path | None:
         as none.
     """
     folders = [home] if (home / "main.py").is_file() else [home / "ComfyUI", home]
-    places = (folder / name / "bin" / "python" for folder in folders for name in (".venv", "venv"))
-    return next((python for python in places if python.is_file()), None)
+    pythons = (Path("bin/python"), Path("Scripts/python.exe"))  # the second on Windows
+    places = (folder / name / python for folder in folders for name in (".venv", "venv") for python in pythons)
+    return next((place for place in places if place.is_file()), None)
 
 
 def release_of(home: Path) -> str | None:

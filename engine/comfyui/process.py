@@ -20,6 +20,7 @@ from typing import Self
 from engine.comfyui.client import ComfyClient
 from engine.comfyui.process_log import ProcessLog
 from engine.errors import ComfyUnavailable
+from engine.installations import venv_python
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class ComfyProcess:
         self.log = ProcessLog(log_file)
         self.start_timeout = start_timeout
         self.stop_timeout = stop_timeout
-        self._python = _from_here(python or _python_of(home))
+        self._python = _from_here(python or venv_python(home) or Path(sys.executable))
         self._args = tuple(args)
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = threading.Event()
@@ -243,14 +244,6 @@ class ComfyProcess:
             hint=f"its log, {self.log.path.name}, says why",
             detail=f"{self.log.path}:\n{self.log.telling()}",
         )
-
-
-def _python_of(home: Path) -> Path:
-    for folder in (".venv", "venv"):
-        for python in (home / folder / "bin" / "python", home / folder / "Scripts" / "python.exe"):
-            if python.is_file():
-                return python
-    return Path(sys.executable)
 
 
 def _from_here(python: Path) -> Path:

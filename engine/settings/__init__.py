@@ -21,7 +21,7 @@ from engine.settings.operation import OperationSettings
 from engine.settings.server import ServerSettings
 from engine.settings.sources import EnvironmentSource, Found, Source, first_name, hide_user, read_environment
 from engine.settings.tokens import TokenSettings
-from engine.settings.variables import Variable, variables
+from engine.settings.variables import Variable, described
 from engine.settings.worker import WorkerSettings
 from engine.settings.workflows import WorkflowSettings
 from engine.volume import DEFAULT_PATH, volume_of
@@ -101,6 +101,11 @@ class Settings(
         known = [name for variable in variables() for name in variable.names]
         slips = misspelt(os.environ, known)
         return [*self._yielded, *(f"{name} is no setting; {near} is" for name, near in slips.items())]
+
+
+def variables() -> list[Variable]:
+    """Every setting, section by section."""
+    return described(section for section in Settings.__bases__ if issubclass(section, BaseSettings))
 
 
 def load_settings(found: Mapping[str, Found] | None = None) -> Settings:

@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from pydantic_settings import BaseSettings
 
 from engine import bundled_workflows
-from engine.settings.buckets import GCSSettings, S3Settings
-from engine.settings.comfy import ComfySettings
-from engine.settings.delivery import DeliverySettings
 from engine.settings.fields import aliases_of
-from engine.settings.inputs import InputSettings
-from engine.settings.operation import OperationSettings
-from engine.settings.server import ServerSettings
-from engine.settings.tokens import TokenSettings
-from engine.settings.worker import WorkerSettings
-from engine.settings.workflows import WorkflowSettings
-
-_SECTIONS: tuple[type[BaseSettings], ...] = (
-    WorkflowSettings,
-    ComfySettings,
-    WorkerSettings,
-    TokenSettings,
-    InputSettings,
-    DeliverySettings,
-    S3Settings,
-    GCSSettings,
-    OperationSettings,
-    ServerSettings,
-)
 
 
 class Variable(NamedTuple):
@@ -54,10 +33,10 @@ class Variable(NamedTuple):
     generic: frozenset[str]
 
 
-def variables() -> list[Variable]:
-    """Every setting, section by section."""
+def described(sections: Iterable[type[BaseSettings]]) -> list[Variable]:
+    """Every setting of the sections, in their order."""
     rows = []
-    for section in _SECTIONS:
+    for section in sections:
         title = (section.__doc__ or "").rstrip(".")
         for name, field in section.model_fields.items():
             default = "" if field.default is None or field.default == () else _default_text(field.default)
