@@ -14,12 +14,12 @@ from engine.expressions import Expression, ExpressionInvalid, compile_expression
 from engine.fitting import misfit_of_type, narrowed, takes_choices, wanted_of
 from engine.graph import Graph, as_link, label_of, links
 from engine.item_inputs import held_to_inputs
+from engine.map_parts import Computed
 from engine.nodes import InputSpec, NodeCatalogue
 from engine.operator_compilation import compile_operators, tried
 from engine.payload import ChoiceList, PayloadValidator
 from engine.schema import (
     ArrayParameter,
-    Computed,
     MediaParameter,
     ObjectParameter,
     Parameter,

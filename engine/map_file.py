@@ -9,6 +9,19 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from engine.errors import InvalidMap, Problem
+from engine.map_parts import (
+    Computed,
+    Example,
+    Gpu,
+    Model,
+    ModelFile,
+    Output,
+    QualityGate,
+    Repeat,
+    Requires,
+    Rule,
+    Switch,
+)
 from engine.media_values import media_in
 from engine.schema import (
     PARAMETER_NAME,
@@ -16,20 +29,11 @@ from engine.schema import (
     RESERVED_NAMES,
     AnyParameter,
     BindingPath,
-    Computed,
-    Example,
     IntegerParameter,
-    Model,
-    ModelFile,
-    Output,
     ParameterMap,
     PictureParameter,
-    Repeat,
-    Requires,
-    Rule,
     SeedParameter,
     StringParameter,
-    Switch,
     spelling,
     walk,
 )
@@ -224,7 +228,8 @@ def _keys_at(path: list[int | str], parent: Any) -> list[str]:
         "repeat": Repeat,
         "outputs": Output,
         "examples": Example,
-        "requires": ModelFile if "models" in path[1:-1] else Requires,
+        "accept": QualityGate,
+        "requires": ModelFile if "models" in path[1:-1] else Gpu if "gpu" in path[1:-1] else Requires,
     }
     return _keys(sections[section]) if section in sections else []
 

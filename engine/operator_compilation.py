@@ -10,9 +10,10 @@ from engine.bindings import Place
 from engine.expressions import Expression
 from engine.fitting import wanted_of
 from engine.graph import Graph, as_link, label_of, links, needed_by
+from engine.map_parts import Computed, Repeat, Switch
 from engine.nodes import InputSpec, NodeCatalogue
 from engine.operators import MAX_COPIES, Gate, Operators, Row, Setter, still_needed
-from engine.schema import ArrayParameter, BooleanParameter, Computed, ParameterMap, Repeat, Switch
+from engine.schema import ArrayParameter, BooleanParameter, ParameterMap
 from engine.wording import did_you_mean, listed, shown
 
 _LINK = re.compile(r"""\[\s*(['"])(?P<node>.*?)\1\s*,\s*(?P<output>\d+)\s*\]""")

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from engine.aspect_ratio import PATTERN as RATIO_PATTERN
 from engine.aspect_ratio import bounds_of
-from engine.model_entries import ModelPath, Sha256, checked_entry
+from engine.map_parts import Computed, Example, Model, Output, QualityGate, Repeat, Requires, Rule, Switch
 
 PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED_NAMES = frozenset(
@@ -47,12 +47,6 @@ _CAMEL = frozenset(
 def spelling(name: str) -> str:
     """JSON Schema's words keep its spelling; ours are snake_case."""
     return to_camel(name) if name in _CAMEL else name
-
-
-class Model(BaseModel):
-    """The base: unknown keys are refused, types are strict, nothing changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class BindingPath(Model):
@@ -227,93 +221,6 @@ Parameter: TypeAlias = Annotated[
 ]
 
 
-class Computed(Model):
-    """An expression for one input, where the bare expression does not say enough."""
-
-    expression: str = Field(description="what is computed")
-    match: Literal["one", "all"] = Field("one", description="`all`: the path may match several inputs")
-    replaces_link: bool = Field(False, description="the input holds a link; the expression may give another")
-    create: bool = Field(False, description="the input is not in the export; make it")
-
-
-class Rule(Model):
-    """What must hold between parameters."""
-
-    that: str = Field(description="an expression that gives true or false")
-    message: str = Field(min_length=1, description="what the caller reads when it does not hold")
-
-
-class Output(Model):
-    """A node whose results are returned under a name."""
-
-    node: str = Field(description="id of a node that saves something")
-    kind: Literal["image", "video", "audio", "text", "3d", "file"] | None = Field(
-        None, description="what it makes; of a node that makes several, these are returned"
-    )
-    title: str | None = Field(None, description="a name for people")
-    description: str | None = Field(None, description="what it is, for people")
-
-
-class ModelFile(Model):
-    """A model file that the workflow needs."""
-
-    path: ModelPath = Field(description="below ComfyUI's models folder, kind first: checkpoints/sd15.safetensors")
-    url: str | None = Field(None, description="where it is downloaded from: https, or http where there is a sha256")
-    sha256: Sha256 | None = Field(None, description="of its bytes, as hex")
-    size_bytes: int | None = Field(None, gt=0, description="how many bytes it has")
-    source: str | None = Field(
-        None, description="where url, sha256 and size are known from: a page; without one they are null: `unverified`"
-    )
-
-
-class Requires(Model):
-    """What a worker must have to run the workflow."""
-
-    models: list[Annotated[ModelFile, AfterValidator(checked_entry)]] = Field(
-        default_factory=list, description="the model files"
-    )
-    node_packs: list[str] = Field(default_factory=list, description="names of custom node packs")
-
-
-class Example(Model):
-    """A payload that works."""
-
-    title: str = Field(min_length=1, description="what it shows")
-    description: str | None = Field(None, description="more about it")
-    payload: dict[str, Any] = Field(description="what a caller would send")
-
-
-class Repeat(Model):
-    """One node for each item of a list, one after the other: any number of LoRAs."""
-
-    over: str = Field(description="an expression that gives a list; without items the node is bypassed")
-    through: dict[str, int] | None = Field(
-        None,
-        description="input to the output of the node before that it is linked to; absent, the n-th output of a type "
-        "goes to the n-th input of that type",
-    )
-    set: dict[str, str] = Field(
-        default_factory=dict, description="input to an expression over `item` and the parameters"
-    )
-
-
-class Switch(Model):
-    """Nodes that only take part while a condition holds."""
-
-    when: str = Field(description="an expression that gives true or false")
-    bypass: list[str] = Field(
-        default_factory=list, description="nodes that hand on what they get, where the switch is off"
-    )
-    remove: list[str] = Field(
-        default_factory=list, description="nodes that go, with the optional links from them, where the switch is off"
-    )
-    through: dict[str, dict[str, int]] = Field(
-        default_factory=dict,
-        description="bypassed node to its inputs, each with the output that it stands for; absent, the n-th output "
-        "of a type is the n-th input of that type",
-    )
-
-
 class ParameterMap(Model):
     """The whole file."""
 
@@ -335,6 +242,18 @@ class ParameterMap(Model):
     )
     expects: dict[str, str] = Field(
         default_factory=dict, description="node id to the class it had: finds out when a new export moved the ids"
+    )
+    accept: list[QualityGate] = Field(default_factory=list, description="checks that a result must pass")
+    retries: int | None = Field(
+        None,
+        ge=0,
+        le=10,
+        description="how often a result that does not pass is made anew, with another seed; without it 3, or 0 where "
+        "there is no seed to draw",
+    )
+    otherwise: Literal["best", "fail"] = Field(
+        "best",
+        description="what becomes of a job whose results all do not pass: the best one with a warning, or failure",
     )
     requires: Requires = Field(default_factory=Requires, description="what a worker must have")
     timeout_seconds: float | None = Field(None, gt=0, description="the longest a run may take")

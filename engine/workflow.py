@@ -14,12 +14,13 @@ from engine.expression_filters import ExpressionFailed
 from engine.expressions import context_of
 from engine.fitting import fitted, fitted_link
 from engine.graph import COPY_OF, Graph, Node, label_of, needed_by
+from engine.map_parts import Example, Requires
 from engine.media_values import MediaValue, holds_media, media_in, with_media
 from engine.needs import Needs, needs_of
 from engine.nodes import NodeCatalogue
 from engine.operator_rendering import FOR_THE_AUTHOR, rewired
 from engine.payload_schema import payload_schema
-from engine.schema import Example, Parameter, ParameterMap, Requires
+from engine.schema import Parameter, ParameterMap
 
 # What stands for a file in a graph that was rendered without uploading any.
 _PLACEHOLDER_SUFFIX = {"image": ".png", "mask": ".png", "video": ".mp4", "audio": ".wav", "file": ".bin"}

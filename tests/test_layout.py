@@ -31,7 +31,7 @@ LAYERS = [
     {"plans", "tries", "comfy_contract", "job"},
     {"readiness"},
     {"live_nodes", "callers_words", "bundling"},
-    {"comfyui", "media", "storage", "quality", "models", "simulator", "authoring"},
+    {"comfyui", "media", "storage", "models", "simulator", "authoring"},
     {"s3"},
     {"name_templates"},
     {"job_names"},
@@ -57,6 +57,7 @@ LAYERS = [
     {"kept_replies"},
     {"logs"},
     {"schema", "nodes", "settings"},
+    {"map_parts", "quality"},
     {"transfers"},
     {
         "command_options",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from engine.model_folders import kind_of
 
 if TYPE_CHECKING:
-    from engine.schema import ModelFile
+    from engine.map_parts import ModelFile
     from engine.workflow import Workflow
 
 

@@ -10,7 +10,7 @@ from engine.authoring.checking.codes import code
 from engine.authoring.checking.subject import Subject
 from engine.authoring.finding import Finding
 from engine.graph import label_of, title_of
-from engine.schema import Computed
+from engine.map_parts import Computed
 from engine.wording import listed, shown
 
 DUPLICATE_TITLE = code(

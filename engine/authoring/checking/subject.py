@@ -11,11 +11,11 @@ from typing import Any
 from engine.authoring.finding import Severity
 from engine.bindings import BindingInvalid, Place, resolve
 from engine.graph import Graph, links, needed_by
+from engine.map_parts import Computed
 from engine.node_packs import KnownPacks
 from engine.nodes import InputSpec, NodeCatalogue
 from engine.schema import (
     ArrayParameter,
-    Computed,
     MediaParameter,
     ObjectParameter,
     Parameter,
