@@ -11,7 +11,6 @@ graph = workflow.render(values)
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,17 +19,16 @@ if TYPE_CHECKING:
     from engine.catalog import Catalog
     from engine.workflow import Workflow
 
-__all__ = ["Catalog", "Workflow", "bundled_workflows", "in_capitals", "is_true", "split_path"]
+__all__ = ["Catalog", "Workflow", "bundled_workflows", "in_capitals", "is_true"]
 
 
 def bundled_workflows() -> Path:
-    """The folder with the workflows that come with the engine, where WORKFLOWS_PATH names no other."""
-    return Path(__file__).resolve().parent.parent
+    """The folder with the workflows that come with the engine, where WORKFLOWS_PATH names no other.
 
-
-def split_path(text: str) -> tuple[Path, ...]:
-    """The folders that a WORKFLOWS_PATH names, separated like PATH."""
-    return tuple(Path(part) for part in text.split(os.pathsep) if part)
+    An image has those that were chosen in `workflows/`, beside the engine; a clone has all beside it.
+    """
+    above = Path(__file__).resolve().parent.parent
+    return above / "workflows" if (above / "workflows" / "schemas").is_dir() else above
 
 
 def in_capitals(environment: Mapping[str, str]) -> dict[str, str]:

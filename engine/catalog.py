@@ -32,6 +32,26 @@ EDITOR_SCHEMA = "parameter-map.schema"  # stands among the maps, for editors, an
 
 
 @dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder of workflows.
+
+    Attributes:
+        path: with `templates/` and `schemas/` in it.
+        label: what people know it as; its path, where that is empty.
+        trouble: why what should be in it is not, or is old, for people.
+        needed: whether it is an error that it does not exist. One that is not needed may come later.
+    """
+
+    path: Path
+    label: str = ""
+    trouble: str = ""
+    needed: bool = True
+
+    def __str__(self) -> str:
+        return self.label or str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """Where a workflow's two files are, or would be.
 
@@ -104,19 +124,29 @@ class Catalog(Mapping[str, "Workflow"]):
     """
 
     def __init__(
-        self, folders: Iterable[str | Path], nodes: NodeCatalogue | None = None, *, only: Iterable[str] = ()
+        self, folders: Iterable[str | Path | Folder], nodes: NodeCatalogue | None = None, *, only: Iterable[str] = ()
     ) -> None:
-        self._folders = [Path(folder) for folder in folders]
+        self._folders: tuple[Folder, ...] = ()
         self._nodes = nodes
         self._only = frozenset(only)
         self._loaded: dict[str, tuple[tuple[object, ...], Workflow | WorkflowError]] = {}
         self._lock = threading.Lock()
-        for folder in self._folders:
-            if not folder.is_dir():
+        self.use(folders)
+
+    def use(self, folders: Iterable[str | Path | Folder]) -> None:
+        """Have other folders from now on. A workflow that was given out stays what it is.
+
+        Raises:
+            InvalidMap: a folder does not exist that is needed.
+        """
+        chosen = tuple(each if isinstance(each, Folder) else Folder(Path(each)) for each in folders)
+        for folder in chosen:
+            if folder.needed and not folder.path.is_dir():
                 raise InvalidMap(
                     f"the workflow folder {folder} does not exist",
-                    hint="WORKFLOWS_PATH names folders that hold templates/ and schemas/",
+                    hint="WORKFLOWS_PATH names folders that hold templates/ and schemas/, and repositories by https://…",
                 )
+        self._folders = chosen
 
     def __getitem__(self, name: str) -> Workflow:
         """The workflow of that name, read again if a file of it changed.
@@ -154,6 +184,15 @@ class Catalog(Mapping[str, "Workflow"]):
             self._nodes = load_catalogue()
         return self._nodes
 
+    @property
+    def folders(self) -> tuple[Folder, ...]:
+        """Where it looks, in order."""
+        return self._folders
+
+    def troubles(self) -> list[str]:
+        """What is to be told of folders whose workflows are missing, or old."""
+        return [folder.trouble for folder in self._folders if folder.trouble]
+
     def sources(self) -> dict[str, Source]:
         """Every workflow's files by name, sorted; nothing is read but the folders."""
         there = self._there()
@@ -166,14 +205,15 @@ class Catalog(Mapping[str, "Workflow"]):
 
     def _missing(self, name: str, there: Iterable[str]) -> Entry:
         message = f"WORKFLOWS names it, and there is no such workflow{did_you_mean(name, there)}"
+        message += "".join(f"; {trouble}" for trouble in self.troubles())
         return Entry(
-            Source(name, self._folders[-1] if self._folders else Path()),
+            Source(name, self._folders[-1].path if self._folders else Path()),
             error=InvalidMap(problems=[Problem("", message)]),
         )
 
     def _there(self) -> dict[str, Source]:
         found: dict[str, Source] = {}
-        for folder in self._folders:
+        for folder in (each.path for each in self._folders):
             stems = _stems(folder / "templates") | (_stems(folder / "schemas") - {EDITOR_SCHEMA})
             for stem in stems:
                 before = found.get(stem)
@@ -201,8 +241,8 @@ class Catalog(Mapping[str, "Workflow"]):
             return None
         if not isinstance(name, str) or not NAME.fullmatch(name):
             return self.sources().get(name) if isinstance(name, str) else None
-        for position in range(len(self._folders) - 1, -1, -1):
-            source = Source(name, self._folders[position])
+        for folder in reversed(self._folders):
+            source = Source(name, folder.path)
             if source.template.is_file() or source.map.is_file():
                 return source
         return None

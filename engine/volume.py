@@ -17,9 +17,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import is_true, split_path
+from engine import is_true
 from engine.errors import Problem, SettingsError
 from engine.wording import did_you_mean, listed
+from engine.workflows_path import folders_named
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ def _awaited(environment: Mapping[str, str]) -> Iterator[Awaited]:
     volume = volume_of(environment)
     for variable in _MUST_EXIST:
         text = environment.get(variable) or ""
-        for path in split_path(text) if variable == "WORKFLOWS_PATH" else [Path(text)] if text else []:
+        for path in folders_named(text) if variable == "WORKFLOWS_PATH" else [Path(text)] if text else []:
             if _below(path, volume):
                 yield Awaited(variable, path)
     version_id = environment.get("VERSION_ID") or ""
@@ -189,6 +190,11 @@ def version_ids(volume: Path) -> list[str]:
     """The names of the environments on a volume, sorted; whether they are right is not looked at."""
     stems = (path.name.removesuffix(".json") for path in version_file(volume, "x").parent.glob("*.json"))
     return sorted(stem for stem in stems if VERSION_ID.fullmatch(stem) and not stem.endswith(_OF_LOCKS))
+
+
+def volume_workflows(volume: Path) -> Path:
+    """The folder of workflows on a volume that is looked at where WORKFLOWS_PATH names none."""
+    return volume / "workflows"
 
 
 def lasting_folder(name: str, volume: Path) -> Path:

@@ -30,8 +30,8 @@ LAYERS = [
     {"opened", "turns", "job_run"},
     {"plans", "tries", "comfy_contract", "job"},
     {"readiness"},
-    {"live_nodes", "callers_words", "bundling"},
-    {"comfyui", "media", "storage", "models", "simulator", "authoring"},
+    {"live_nodes", "callers_words", "bundling", "workflow_folders"},
+    {"comfyui", "media", "storage", "models", "simulator", "authoring", "repositories"},
     {"s3"},
     {"name_templates"},
     {"job_names"},
@@ -73,7 +73,7 @@ LAYERS = [
         "model_entries",
     },
     {"wording", "errors", "dialing", "plain_sessions"},
-    {"addresses", "containers"},
+    {"addresses", "containers", "workflows_path"},
 ]
 
 

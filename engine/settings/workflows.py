@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from engine import bundled_workflows, split_path
+from engine import bundled_workflows
 from engine.settings.fields import Names, named
+from engine.workflows_path import Entry, entries_of
 
 
 class WorkflowSettings(BaseSettings):
     """Workflows and requests."""
 
-    workflows_path: Annotated[tuple[Path, ...], NoDecode] = Field(
+    workflows_path: Annotated[tuple[Entry, ...], NoDecode] = Field(
         (bundled_workflows(),),
         validation_alias=named("WORKFLOWS_PATH"),
-        description="folders with templates/ and schemas/, separated like PATH; later ones win",
+        description="folders with templates/ and schemas/ and Git repositories (`https://HOST/OWNER/NAME@REF#FOLDER`), "
+        "separated like PATH; later ones win",
+    )
+    workflows_token: str | None = Field(
+        None,
+        repr=False,
+        validation_alias=named("WORKFLOWS_TOKEN"),
+        description="of the host of private repositories in WORKFLOWS_PATH, which may read them; USER:TOKEN where the "
+        "host wants the user's name",
+    )
+    workflows_token_host: str | None = Field(
+        None,
+        validation_alias=named("WORKFLOWS_TOKEN_HOST"),
+        description="the only host that is given WORKFLOWS_TOKEN, with its port where the repository has one; by "
+        "default that of the repositories, where they are all on one",
+    )
+    workflows_fetch_seconds: float = Field(
+        30,
+        gt=0,
+        allow_inf_nan=False,
+        validation_alias=named("WORKFLOWS_FETCH_SECONDS"),
+        description="how long a repository may take at the start; then its last copy serves",
     )
     workflows: Names = Field(
         (),
@@ -51,4 +72,4 @@ class WorkflowSettings(BaseSettings):
     @field_validator("workflows_path", mode="before")
     @classmethod
     def _split_path(cls, value: Any) -> Any:
-        return split_path(value) if isinstance(value, str) else value
+        return entries_of(value) if isinstance(value, str) else value

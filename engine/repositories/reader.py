@@ -1,0 +1,230 @@
+"""Reads the workflows of one Git repository: a script that `fetching.py` starts, which imports nothing of the engine.
+
+On its stdin comes one JSON object: `url`, `ref`, `folder`, `known` (the commit that is there already, or null), `into`
+(an empty folder), `user` and `token` (or null), `timeout_seconds` (of each wait for the host) and the bounds
+`most_bytes`, `most_file_bytes`, `most_files`. It prints one as well: `commit`, with the JSON files of `templates/` and
+`schemas/` then in `into`, unless it is the known one, and `skipped`, what was left out and why; or `problem`.
+
+A process of its own, so that a host that trickles, a pack that unfolds to gigabytes or a flaw in reading it is ended
+from outside, and takes nothing of the worker along. No program of a repository is run, and no link in it followed: what
+is no plain file is not written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import urllib3
+from dulwich.client import HTTPUnauthorized, Urllib3HttpGitClient, default_urllib3_manager
+from dulwich.config import ConfigDict
+from dulwich.errors import GitProtocolError, HangupException, NotGitRepository
+from dulwich.object_store import BaseObjectStore
+from dulwich.objects import Blob, Commit, ObjectID, Tag, Tree
+from dulwich.repo import Repo
+
+_KINDS = (b"templates", b"schemas")
+_MOST_MEMORY = 512 * 1024**2
+_MOST_NAMED = 10
+_NAME = re.compile(r"(?!\.)[^/\\\x00-\x1f]{1,200}\.json")
+_FILTER = b"blob:limit=%d"
+_TREE = stat.S_IFDIR
+
+
+class Refused(Exception):
+    """The repository can't be had, for people."""
+
+
+class _Client(Urllib3HttpGitClient):
+    """Stays with the host it was given: dulwich would go on with the one that a redirect leads to."""
+
+    def _http_request(self, url: str, *arguments: Any, **more: Any) -> Any:
+        response, read = super()._http_request(url, *arguments, **more)
+        came_from = urljoin(url, response.geturl() or url)
+        if self._origin(came_from) != self._origin(self._base_url):
+            raise Refused(f"its host leads on to another, {urlsplit(came_from).hostname}: name that one")
+        return response, read
+
+
+def main() -> None:
+    """See the module."""
+    wanted = json.load(sys.stdin)
+    _bound(wanted["most_bytes"])
+    try:
+        answer = _read(wanted)
+    except Refused as error:
+        answer = {"problem": str(error)}
+    except HTTPUnauthorized:
+        answer = {"problem": _unauthorized(wanted)}
+    except NotGitRepository:
+        known = ", or the token may not read it" if wanted["token"] else ", or it is private and needs WORKFLOWS_TOKEN"
+        answer = {"problem": f"there is no such repository{known}"}
+    except (GitProtocolError, HangupException, urllib3.exceptions.HTTPError) as error:
+        answer = {"problem": f"its host does not answer as one of Git: {_short(error)}"}
+    except MemoryError:
+        answer = {"problem": "it is too large to be read"}
+    except OSError as error:
+        answer = {
+            "problem": f"it is larger than {wanted['most_bytes'] // 10**6} MB, or can't be kept: {error.strerror}"
+        }
+    sys.stdout.write(json.dumps(answer))
+
+
+def _read(wanted: dict[str, Any]) -> dict[str, Any]:
+    client, path = _client(wanted)
+    commit = _commit(client, path, wanted["ref"])
+    if commit.decode() == wanted["known"]:
+        return {"commit": commit.decode(), "skipped": []}
+    with tempfile.TemporaryDirectory() as folder, Repo.init_bare(folder) as repository:
+        client.fetch(
+            path,
+            repository,
+            determine_wants=lambda _refs, depth=None: [commit],  # noqa: ARG005 - dulwich passes it by name
+            depth=1,
+            # Where the host can: files of that size are no workflows. (Others send them, up to the bound of all.)
+            filter_spec=_FILTER % (wanted["most_file_bytes"] + 1),
+        )
+        store = repository.object_store
+        found = _peeled(store, commit)
+        skipped = _write(store, _folder(store, found, wanted["folder"]), wanted)
+    return {"commit": commit.decode(), "skipped": skipped[:_MOST_NAMED]}
+
+
+def _client(wanted: dict[str, Any]) -> tuple[_Client, str]:
+    parts = urlsplit(wanted["url"])
+    base = f"{parts.scheme}://{parts.netloc}"
+    settings = ConfigDict()  # and nothing of what git is told on this machine
+    pool = default_urllib3_manager(settings, base_url=wanted["url"])
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE")
+    if bundle and parts.scheme == "https":
+        pool.connection_pool_kw["ca_certs"] = bundle
+    pool.connection_pool_kw["retries"] = urllib3.Retry(1, redirect=3)
+    user = wanted["user"] if wanted["token"] else None
+    client = _Client(
+        base,
+        pool_manager=pool,
+        config=settings,
+        username=user,
+        password=wanted["token"],
+        timeout=wanted["timeout_seconds"],
+        quiet=True,
+    )
+    return client, parts.path
+
+
+def _commit(client: _Client, path: str, ref: str) -> ObjectID:
+    """What the ref stands for now; a whole commit for itself."""
+    if re.fullmatch(r"[0-9a-f]{40}", ref):
+        return ObjectID(ref.encode())
+    plain = ref.encode()
+    names = [plain] if plain.startswith(b"refs/") else [b"refs/heads/" + plain, b"refs/tags/" + plain]
+    names = names if ref else [b"HEAD"]
+    refs = client.get_refs(path, ref_prefix=names).refs
+    for name in names:
+        if found := refs.get(name):  # type: ignore[call-overload]
+            return ObjectID(found)
+    if not ref:
+        raise Refused("it has no commit yet")
+    raise Refused(f"it has no branch and no tag {ref}")
+
+
+def _peeled(store: BaseObjectStore, name: ObjectID) -> Commit:
+    found = store[name]
+    while isinstance(found, Tag):  # an annotated one
+        found = store[found.object[1]]
+    if not isinstance(found, Commit):
+        raise Refused("what is named is no commit")
+    return found
+
+
+def _folder(store: BaseObjectStore, commit: Commit, folder: str) -> Tree:
+    tree = store[commit.tree]
+    for part in folder.split("/") if folder else ():
+        entry = dict(_entries(tree)).get(part.encode())
+        if entry is None or entry[0] != _TREE:
+            raise Refused(f"it has no folder {folder}")
+        tree = store[entry[1]]
+    if not isinstance(tree, Tree):
+        raise Refused("it can't be read")
+    return tree
+
+
+def _entries(tree: Any) -> Iterator[tuple[bytes, tuple[int, ObjectID]]]:
+    if isinstance(tree, Tree):
+        for entry in tree.iteritems():
+            if entry.path is not None and entry.mode is not None and entry.sha is not None:
+                yield entry.path, (entry.mode, entry.sha)
+
+
+def _write(store: BaseObjectStore, tree: Tree, wanted: dict[str, Any]) -> list[str]:
+    """Write the files, and say what was left out."""
+    folders = {name: entry[1] for name, entry in _entries(tree) if name in _KINDS and entry[0] == _TREE}
+    if not folders:
+        place = f"its folder {wanted['folder']}" if wanted["folder"] else "it"
+        raise Refused(f"{place} has no templates/ and no schemas/; #FOLDER behind the address names one that has")
+    skipped: list[str] = []
+    files, left = 0, wanted["most_bytes"]
+    for kind, name in folders.items():
+        target = Path(wanted["into"]) / kind.decode()
+        target.mkdir()
+        for path, (mode, sha) in _entries(store[name]):
+            text = path.decode("utf-8", "replace")
+            if not _NAME.fullmatch(text):
+                continue
+            if why := _no_file(store, mode, sha, wanted["most_file_bytes"]):
+                skipped.append(f"{kind.decode()}/{text} {why}")
+                continue
+            content = store[sha].as_raw_string()
+            files, left = files + 1, left - len(content)
+            if files > wanted["most_files"] or left < 0:
+                raise Refused(f"it has more than {wanted['most_files']} files, or too large ones")
+            with (target / text).open("wb") as file:
+                file.write(content)
+                os.fsync(file.fileno())
+    return skipped
+
+
+def _no_file(store: BaseObjectStore, mode: int, sha: ObjectID, most_bytes: int) -> str:
+    if stat.S_ISLNK(mode):
+        return "is a link"
+    if not stat.S_ISREG(mode):
+        return "is no file"
+    if sha not in store:
+        return "is too large"
+    found = store[sha]
+    return "" if isinstance(found, Blob) and len(found.as_raw_string()) <= most_bytes else "is too large"
+
+
+def _unauthorized(wanted: dict[str, Any]) -> str:
+    if wanted["token"]:
+        return "its host does not take WORKFLOWS_TOKEN for it"
+    return "there is no such repository, or it is private and needs WORKFLOWS_TOKEN"
+
+
+def _short(error: BaseException) -> str:
+    text = " ".join((str(error) or type(error).__name__).split())
+    return text[:200]
+
+
+def _bound(most_bytes: int) -> None:
+    """Bound what a repository can take of the machine."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such bounds
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+    if sys.platform.startswith("linux"):
+        resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, _MOST_MEMORY))
+
+
+if __name__ == "__main__":
+    main()
