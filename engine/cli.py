@@ -107,11 +107,11 @@ def worker(arguments: Sequence[str]) -> None:
         sys.argv = [sys.argv[0], *choice.arguments]  # the SDK reads its own from there
         start(choice)
         return
-    from engine.starting.places import find
+    from engine.starting.places import find, find_workflows
 
     if choice.arguments[:1] != ("settings",):  # which tells what is set from what is found
         # What the worker itself would use; a variable that is set counts as ever.
-        for name, each in find(environment).items():
+        for name, each in (find(environment) | find_workflows(environment)).items():
             os.environ[name] = os.environ.get(name) or each.value
     sys.argv = ["engine", *choice.arguments]
     main()
@@ -123,9 +123,10 @@ def _worker(options: argparse.Namespace) -> None:
 
 def _settings(options: argparse.Namespace) -> None:
     from engine.commands import settings_command
-    from engine.starting.places import find
+    from engine.starting.places import find, find_workflows
 
-    settings_command.show(as_json=options.json, found=find(in_capitals(os.environ)))
+    environment = in_capitals(os.environ)
+    settings_command.show(as_json=options.json, found=find(environment) | find_workflows(environment))
 
 
 def _models_list(options: argparse.Namespace) -> None:

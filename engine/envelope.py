@@ -139,8 +139,13 @@ def _known_name(request: Request, runner: Runner) -> str | None:
 
 
 def list_workflows(runner: Runner) -> dict[str, Any]:
-    """Every workflow: name, title, and whether it works, with what is wrong or missing where it doesn't."""
-    return {"workflows": [_line(entry, runner) for entry in runner.catalog.entries()]}
+    """Every workflow: name, title, and whether it works, with what is wrong or missing where it doesn't.
+
+    `warnings` is there where a repository of workflows could not be had, or only as it was.
+    """
+    told = {"workflows": [_line(entry, runner) for entry in runner.catalog.entries()]}
+    troubles = runner.catalog.troubles()
+    return told | ({"warnings": troubles} if troubles else {})
 
 
 def _line(entry: Entry, runner: Runner) -> dict[str, Any]:

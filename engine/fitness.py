@@ -113,7 +113,11 @@ def check_workflows(catalog: Catalog, *, needed: bool = True) -> None:
         raise Unfit(
             "no workflow loads: " + "; ".join(_reason(each) for each in broken[:_MOST_NAMED])
             if broken
-            else "there is no workflow: WORKFLOWS_PATH names folders that hold templates/ and schemas/"
+            else "there is no workflow: "
+            + (
+                "; ".join(catalog.troubles())
+                or "WORKFLOWS_PATH names folders that hold templates/ and schemas/, and repositories by https://…"
+            )
         )
 
 

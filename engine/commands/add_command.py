@@ -18,7 +18,7 @@ from engine.catalog import NAME, Catalog, Source
 from engine.commands.add_plans import Given, Plan, Wishes, plan
 from engine.commands.add_report import as_document, check_command, next_command, print_report
 from engine.commands.check_command import checked, print_checked
-from engine.commands.folders import workflow_folders
+from engine.commands.folders import own_folders
 from engine.commands.output import print_json, print_line, print_note
 from engine.errors import Cancelled, InvalidRequest, UsageError
 from engine.names import plain_name
@@ -125,7 +125,12 @@ def _legal(text: str) -> str:
 
 
 def _folder(chosen: Path | None) -> Path:
-    folder = chosen or workflow_folders()[-1]
+    folders = own_folders()
+    if not (chosen or folders):
+        raise UsageError(
+            "WORKFLOWS_PATH names repositories alone, which nothing is written to: --folder DIR says where"
+        )
+    folder = chosen or folders[-1]
     if not chosen and folder == bundled_workflows() and not (folder / "templates").is_dir():
         # The engine was installed as a package: beside it, an upgrade would take the author's work along.
         raise UsageError("say where the workflow is to go: --folder DIR, or a folder of yours in WORKFLOWS_PATH")
@@ -146,7 +151,7 @@ def _ask(text: str) -> str:
 
 def _tell(made: Plan, options: AddOptions, nodes: NodeCatalogue) -> None:
     """Print what was done, run the check, and end with what to do next."""
-    folders = workflow_folders()
+    folders = own_folders()
     written = not options.check
     earlier = _earlier(made.source, folders)
     report = None if options.check else _checked(made.source, nodes)

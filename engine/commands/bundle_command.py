@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.bundling import bundle, chosen_names
-from engine.catalog import Catalog
+from engine.catalog import Catalog, Folder
 from engine.commands.folders import workflow_folders
 from engine.commands.output import print_json, print_line
 from engine.errors import RequestError
@@ -30,7 +30,7 @@ def write(target: Path, names: Sequence[str], *, folder: Path | None = None, as_
 
     if folder is not None and not folder.is_dir():
         raise UsageError(f"--folder {folder}: there is no such folder")
-    catalog = Catalog((folder,) if folder else workflow_folders())
+    catalog = Catalog([Folder(folder)] if folder else workflow_folders())
     try:
         copied = bundle(catalog, chosen_names(names), target)
     except RequestError as error:

@@ -19,6 +19,7 @@ def list_workflows(*, as_json: bool) -> None:
     """Print every workflow with its title, what is wrong with broken ones, and what is missing of others."""
     catalog = Catalog(workflow_folders(), only=offered_workflows())
     sources = catalog.sources()
+    labels = {each.path: str(each) for each in catalog.folders}
     checked = len(sources) <= CHECKED_WHEN_LISTED
     lines: list[dict[str, Any]]
     if checked:
@@ -28,9 +29,9 @@ def list_workflows(*, as_json: bool) -> None:
         lines += [_unchecked_line(each) for each in sources.values()]
     for line in lines:
         if (source := sources.get(line["name"])) and source.shadowed:
-            line["replaces"] = [str(folder) for folder in source.shadowed]
+            line["replaces"] = [labels.get(folder, str(folder)) for folder in source.shadowed]
     if as_json:
-        print_json({"workflows": lines})
+        print_json({"workflows": lines, **({"warnings": catalog.troubles()} if catalog.troubles() else {})})
         return
     width = max((len(line["name"]) for line in lines), default=0)
     for line in lines:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.catalog import Catalog, Entry
+from engine.catalog import Catalog, Entry, Folder
 from engine.commands.folders import chosen_snapshot, offered_workflows, workflow_folders
 from engine.commands.output import print_json, print_line, print_note
 from engine.errors import StorageError, UnknownWorkflow, UsageError
@@ -73,9 +73,10 @@ def check(
             raise _usage(error.message) from error
     entries = list(catalog.entries(names or None))
     if not entries:
-        folders = listed(str(each) for each in ((folder,) if folder else workflow_folders()))
+        folders = listed(str(each) for each in catalog.folders)
         raise _usage(f"nothing to check: no workflow is in {folders}; one is templates/NAME.json and schemas/NAME.json")
-    saved = [line for entry in entries for line in _save(entry)] if save else []
+    copies = {each.path for each in catalog.folders if each.label}
+    saved = [line for entry in entries for line in _save(entry, copies)] if save else []
     report = [checked(entry, nodes, packs) for entry in entries]
     failed = sum(each.fails(strict=strict) for each in report)
     if as_json:
@@ -139,7 +140,7 @@ def _catalog(
         raise _usage("--live and --catalogue: the node catalogue is one or the other's")
     if folder is not None and not folder.is_dir():
         raise _usage(f"--folder {folder}: there is no such folder")
-    folders = (folder,) if folder else workflow_folders()
+    folders = [Folder(folder)] if folder else workflow_folders()
     running = None if live is None else _live(live, folders)
     nodes = NodeCatalogue.load(catalogue) if catalogue else nodes_for(place)
     if running:
@@ -168,7 +169,7 @@ def _snapshot(name: str | None, catalogue: Path | None, live: str | None) -> She
     return None
 
 
-def _live(url: str, folders: Sequence[Path]) -> NodeCatalogue:
+def _live(url: str, folders: Sequence[Folder]) -> NodeCatalogue:
     """The node catalogue of a ComfyUI that runs. Nothing is queued there."""
     from engine.comfyui import ComfyUI
 
@@ -188,9 +189,11 @@ def _live(url: str, folders: Sequence[Path]) -> NodeCatalogue:
         return comfy.node_catalogue()
 
 
-def _save(entry: Entry) -> list[str]:
+def _save(entry: Entry, copies: Container[Path]) -> list[str]:
     from engine.authoring.checking.saved import folder_of, save
 
+    if entry.source.folder in copies:
+        return [f"{entry.source.name} is of a repository, which nothing is written to"]
     if entry.workflow is None:
         return []  # the check says why
     try:

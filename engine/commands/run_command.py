@@ -14,6 +14,7 @@ from typing import Any
 from engine.backend import Backend
 from engine.catalog import Catalog
 from engine.comfy_contract import OnProgress
+from engine.commands.folders import folders_of
 from engine.commands.output import print_json, print_line, print_note, show_errors_of_the_log
 from engine.commands.payloads import delivery_from, payload_from
 from engine.environments.choosing import settings_of_own
@@ -38,7 +39,7 @@ def run(
     """Run a workflow here and print where its results are; in an environment, where one is named."""
     settings = settings_of_own(load_settings())
     show_errors_of_the_log()
-    catalog = Catalog(settings.workflows_path, only=settings.workflows)
+    catalog = Catalog(folders_of(settings), only=settings.workflows)
     workflow = catalog[name]
     payload = payload_from(workflow, parameters, payload_file)
     wishes = delivery_from(delivery)

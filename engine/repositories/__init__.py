@@ -6,8 +6,8 @@ No git is needed, and nothing of a repository is run: of the commit that the add
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,6 @@ from engine.repositories.fetching import Token, read
 from engine.workflows_path import Repository
 
 __all__ = ["Collected", "Copies", "Token", "collect", "kept", "token_for"]
-
-_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +74,18 @@ def collect(
         token: for the host that it is for.
         seconds: how long each may take.
     """
-    each_once = list(dict.fromkeys(repositories))
-    if not each_once:
-        return {}
-    with ThreadPoolExecutor(_AT_ONCE, "repositories") as pool:
-        found = pool.map(lambda each: _collected(each, copies, token, seconds), each_once)
-        return dict(zip(each_once, found, strict=True))
+    found: dict[Repository, Collected] = {}
+
+    def one(repository: Repository) -> None:
+        found[repository] = _collected(repository, copies, token, seconds)
+
+    # Threads that keep no process from ending, as one does whose start fails meanwhile.
+    threads = [threading.Thread(target=one, args=(each,), daemon=True) for each in dict.fromkeys(repositories)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    return found
 
 
 def kept(repository: Repository, copies: Copies) -> Collected:

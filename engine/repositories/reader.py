@@ -13,8 +13,10 @@ is no plain file is not written.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
+import signal
 import stat
 import sys
 import tempfile
@@ -57,7 +59,7 @@ class _Client(Urllib3HttpGitClient):
 def main() -> None:
     """See the module."""
     wanted = json.load(sys.stdin)
-    _bound(wanted["most_bytes"])
+    _bound(wanted["most_bytes"], wanted["timeout_seconds"])
     try:
         answer = _read(wanted)
     except Refused as error:
@@ -72,9 +74,8 @@ def main() -> None:
     except MemoryError:
         answer = {"problem": "it is too large to be read"}
     except OSError as error:
-        answer = {
-            "problem": f"it is larger than {wanted['most_bytes'] // 10**6} MB, or can't be kept: {error.strerror}"
-        }
+        most = f"{wanted['most_bytes'] // 10**6} MB"
+        answer = {"problem": f"it is larger than {most}, or can't be kept: {error.strerror}"}
     sys.stdout.write(json.dumps(answer))
 
 
@@ -214,8 +215,10 @@ def _short(error: BaseException) -> str:
     return text[:200]
 
 
-def _bound(most_bytes: int) -> None:
+def _bound(most_bytes: int, seconds: float) -> None:
     """Bound what a repository can take of the machine."""
+    if hasattr(signal, "alarm"):
+        signal.alarm(math.ceil(seconds) + 1)  # whoever started this may be gone by then
     try:
         import resource
     except ImportError:  # Windows has no such bounds

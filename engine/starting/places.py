@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from engine import is_true
+from engine import bundled_workflows, is_true
 from engine.installations import IMAGE, Image, venv_python
 from engine.settings import Found
-from engine.volume import volume_of
+from engine.volume import volume_of, volume_workflows
 
 
 def find(environment: Mapping[str, str], image: Image = IMAGE) -> dict[str, Found]:
@@ -39,6 +40,21 @@ def find(environment: Mapping[str, str], image: Image = IMAGE) -> dict[str, Foun
     if home and not environment.get("COMFY_PYTHON"):
         found |= _python(Path(home), image)
     return found
+
+
+def find_workflows(environment: Mapping[str, str]) -> dict[str, Found]:
+    """WORKFLOWS_PATH where the environment names none and there is a volume: what comes with the engine, then the volume's.
+
+    The volume's are in `workflows/` there. They count whether the folder is there by now or comes later.
+
+    Args:
+        environment: the variables.
+    """
+    volume = volume_of(environment)
+    if environment.get("WORKFLOWS_PATH") or not volume.is_dir():
+        return {}
+    both = os.pathsep.join(map(str, (bundled_workflows(), volume_workflows(volume))))
+    return {"WORKFLOWS_PATH": Found(both, "the engine's own, then those of the volume")}
 
 
 def homes(volume: Path, image: Image = IMAGE) -> Iterator[tuple[Path, str]]:

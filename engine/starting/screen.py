@@ -64,7 +64,8 @@ def screen(facts: Facts, catalog: Catalog) -> dict[str, str]:
         "GPU": _gpus(facts.gpus),
         "memory": _space(memory()),
         "disk": _space(disk(Path.cwd())),
-        "workflows": _workflows(settings, catalog),
+        "workflows": _workflows(catalog),
+        "no access": "; ".join(catalog.troubles()),
         "missing": _missing(facts, catalog),
         "results": _results(settings),
     }
@@ -149,13 +150,14 @@ def _gpus(gpus: Gpus | None) -> str:
     return f"{names}; the driver knows CUDA {gpus.cuda}"
 
 
-def _workflows(settings: Settings, catalog: Catalog) -> str:
+def _workflows(catalog: Catalog) -> str:
     names = sorted(catalog.sources())
+    places = [str(each) for each in catalog.folders if each.needed or each.label or each.path.is_dir()]
     more = f" and {len(names) - _MOST_WORKFLOWS} more" if len(names) > _MOST_WORKFLOWS else ""
     told = ", ".join(names[:_MOST_WORKFLOWS]) + more
     missing = [each.source.name for each in catalog.missing()]
     lost = f"; WORKFLOWS names more, which are not there: {', '.join(missing[:_MOST_WORKFLOWS])}" if missing else ""
-    return f"{told or 'none'} (from {', '.join(map(str, settings.workflows_path))}){lost}"
+    return f"{told or 'none'} (from {', '.join(places)}){lost}"
 
 
 def _missing(facts: Facts, catalog: Catalog) -> str:

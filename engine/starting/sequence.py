@@ -35,9 +35,10 @@ from engine.settings import Settings, load_settings
 from engine.starting.gpu import Gpus, Probe
 from engine.starting.model_fetch import ModelFetch
 from engine.starting.modes import Choice
-from engine.starting.places import find, homes
+from engine.starting.places import find, find_workflows, homes
 from engine.starting.screen import Facts, screen, shown
 from engine.starting.volume_layout import make_folders
+from engine.starting.workflow_fetch import WorkflowFetch
 from engine.volume import wait_for_volume
 from engine.warming import WarmUp
 from engine.wording import listed
@@ -56,6 +57,7 @@ class _Parts(NamedTuple):
     """What the start has made."""
 
     settings: Settings
+    workflows: WorkflowFetch
     catalog: Catalog
     backend: Backend
     runner: Runner
@@ -88,7 +90,7 @@ def _start(choice: Choice) -> None:
     end_on_signals()
     environment = in_capitals(os.environ)
     wait_for_volume(environment)
-    found = find(environment)
+    found = find(environment) | find_workflows(environment)
     settings = settings_of_own(load_settings(found))
     configure(settings)
     for warning in settings.warnings():
@@ -100,16 +102,19 @@ def _start(choice: Choice) -> None:
         probe = Probe() if _wants_gpu(settings) else None
         if probe:
             stack.callback(probe.close)
-        catalog = Catalog(settings.workflows_path, only=settings.workflows)
-        facts = _at_the_volume(Facts(f"{choice.mode} ({choice.reason})", settings), catalog)
+        workflows = WorkflowFetch(settings)
+        catalog = workflows.catalog
+        facts = _at_the_volume(Facts(f"{choice.mode} ({choice.reason})", settings))
         backend = stack.enter_context(Backend(settings, catalog, simulate=False))
         runner = build(settings, catalog, backend)
         backend.callback(runner.close)
         fetch = ModelFetch(settings, runner.coming, runner.live.outdated)
         stack.callback(fetch.close)
         stack.enter_context(ending_in_time())
-        facts = facts._replace(readiness=runner.readiness, fetched=fetch.begin(catalog))
-        parts = _Parts(settings, catalog, backend, runner, fetch)
+        parts = _Parts(settings, workflows, catalog, backend, runner, fetch)
+        facts = facts._replace(readiness=runner.readiness)
+        if not workflows.has_any:
+            facts = _with_models(facts, parts)
         # A local API answers at once, and nobody counts the time that a Pod takes.
         until = begun + settings.runpod_init_timeout - _SPARE_SECONDS if choice.mode == "serverless" else begun
         warm_up = _get_ready(parts, facts, probe, until)
@@ -139,22 +144,28 @@ def _wants_gpu(settings: Settings) -> bool:
     return "--cpu" not in settings.comfy_args
 
 
-def _at_the_volume(facts: Facts, catalog: Catalog) -> Facts:
+def _at_the_volume(facts: Facts) -> Facts:
     """Make a new volume's folders, and link what RunPod has cached."""
     settings = facts.settings
     made = make_folders(settings.volume_path)
     linked: list[str] = []
-    models: list[str] = []
     if cache := runpod_cache(settings.volume_path):
         try:
             linked = link_repositories(cache, own_cache(os.environ))
         except OSError as error:
             event(log, logging.WARNING, "RunPod's Hugging Face cache can't be linked", reason=str(error))
-        if own := own_models(settings):
-            required = required_models(entry.workflow for entry in catalog.entries() if entry.workflow)
-            done = link_cached(required, model_folders(settings), cache, own)
-            models = [each.path for each in done if not each.problem]
-    return facts._replace(made=len(made), linked=linked, models_linked=models)
+    return facts._replace(made=len(made), linked=linked)
+
+
+def _with_models(facts: Facts, parts: _Parts) -> Facts:
+    """Link the models that RunPod has cached and the workflows require, and begin to fetch the others."""
+    settings = facts.settings
+    models: list[str] = []
+    if (cache := runpod_cache(settings.volume_path)) and (own := own_models(settings)):
+        required = required_models(entry.workflow for entry in parts.catalog.entries() if entry.workflow)
+        done = link_cached(required, model_folders(settings), cache, own)
+        models = [each.path for each in done if not each.problem]
+    return facts._replace(models_linked=models, fetched=parts.fetch.begin(parts.catalog))
 
 
 def _get_ready(parts: _Parts, facts: Facts, probe: Probe | None, until: float) -> WarmUp | None:
@@ -165,7 +176,7 @@ def _get_ready(parts: _Parts, facts: Facts, probe: Probe | None, until: float) -
     at_boot = parts.settings.comfy_start == "boot"
     with _beside(5) as (submit, cancel):  # ComfyUI takes longest, so all else is done while it starts
         tasks = [
-            submit(_tell, facts, parts.catalog, probe),
+            submit(_tell, facts, parts, probe),
             submit(parts.runner.warm),
             submit(importlib.import_module, "runpod"),  # takes a second or two
         ]
@@ -222,8 +233,11 @@ def _all_done(tasks: list[Future[Any]]) -> None:
             task.result()
 
 
-def _tell(facts: Facts, catalog: Catalog, probe: Probe | None) -> None:
-    """Say what was found, and that there is no GPU where there is none."""
+def _tell(facts: Facts, parts: _Parts, probe: Probe | None) -> None:
+    """Say what was found, and that there is no GPU where there is none.
+
+    The workflows of repositories are waited for here, while ComfyUI starts; what they require follows then.
+    """
     gpus: Gpus | None = None
     missing: ComfyUnavailable | None = None
     if probe:
@@ -231,12 +245,15 @@ def _tell(facts: Facts, catalog: Catalog, probe: Probe | None) -> None:
             gpus = probe.result()
         except ComfyUnavailable as error:
             missing = error
+    if parts.workflows.has_any and not missing:
+        parts.workflows.wait()
+        facts = _with_models(facts, parts)
     environments = Environments(facts.settings)
     unverified = environments.unverified()
     for name, why in unverified.items():
         event(log, logging.WARNING, "an environment is refused", environment=name, detail=why.detail)
     facts = facts._replace(gpus=gpus, environments=environments.names(), unverified=unverified)
-    lines = screen(facts, catalog) | ({"GPU": missing.message} if missing else {})
+    lines = screen(facts, parts.catalog) | ({"GPU": missing.message} if missing else {})
     if facts.settings.log_format == "json":
         fields: dict[str, Any] = {heading.lower(): text for heading, text in lines.items()}
         event(log, logging.INFO, "the worker starts", **fields)

@@ -1,4 +1,4 @@
-"""A host of Git repositories on 127.0.0.1: git's own server behind HTTP, which can ask for a token, hang and lead on."""
+"""A host of Git repositories on 127.0.0.1: git's server behind HTTP, which can ask for a token, hang and lead on."""
 
 import base64
 import contextlib
