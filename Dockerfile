@@ -4,8 +4,8 @@
 #
 # No stage that builds is kept: the last one takes from the others what runs.
 
-# The workflows that go in, separated by commas; all of them where it is empty.
-ARG WORKFLOWS=""
+# The workflows that go in, separated by commas; all of them where it is empty, whose models are hundreds of gigabytes.
+ARG WORKFLOWS="txt2img,img2img,resize"
 # baked: the models that those require are put into the image. volume: they are on a network volume.
 ARG MODELS=baked
 # The name of a snapshot of snapshots/, with the custom nodes; none where it is empty.
@@ -139,8 +139,7 @@ RUN ln -s /opt/engine/bin/engine /usr/local/bin/engine
 ENV LD_PRELOAD=/usr/local/lib/libtcmalloc.so \
     MALLOC_ARENA_MAX=2 \
     PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True \
-    PYTHONUNBUFFERED=1 \
-    WORKFLOWS_PATH=/app/workflows
+    PYTHONUNBUFFERED=1
 
 # tini hands on the signals, and buries the processes that nobody waits for; -s: also where it is not the first of them.
 ENTRYPOINT ["/usr/bin/tini", "-s", "--", "/opt/engine/bin/python", "-u", "/app/handler.py"]

@@ -15,7 +15,7 @@ variable "TAG" {
 }
 
 variable "WORKFLOWS" {
-  default = ""
+  default = "txt2img,img2img,resize"
 }
 
 variable "SNAPSHOT" {

@@ -33,7 +33,7 @@ if ! WORKFLOWS_PATH=$workflows /opt/engine/bin/engine models fetch --into "$into
         echo "MODELS=baked: not every model that the workflows require could be fetched; the reasons are above. Either"
         echo "  - give each model of requires.models in schemas/NAME.json a url that answers, and the build the token that"
         echo "    it asks for: --secret id=hf_token,env=HF_TOKEN or --secret id=civitai_token,env=CIVITAI_TOKEN"
-        echo "  - or leave workflows out: --build-arg WORKFLOWS=resize,txt2img"
+        echo "  - or name the workflows that are wanted, a few: --build-arg WORKFLOWS=resize,txt2img"
         echo "  - or keep the models on a network volume: --build-arg MODELS=volume"
     } >&2
     exit 1

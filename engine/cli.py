@@ -107,11 +107,11 @@ def worker(arguments: Sequence[str]) -> None:
         sys.argv = [sys.argv[0], *choice.arguments]  # the SDK reads its own from there
         start(choice)
         return
-    from engine.starting.places import find, find_workflows
+    from engine.starting.places import find_all
 
     if choice.arguments[:1] != ("settings",):  # which tells what is set from what is found
         # What the worker itself would use; a variable that is set counts as ever.
-        for name, each in (find(environment) | find_workflows(environment)).items():
+        for name, each in find_all(environment).items():
             os.environ[name] = os.environ.get(name) or each.value
     sys.argv = ["engine", *choice.arguments]
     main()
@@ -123,10 +123,9 @@ def _worker(options: argparse.Namespace) -> None:
 
 def _settings(options: argparse.Namespace) -> None:
     from engine.commands import settings_command
-    from engine.starting.places import find, find_workflows
+    from engine.starting.places import find_all
 
-    environment = in_capitals(os.environ)
-    settings_command.show(as_json=options.json, found=find(environment) | find_workflows(environment))
+    settings_command.show(as_json=options.json, found=find_all(in_capitals(os.environ)))
 
 
 def _models_list(options: argparse.Namespace) -> None:
@@ -144,7 +143,7 @@ def _models_verify(options: argparse.Namespace) -> None:
 def _models_fetch(options: argparse.Namespace) -> None:
     from engine.commands import models_command
 
-    models_command.fetch(options.names, options.into, as_json=options.json)
+    models_command.fetch(options.names, options.into, everything=options.all, as_json=options.json)
 
 
 def _bundle(options: argparse.Namespace) -> None:
@@ -284,6 +283,7 @@ def _has_models(models: argparse.ArgumentParser) -> None:
         if name == "fetch":
             where = "the folder for them, like ComfyUI's models/; by default MODELS_DIR, the volume's, or ComfyUI's own"
             added.add_argument("--into", type=Path, metavar="DIR", help=where)
+            added.add_argument("--all", action="store_true", help="of all workflows, however many there are")
 
 
 def _has_snapshots(snapshot: argparse.ArgumentParser) -> None:

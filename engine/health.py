@@ -66,7 +66,9 @@ def health(runner: Runner, *, patience_seconds: float = _PATIENCE_SECONDS) -> di
         return {**reply, "status": "unavailable", "comfyui": {"running": False, "error": _discreet(error.message)}}
     reply |= {"comfyui": _comfyui(stats), "devices": _devices(stats), "worn_out": worn_out and _discreet(worn_out)}
     little = any(space.free_bytes < _LITTLE_DISK_BYTES for space in disks.values())
-    if worn_out or workflows["broken"] or workflows["not_ready"] or (fetch and fetch["failed"]) or little:
+    # Of a library that nobody chose from, most lack their models: that is no trouble while others are ready.
+    lacking = workflows["not_ready"] and (runner.settings.workflows or not workflows["ready"])
+    if worn_out or workflows["broken"] or lacking or (fetch and fetch["failed"]) or little:
         reply["status"] = "degraded"
     return reply
 

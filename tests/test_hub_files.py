@@ -28,6 +28,8 @@ BUCKET = {"S3_BUCKET": "b", "S3_ACCESS_KEY_ID": "k", "S3_SECRET_ACCESS_KEY": "s"
 # What a person may well type; where nothing is said here, the default or an option is.
 TYPED = {
     "WORKFLOWS": "txt2img,resize",
+    "WORKFLOWS_PATH": "/app/workflows:https://github.com/you/flows@main#comfy",
+    "WORKFLOWS_TOKEN": "ghp-token",
     "S3_ENDPOINT_URL": "https://s3.example.org",
     "S3_REGION": "auto",
     "S3_PREFIX": "made/here",

@@ -127,9 +127,7 @@ def _legal(text: str) -> str:
 def _folder(chosen: Path | None) -> Path:
     folders = own_folders()
     if not (chosen or folders):
-        raise UsageError(
-            "WORKFLOWS_PATH names repositories alone, which nothing is written to: --folder DIR says where"
-        )
+        raise UsageError("WORKFLOWS_PATH names repositories alone, which nothing is written to: say --folder DIR")
     folder = chosen or folders[-1]
     if not chosen and folder == bundled_workflows() and not (folder / "templates").is_dir():
         # The engine was installed as a package: beside it, an upgrade would take the author's work along.

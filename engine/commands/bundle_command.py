@@ -8,8 +8,9 @@ from pathlib import Path
 from engine.bundling import bundle, chosen_names
 from engine.catalog import Catalog, Folder
 from engine.commands.folders import workflow_folders
-from engine.commands.output import print_json, print_line
+from engine.commands.output import print_json, print_line, print_note
 from engine.errors import RequestError
+from engine.wording import listed
 
 
 def write(target: Path, names: Sequence[str], *, folder: Path | None = None, as_json: bool = False) -> None:
@@ -40,3 +41,5 @@ def write(target: Path, names: Sequence[str], *, folder: Path | None = None, as_
         return
     for name in copied:
         print_line(f"{target}: {name}")
+    if left_out := sorted(set(catalog.sources()).difference(copied)):
+        print_note(f"left out: {listed(left_out)}")

@@ -12,6 +12,7 @@ from engine.commands.readying import missing_lines, readiness
 if TYPE_CHECKING:
     from engine.catalog import Source
 
+_MOST_TOLD = 5  # of so many what is missing is told file by file; of more in one line each
 CHECKED_WHEN_LISTED = 50  # compiling takes some ms each; above this `list` reads titles and `check` checks
 
 
@@ -33,13 +34,18 @@ def list_workflows(*, as_json: bool) -> None:
     if as_json:
         print_json({"workflows": lines, **({"warnings": catalog.troubles()} if catalog.troubles() else {})})
         return
+    unready = sum(line["status"] == "not_ready" for line in lines)
     width = max((len(line["name"]) for line in lines), default=0)
     for line in lines:
         note = f"  (replaces the one in {', '.join(line['replaces'])})" if "replaces" in line else ""
-        what = {"broken": "BROKEN", "not_ready": f"NOT READY  {line.get('title', '')}"}.get(line["status"])
+        lacks = f" ({len(line['missing'])} missing)" if unready > _MOST_TOLD and line.get("missing") else ""
+        what = {"broken": "BROKEN", "not_ready": f"NOT READY  {line.get('title', '')}{lacks}"}.get(line["status"])
         print_line(f"{line['name']:<{width}}  {line.get('title', '') if what is None else what}{note}".rstrip())
-        for problem in (*line.get("problems", ()), *missing_lines(line)):
+        missing = missing_lines(line) if unready <= _MOST_TOLD else ()
+        for problem in (*line.get("problems", ()), *missing):
             print_line(f"{'':<{width}}    {problem}")
+    if unready > _MOST_TOLD:
+        print_note(f"{unready} of {len(lines)} lack models or node packs; engine describe NAME tells which of one")
     if not lines:
         print_note("no workflow yet: put NAME.json into templates/ and into schemas/")
     if not checked:

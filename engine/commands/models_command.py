@@ -19,7 +19,7 @@ from engine.errors import StorageError, UnknownWorkflow, UsageError
 from engine.model_folders import folder_for_new, model_folders
 from engine.models.hub_caches import hub_caches
 from engine.models.presence import cached_file, place_of, sha256_of
-from engine.models.required import RequiredModel, required_models
+from engine.models.required import MOST_UNNAMED, RequiredModel, required_models
 from engine.models.space import size_text
 from engine.settings import Settings, load_settings
 from engine.wording import listed
@@ -99,16 +99,17 @@ def verify(names: Sequence[str], *, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-def fetch(names: Sequence[str], into: Path | None, *, as_json: bool) -> None:
+def fetch(names: Sequence[str], into: Path | None, *, everything: bool = False, as_json: bool) -> None:
     """Fetch what is missing; the status is 1 where something can't be had. The rest is fetched all the same.
 
     Args:
         names: of the workflows; where there are none, those that are offered (WORKFLOWS).
         into: like ComfyUI's `models/`; by default MODELS_DIR, the volume's or COMFY_HOME's.
+        everything: of however many workflows, where neither these nor WORKFLOWS name any.
         as_json: print one document.
 
     Raises:
-        UsageError: there is no place to put them.
+        UsageError: there is no place to put them; or nobody said which of many workflows are meant.
         StorageError: that place can't be made.
     """
     from engine.models.fetching import Fetcher
@@ -116,6 +117,11 @@ def fetch(names: Sequence[str], into: Path | None, *, as_json: bool) -> None:
 
     wanted = _wanted(names)
     settings = wanted.settings
+    if not (names or everything or settings.workflows) and len(wanted.names) > MOST_UNNAMED:
+        raise UsageError(
+            f"nothing was fetched: {_counts([_line(model, wanted) for model in wanted.models], wanted)}",
+            hint="name the workflows whose models are wanted, or say --all; engine models list tells of each file",
+        )
     place = into or folder_for_new(settings)
     if place is None:
         raise UsageError("there is no folder for models: name one with --into DIR, or set MODELS_DIR or COMFY_HOME")
@@ -215,7 +221,11 @@ def _counts(lines: list[dict[str, Any]], wanted: _Wanted) -> str:
     workflows = "1 workflow" if len(wanted.names) == 1 else f"{len(wanted.names)} workflows"
     text = f"{_models(len(lines))} of {workflows}: {len(there)} there"
     if missing:
-        size = f" ({size_text(known)})" if known else ""
+        unknown = sum(line["size_bytes"] is None for line in fetchable)
+        more = f" and {unknown} of unknown size" if unknown else ""
+        size = (
+            f" ({size_text(known)}{more})" if known else " (of unknown size)" if len(fetchable) > MOST_UNNAMED else ""
+        )
         text += f", {len(missing)} missing; engine models fetch can get {len(fetchable)}{size}"
     return text
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from engine.map_parts import ModelFile
     from engine.workflow import Workflow
 
+MOST_UNNAMED = 5
+"""Of more workflows than that models are fetched only where somebody named them: together they fill any disk."""
+
 
 @dataclass(frozen=True, slots=True)
 class RequiredModel:

@@ -16,7 +16,7 @@ from engine.logs import event
 from engine.model_folders import folder_for_new, model_folders
 from engine.models.hub_caches import hub_caches
 from engine.models.presence import place_of
-from engine.models.required import RequiredModel, required_models
+from engine.models.required import MOST_UNNAMED, RequiredModel, required_models
 from engine.models.space import size_text
 from engine.readiness import Coming
 from engine.settings import Settings
@@ -63,6 +63,9 @@ class ModelFetch:
         folders = model_folders(settings)
         missing = [model for model in required if place_of(model, folders) is None]
         if not missing:
+            return []
+        if not settings.workflows and len(catalog) > MOST_UNNAMED:
+            self._give_up(f"WORKFLOWS has to name those of the {len(catalog)} workflows whose models are wanted")
             return []
         into = folder_for_new(settings)
         if settings.comfy_url and not settings.models_dir:

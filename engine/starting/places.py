@@ -43,7 +43,7 @@ def find(environment: Mapping[str, str], image: Image = IMAGE) -> dict[str, Foun
 
 
 def find_workflows(environment: Mapping[str, str]) -> dict[str, Found]:
-    """WORKFLOWS_PATH where the environment names none and there is a volume: what comes with the engine, then the volume's.
+    """WORKFLOWS_PATH where the environment names none and there is a volume: the engine's own, then the volume's.
 
     The volume's are in `workflows/` there. They count whether the folder is there by now or comes later.
 
@@ -55,6 +55,11 @@ def find_workflows(environment: Mapping[str, str]) -> dict[str, Found]:
         return {}
     both = os.pathsep.join(map(str, (bundled_workflows(), volume_workflows(volume))))
     return {"WORKFLOWS_PATH": Found(both, "the engine's own, then those of the volume")}
+
+
+def find_all(environment: Mapping[str, str]) -> dict[str, Found]:
+    """What `find` and `find_workflows` find."""
+    return find(environment) | find_workflows(environment)
 
 
 def homes(volume: Path, image: Image = IMAGE) -> Iterator[tuple[Path, str]]:

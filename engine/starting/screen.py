@@ -20,6 +20,7 @@ from engine.wording import listed
 
 _MOST_WORKFLOWS, _MOST_KINDS = 12, 8
 _MOST_LOADED, _MOST_MISSING, _MOST_USERS = 100, 6, 3
+_MOST_UNREADY = 6
 _WIDTH = 11
 
 
@@ -64,7 +65,7 @@ def screen(facts: Facts, catalog: Catalog) -> dict[str, str]:
         "GPU": _gpus(facts.gpus),
         "memory": _space(memory()),
         "disk": _space(disk(Path.cwd())),
-        "workflows": _workflows(catalog),
+        "workflows": _workflows(facts, catalog),
         "no access": "; ".join(catalog.troubles()),
         "missing": _missing(facts, catalog),
         "results": _results(settings),
@@ -150,20 +151,46 @@ def _gpus(gpus: Gpus | None) -> str:
     return f"{names}; the driver knows CUDA {gpus.cuda}"
 
 
-def _workflows(catalog: Catalog) -> str:
+def _workflows(facts: Facts, catalog: Catalog) -> str:
+    """Those that can run first: of a large library a worker has the models of a few."""
     names = sorted(catalog.sources())
-    places = [str(each) for each in catalog.folders if each.needed or each.label or each.path.is_dir()]
+    unready = _unready(facts, catalog)
+    if len(unready) > _MOST_UNREADY:
+        ready = [name for name in names if name not in unready]
+        told = f"{len(ready)} of {len(names)} are ready: {listed(ready, most=_MOST_WORKFLOWS)}"
+        return f"{told} ({_places(catalog)}){_lost(catalog)}"
     more = f" and {len(names) - _MOST_WORKFLOWS} more" if len(names) > _MOST_WORKFLOWS else ""
     told = ", ".join(names[:_MOST_WORKFLOWS]) + more
+    return f"{told or 'none'} ({_places(catalog)}){_lost(catalog)}"
+
+
+def _places(catalog: Catalog) -> str:
+    """Where they are from; a folder that may come later only once it is there."""
+    folders = [str(each) for each in catalog.folders if each.needed or each.label or each.path.is_dir()]
+    return f"from {', '.join(folders)}"
+
+
+def _lost(catalog: Catalog) -> str:
     missing = [each.source.name for each in catalog.missing()]
-    lost = f"; WORKFLOWS names more, which are not there: {', '.join(missing[:_MOST_WORKFLOWS])}" if missing else ""
-    return f"{told or 'none'} (from {', '.join(places)}){lost}"
+    return f"; WORKFLOWS names more, which are not there: {', '.join(missing[:_MOST_WORKFLOWS])}" if missing else ""
+
+
+def _unready(facts: Facts, catalog: Catalog) -> list[str]:
+    """The workflows that lack something for every payload; of very many nothing is said, since loading takes long."""
+    if facts.readiness is None or len(catalog) > _MOST_LOADED:
+        return []
+    ready = facts.readiness
+    return [each.source.name for each in catalog.entries() if each.error or (each.workflow and ready.of(each.workflow))]
 
 
 def _missing(facts: Facts, catalog: Catalog) -> str:
     """What the workflows lack, and who needs it; of many workflows nothing is said, since loading them takes long."""
     if facts.readiness is None or len(catalog) > _MOST_LOADED:
         return ""
+    unready = _unready(facts, catalog)
+    if len(unready) > _MOST_UNREADY and not facts.fetched:
+        whose = listed(unready, most=_MOST_USERS)
+        return f"what {whose} need; `engine list` names them, WORKFLOWS=NAME,NAME offers fewer"
     needed: dict[str, list[str]] = {}
     for workflow in (entry.workflow for entry in catalog.entries() if entry.workflow):
         for each in facts.readiness.of(workflow):

@@ -35,7 +35,7 @@ from engine.settings import Settings, load_settings
 from engine.starting.gpu import Gpus, Probe
 from engine.starting.model_fetch import ModelFetch
 from engine.starting.modes import Choice
-from engine.starting.places import find, find_workflows, homes
+from engine.starting.places import find_all, homes
 from engine.starting.screen import Facts, screen, shown
 from engine.starting.volume_layout import make_folders
 from engine.starting.workflow_fetch import WorkflowFetch
@@ -90,7 +90,7 @@ def _start(choice: Choice) -> None:
     end_on_signals()
     environment = in_capitals(os.environ)
     wait_for_volume(environment)
-    found = find(environment) | find_workflows(environment)
+    found = find_all(environment)
     settings = settings_of_own(load_settings(found))
     configure(settings)
     for warning in settings.warnings():
