@@ -34,22 +34,31 @@ def list_workflows(*, as_json: bool) -> None:
     if as_json:
         print_json({"workflows": lines, **({"warnings": catalog.troubles()} if catalog.troubles() else {})})
         return
-    unready = sum(line["status"] == "not_ready" for line in lines)
+    lacking = sum(bool(_lacks(line)) for line in lines)
     width = max((len(line["name"]) for line in lines), default=0)
     for line in lines:
         note = f"  (replaces the one in {', '.join(line['replaces'])})" if "replaces" in line else ""
-        lacks = f" ({len(line['missing'])} missing)" if unready > _MOST_TOLD and line.get("missing") else ""
-        what = {"broken": "BROKEN", "not_ready": f"NOT READY  {line.get('title', '')}{lacks}"}.get(line["status"])
-        print_line(f"{line['name']:<{width}}  {line.get('title', '') if what is None else what}{note}".rstrip())
-        missing = missing_lines(line) if unready <= _MOST_TOLD else ()
+        title = line.get("title", "")
+        what = {"broken": "BROKEN", "not_ready": f"NOT READY  {title}"}.get(line["status"], title)
+        lacks = _lacks(line) if lacking > _MOST_TOLD else ""
+        print_line(f"{line['name']:<{width}}  {what}{lacks}{note}".rstrip())
+        missing = missing_lines(line) if lacking <= _MOST_TOLD else ()
         for problem in (*line.get("problems", ()), *missing):
             print_line(f"{'':<{width}}    {problem}")
-    if unready > _MOST_TOLD:
-        print_note(f"{unready} of {len(lines)} lack models or node packs; engine describe NAME tells which of one")
+    if lacking > _MOST_TOLD:
+        print_note(f"{lacking} of {len(lines)} lack models or node packs; engine describe NAME tells which of one")
     if not lines:
         print_note("no workflow yet: put NAME.json into templates/ and into schemas/")
     if not checked:
         print_note(f"{len(lines)} workflows, not checked; engine check does that")
+
+
+def _lacks(line: dict[str, Any]) -> str:
+    """What keeps a workflow from running as it comes, in a word; empty where nothing does."""
+    if missing := line.get("missing"):
+        return f"  ({len(missing)} missing)"
+    defaults = sum(bool(each.get("default_of")) for each in line.get("missing_for_some", ()))
+    return f"  (default missing: {defaults})" if defaults else ""
 
 
 def _checked_lines(catalog: Catalog) -> list[dict[str, Any]]:

@@ -176,11 +176,20 @@ def _lost(catalog: Catalog) -> str:
 
 
 def _unready(facts: Facts, catalog: Catalog) -> list[str]:
-    """The workflows that lack something for every payload; of very many nothing is said, since loading takes long."""
+    """The workflows that do not run as they come: something is missing that every payload needs, or a default names.
+
+    Of very many nothing is said, since loading takes long.
+    """
     if facts.readiness is None or len(catalog) > _MOST_LOADED:
         return []
     ready = facts.readiness
-    return [each.source.name for each in catalog.entries() if each.error or (each.workflow and ready.of(each.workflow))]
+    return [
+        each.source.name
+        for each in catalog.entries()
+        if each.workflow is None
+        or ready.of(each.workflow)
+        or any(missing.default_of for missing in ready.for_some(each.workflow))
+    ]
 
 
 def _missing(facts: Facts, catalog: Catalog) -> str:
