@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import threading
+import time
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_UNSETTLED_SECONDS = 2.0
+"""A file that changed so shortly before it was read is read once more, so long after: FAT and network file systems have
+times of one or two seconds."""
 EDITOR_SCHEMA = "parameter-map.schema"  # stands among the maps, for editors, and is none
 
 
@@ -129,7 +133,7 @@ class Catalog(Mapping[str, "Workflow"]):
         self._folders: tuple[Folder, ...] = ()
         self._nodes = nodes
         self._only = frozenset(only)
-        self._loaded: dict[str, tuple[tuple[object, ...], Workflow | WorkflowError]] = {}
+        self._loaded: dict[str, tuple[tuple[object, ...], Workflow | WorkflowError, float | None]] = {}
         self._lock = threading.Lock()
         self.use(folders)
 
@@ -251,8 +255,9 @@ class Catalog(Mapping[str, "Workflow"]):
         state = (source.folder, _state(source.template), _state(source.map))
         with self._lock:
             known = self._loaded.get(source.name)
-        if known and known[0] == state:
+        if known and known[0] == state and not (known[2] and abs(time.time() - known[2]) > _UNSETTLED_SECONDS):
             return known[1]
+        begun = time.time()
         try:
             found: Workflow | WorkflowError = self._read(source)
         except WorkflowError as error:
@@ -261,7 +266,9 @@ class Catalog(Mapping[str, "Workflow"]):
             log.exception("workflow %s can't be read", source.name)
             found = InvalidMap(f"can't be read: {type(error).__name__}; the log has the cause")
         with self._lock:
-            self._loaded[source.name] = (state, found)
+            # A file system that tells time in seconds says nothing of a second change within the same one.
+            settled = all(begun - each[0] / 1e9 > _UNSETTLED_SECONDS for each in state[1:] if each)
+            self._loaded[source.name] = (state, found, None if settled else begun)
         return found
 
     def _read(self, source: Source) -> Workflow:

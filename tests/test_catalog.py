@@ -55,6 +55,16 @@ def test_a_file_that_changes_is_read_again(tmp_path):
     assert catalog["good"].title == "Good"
 
 
+def test_a_change_that_leaves_time_and_length_as_they_are_is_found_a_little_later(tmp_path, wait_until):
+    catalog = Catalog([write_workflow(tmp_path, "good", sampler_graph(), {**GOOD, "title": "One"})])
+    path = tmp_path / "schemas" / "good.json"
+    before = path.stat()
+    assert catalog["good"].title == "One"
+    path.write_text(path.read_text().replace("One", "Two"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # as a clock of whole seconds has it
+    wait_until(lambda: catalog["good"].title == "Two")
+
+
 def test_a_new_workflow_is_there_at_once_and_a_deleted_one_gone(tmp_path):
     catalog = Catalog([write_workflow(tmp_path, "good", sampler_graph(), GOOD)])
     write_workflow(tmp_path, "new", sampler_graph(), GOOD)
