@@ -208,3 +208,57 @@ def test_nothing_is_written_into_a_repository(engine, host, tmp_path):
 def test_an_address_that_is_none_is_told_the_form(engine):
     done = engine("list", path="https://github.com/me/flows/tree/main/comfy", status=1)
     assert "the repository is https://github.com/me/flows@main#comfy" in done.stderr
+
+
+MANY = 8
+
+
+@pytest.fixture
+def many(tmp_path):
+    """A folder of more workflows than anybody wants all models of: one is ready."""
+    for number in range(MANY):
+        parameter_map = own_map(f"Number {number}")
+        if number:
+            models = [{"path": f"checkpoints/{number}.safetensors", "url": f"https://models.invalid/{number}"}]
+            parameter_map["requires"] = {"models": models}
+        write_workflow(tmp_path / "many", f"w{number}", PICTURE, parameter_map)
+    return tmp_path / "many"
+
+
+def test_the_models_of_many_workflows_are_not_fetched_unless_somebody_says_so(many, tmp_path):
+    own = {"WORKFLOWS_PATH": str(many), "MODELS_DIR": str(tmp_path / "models")}
+    done = run_engine(tmp_path, "models", "fetch", status=2, **own)
+    assert "7 models of 8 workflows: 0 there, 7 missing; engine models fetch can get 7" in done.stderr
+    assert "name the workflows whose models are wanted, or say --all" in done.stderr
+    assert not (tmp_path / "models").exists()
+    for wanted in ({"WORKFLOWS": "w0"}, {}):
+        done = run_engine(tmp_path, "models", "fetch", *([] if wanted else ["w0"]), **own, **wanted)
+        assert "0 of 0 models there" in done.stderr
+
+
+def test_a_worker_does_not_fetch_the_models_of_many_workflows_either(many, volume):
+    home = simulated_home(volume / "ComfyUI")
+    more = {"COMFY_SIMULATE": "", "COMFY_HOME": str(home), "WORKFLOWS_PATH": str(many), "MODELS_FETCH": "start"}
+    done = start(volume, **more)
+    assert "WORKFLOWS has to name those of the 8 workflows whose models are wanted" in done.stderr
+
+
+def test_of_many_workflows_the_screen_and_the_list_tell_first_what_is_ready(many, volume, tmp_path):
+    home = simulated_home(volume / "ComfyUI")
+    variables = {"COMFY_HOME": str(home), "WORKFLOWS_PATH": str(many), "VOLUME_PATH": str(volume)}
+    said = start(volume, COMFY_SIMULATE="", **variables).stderr
+    assert f"1 of 8 are ready: w0 (from {many})" in said
+    assert "what w1, w2, w3 and 4 more need; `engine list` names them" in said
+    done = run_engine(tmp_path, "list", **variables)
+    assert "w0  Number 0\n" in done.stdout
+    assert "w1  NOT READY  Number 1  (1 missing)\n" in done.stdout
+    assert len(done.stdout.splitlines()) == MANY
+    assert "7 of 8 lack models or node packs; engine describe NAME tells which of one" in done.stderr
+
+
+def test_an_endpoint_that_chose_no_workflows_is_well_while_one_is_ready(many, volume):
+    home = simulated_home(volume / "ComfyUI")
+    variables = {"COMFY_SIMULATE": "", "COMFY_HOME": str(home), "WORKFLOWS_PATH": str(many)}
+    asked = ("--test_input", '{"input": {"action": "health"}}')
+    assert "'status': 'ok'" in run_handler(environment(volume, **variables), *asked).stdout
+    assert "'status': 'degraded'" in run_handler(environment(volume, WORKFLOWS="w0,w1", **variables), *asked).stdout

@@ -18,8 +18,8 @@ from engine.workflows_path import Repository
 _READER = Path(__file__).with_name("reader.py")
 _ANY_USER = "x-access-token"
 """GitHub, GitLab and Gitea take any name beside a token; this is the one that GitHub's own documentation uses."""
-_MOST_BYTES = 100_000_000
-_MOST_FILE_BYTES = 8_000_000
+MOST_BYTES = 100_000_000
+MOST_FILE_BYTES = 8_000_000
 _MOST_FILES = 2000
 _LONGEST_ANSWER = 1_000_000
 # Of the machine's settings those that say how the internet is reached; not the user's of git, which may run programs.
@@ -75,8 +75,8 @@ def read(repository: Repository, into: Path, *, known: str | None, token: Token 
         "user": user,
         "token": secret,
         "timeout_seconds": seconds,
-        "most_bytes": _MOST_BYTES,
-        "most_file_bytes": _MOST_FILE_BYTES,
+        "most_bytes": MOST_BYTES,
+        "most_file_bytes": MOST_FILE_BYTES,
         "most_files": _MOST_FILES,
     }
     # The pack goes to this machine's own disk, since the copies may be on a network volume.
