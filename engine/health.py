@@ -14,6 +14,7 @@ from typing import Any
 from engine.errors import ComfyUnavailable, EngineError
 from engine.jobs import Runner
 from engine.machine import Space, disk, memory
+from engine.models.required import MOST_UNNAMED
 from engine.storage import spool_folder
 
 _PATIENCE_SECONDS = 3.0
@@ -67,7 +68,8 @@ def health(runner: Runner, *, patience_seconds: float = _PATIENCE_SECONDS) -> di
     reply |= {"comfyui": _comfyui(stats), "devices": _devices(stats), "worn_out": worn_out and _discreet(worn_out)}
     little = any(space.free_bytes < _LITTLE_DISK_BYTES for space in disks.values())
     # Of a library that nobody chose from, most lack their models: that is no trouble while others are ready.
-    lacking = workflows["not_ready"] and (runner.settings.workflows or not workflows["ready"])
+    chosen = runner.settings.workflows or len(runner.catalog) <= MOST_UNNAMED
+    lacking = workflows["not_ready"] and (chosen or not workflows["ready"])
     if worn_out or workflows["broken"] or lacking or (fetch and fetch["failed"]) or little:
         reply["status"] = "degraded"
     return reply
