@@ -163,7 +163,6 @@ def test_it_starts_with_what_the_documentation_says(image):
         "MALLOC_ARENA_MAX": "2",
         "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True",
         "PYTHONUNBUFFERED": "1",
-        "WORKFLOWS_PATH": "/app/workflows",
     }
     assert image.config["Entrypoint"][-3:] == ["/opt/engine/bin/python", "-u", "/app/handler.py"]
     assert not image.config.get("Cmd")
