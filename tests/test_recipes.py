@@ -259,7 +259,7 @@ def shapes(value):
 def test_a_result_that_must_pass_is_made_anew(engine, tmp_path):
     path = engine("engine run bright_enough -p seed=64 --retries 10")[0]
     with Image.open(tmp_path / path) as made:
-        assert made.convert("L").getpixel((5, 5)) >= 128
+        assert made.convert("L").getpixel((5, 5)) >= 77
     ((_, _, _, text),) = [block for block in BLOCKS if block[0] == "result"]
     shown, made = (
         json.loads(text),
