@@ -1,4 +1,4 @@
-"""Write what is generated from the code: the editors' schema, tables of errors, settings, findings, checks, map keys."""
+"""Write what is generated from the code: the schema for editors, tables of errors, settings, findings, checks, keys."""
 
 import itertools
 import json
