@@ -252,6 +252,17 @@ def test_nothing_is_left_behind_and_no_more_than_the_best_is_kept(runner, sharin
     assert level(reply) == reply["values"]["seed"] % 13
 
 
+def test_the_best_stays_in_comfyui_where_it_can_not_be_stored(runner, sharing_comfy, comfy_base, tmp_path):
+    before = {*files_below(comfy_base)}
+    (tmp_path / "out").write_text("in the way")
+    failure = refused(runner(gated(DARK, retries=3), on=sharing_comfy), request())
+    assert failure["code"] == "storage_error"
+    (kept,) = {*files_below(comfy_base)} - before
+    with Image.open(kept) as best:
+        assert best.format == "PNG"
+    kept.unlink()
+
+
 def test_the_best_outlives_a_comfyui_that_is_started_anew(runner, sharing_comfy, comfy_base):
     """One that starts empties its temp folder; a node that only previews leaves its picture there."""
 
@@ -298,6 +309,26 @@ def test_what_comfyui_does_wrong_in_a_later_try_costs_no_result(runner):
     assert len(reply["quality"]["tries"]) == 1
     assert "try 2 of 4 ended in an error" in reply["warnings"][1]
     assert "memory" in reply["warnings"][1]
+
+
+def test_a_person_who_came_out_grey_is_drawn_anew(runner):
+    parameter_map = {
+        "parameters": {
+            "prompt": {"type": "string", "required": True, "bind": "$['6'].inputs.text"},
+            "seed": {"type": "seed", "bind": "$['3'].inputs.seed"},
+        },
+        "outputs": {"image": {"node": "9", "kind": "image"}},
+        "accept": [{"check": "skin_tone", "output": "image"}, {"check": "not_blank"}],
+    }
+    choices = {"CheckpointLoaderSimple.ckpt_name": ["sd15.safetensors"]}
+    template = text_to_image(width=256, height=256)
+    with Simulator(choices=choices, faults=[{"fault": "grey"}]) as simulator, ComfyUI(simulator.url) as comfy:
+        reply = asked(runner(parameter_map, template, on=comfy), request(payload={"prompt": "portrait of a woman"}))
+    grey, person = reply["quality"]["tries"]
+    assert (reply["quality"]["accepted"], reply["quality"]["try"], reply["warnings"]) == (True, 2, [])
+    assert [(each["check"], each["passed"]) for each in grey["scores"]] == [("skin_tone", False), ("not_blank", False)]
+    assert [(each["check"], each["passed"]) for each in person["scores"]] == [("skin_tone", True), ("not_blank", True)]
+    assert grey["values"] != person["values"] == {"seed": reply["values"]["seed"]}
 
 
 def test_a_crash_of_comfyui_is_no_try(runner):
