@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import zip_longest
 
 from engine.authoring.graph_layout import Layout, Wire, laid_out
 from engine.graph import label_of, links, title_of
@@ -91,15 +92,11 @@ class _Card:
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         widths = [text_width(line, _TITLE_FONT, bold=True) for line in self.heading]
-        for index in range(max(len(self.inputs), len(self.outputs))):
-            row = [each[index][-1 if side else 0] for side, each in enumerate(self._sides) if index < len(each)]
+        for taken, given in zip_longest((name for name, _ in self.inputs), (kind for _, kind in self.outputs)):
+            row = [text for text in (taken, given) if text]
             widths.append(sum(text_width(text, _FONT) + 6 for text in row) + 12 * (len(row) - 1))
         widths += [_tag_width(tag) + (text_width(tag.before, _FONT) + 6 if tag.before else 0) for tag in self.tags]
         return max(_NARROWEST, round(max(widths)) + 2 * _PADDING), round(self.rows_top + _LINE * self.rows + 4)
-
-    @property
-    def _sides(self) -> tuple[Sequence[tuple[str, str]], Sequence[tuple[int, str]]]:
-        return self.inputs, self.outputs
 
     @property
     def rows(self) -> int:
