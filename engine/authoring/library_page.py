@@ -72,8 +72,8 @@ def parameters_page(workflows: Sequence[Workflow]) -> str:
     lines = [
         "# Parameters of the library",
         "",
-        "What is called the same is the same in all workflows of [the library](library.md). Bounds and defaults differ;",
-        "cards have them. Generated from `schemas/`.",
+        "What is called the same is the same in all workflows of [the library](library.md). Bounds and defaults",
+        "differ; cards have them. Generated from `schemas/`.",
         "",
         "| parameter | type | group | meaning | in |",
         "|---|---|---|---|---|",
