@@ -13,6 +13,7 @@ from support.films import mp4, sound
 from support.graphs import text_to_image
 from support.media import picture
 from support.random_loras import write_lora
+from support.random_upscaler import write_upscaler
 from support.variants import FILES, variants
 from support.workflows import ROOT
 
@@ -58,6 +59,8 @@ def write_models(models, checkpoint):
             target.symlink_to(checkpoint)
         elif path.startswith("loras/"):
             write_lora(target, seed=len(path))
+        elif path.startswith("upscale_models/"):
+            write_upscaler(target)
         else:
             target.touch()
 
@@ -77,7 +80,7 @@ _FOLDERS = {name: folder for folder, inputs in MODEL_FOLDERS.items() for name in
 
 def has_weights(path):
     """Whether a stand-in for that model is one that runs."""
-    return bool(_SD15.fullmatch(path)) or path.startswith("loras/")
+    return bool(_SD15.fullmatch(path)) or path.startswith(("loras/", "upscale_models/"))
 
 
 def write_inputs(folder):
