@@ -49,6 +49,13 @@ def test_every_workflow_has_a_card_with_a_picture_and_a_level():
         )
 
 
+def test_the_readme_names_every_workflow_once():
+    readme = (ROOT / "README.md").read_text()
+    section = readme[readme.index("## The library") :].partition("\n## ")[0]
+    told = [name for row in re.findall(r"^\| [^|]+ \| (.+) \|$", section, re.MULTILINE) for name in row.split(", ")]
+    assert sorted(name.strip("`") for name in told[1:]) == NAMES
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_both_calls_of_a_card_have_the_payload_of_the_first_example(name):
     workflow = CATALOG[name]

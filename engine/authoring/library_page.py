@@ -72,8 +72,8 @@ def parameters_page(workflows: Sequence[Workflow]) -> str:
     lines = [
         "# Parameters of the library",
         "",
-        "A name stands for one thing, of one type, in all workflows of [the library](library.md). Where their words for it",
-        "differ, each stands in a row. Bounds and defaults are on the cards. Generated from `schemas/`.",
+        "A name stands for one thing, of one type, in all workflows of [the library](library.md). Where their words",
+        "for it differ, each has a row. Bounds and defaults are on the cards. Generated from `schemas/`.",
         "",
         "| parameter | type | group | meaning | in |",
         "|---|---|---|---|---|",
