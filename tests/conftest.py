@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.levels import LevelsReport
 from support.operator_workflows import CONTROL_NET, LORAS
 from support.proxy import CuttableProxy
 from support.random_loras import write_lora
@@ -44,6 +45,7 @@ def pytest_addoption(parser):
         metavar="FILE",
         help="run the tests that touch ComfyUI against a real one, and write down in FILE how they went",
     )
+    parser.addoption("--levels", metavar="FILE", help="write down in FILE how far each workflow of the library got")
     parser.addoption("--image-verified", metavar="FILE", help="write down in FILE what images the tests have built")
     parser.addoption("--reliability", metavar="FILE", help="write down in FILE how the cases of the fault suite went")
 
@@ -53,10 +55,14 @@ def pytest_configure(config):
         config, "workerinput"
     ):  # once, not by each of xdist's
         config.pluginmanager.register(ReliabilityReport(path), "reliability")
-    if path := config.getoption("--verified"):
-        if not (COMFY_URL or COMFY_HOME):
-            raise pytest.UsageError(NEEDS_REAL)
-        config.pluginmanager.register(VerifiedReport(config, path), "verified")
+    verified, levels = config.getoption("--verified"), config.getoption("--levels")
+    if (verified or levels) and not (COMFY_URL or COMFY_HOME):
+        raise pytest.UsageError(NEEDS_REAL)
+    if verified:
+        config.pluginmanager.register(VerifiedReport(config, verified), "verified")
+        levels = levels or Path(verified).with_name("levels.json")
+    if levels:
+        config.pluginmanager.register(LevelsReport(config, levels), "levels")
 
 
 def pytest_collection_modifyitems(items):
@@ -176,6 +182,38 @@ def comfy_server(request):
         with ComfyUI(url) as comfy:
             request.config.stash[STATS] = comfy.client.system_stats()
         yield url, base
+
+
+@pytest.fixture(scope="session")
+def library_server(request, tmp_path_factory):
+    """A ComfyUI that has a stand-in for every model of the library, a real one or the simulator."""
+    from support.library import NODES, LibraryServer, write_inputs, write_models
+
+    if COMFY_URL and not COMFY_HOME:
+        pytest.skip("needs a ComfyUI whose folder of models is known: set COMFY_HOME")
+    with contextlib.ExitStack() as stack:
+        if COMFY_HOME:
+            home = request.getfixturevalue("comfy_home")
+            process, base = stack.enter_context(real_comfyui(home))
+            (base / "models").unlink()  # a link to its own: here there are stand-ins alone
+            write_models(base / "models", checkpoint := home.resolve() / "models" / "checkpoints" / CHECKPOINT)
+            (base / "models" / "checkpoints" / CHECKPOINT).symlink_to(checkpoint)
+            write_inputs(base / "input")
+            process.start()
+            url = process.url
+        else:
+            from engine.simulator import Simulator
+
+            base = tmp_path_factory.mktemp("library")
+            write_models(base / "models", None)
+            (base / "models" / "checkpoints").mkdir(parents=True, exist_ok=True)
+            (base / "models" / "checkpoints" / CHECKPOINT).touch()
+            simulator = stack.enter_context(Simulator(NODES, base, models=[base / "models"], step_seconds=0.001))
+            write_inputs(base / "input")
+            url = simulator.url
+        with ComfyUI(url) as comfy:
+            request.config.stash[STATS] = comfy.client.system_stats()
+        yield LibraryServer(url, base, is_real=bool(COMFY_HOME))
 
 
 @pytest.fixture(scope="session")

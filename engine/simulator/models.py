@@ -21,6 +21,7 @@ _NOTED = {
     "sampler_name": "sampler_name",
     "scheduler": "scheduler",
     "denoise": "denoise",
+    "seconds": "seconds",
 }
 _MODEL_NAMES = ("ckpt_name", "unet_name", "model_path")
 _BLANK = 512
