@@ -67,8 +67,12 @@ class InputSpec:
 
     @property
     def is_value(self) -> bool:
-        """Whether it takes a literal (a widget), not only a link."""
-        return self.type in {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"} or self.type in _DYNAMIC
+        """Whether it takes a literal (a widget), not only a link.
+
+        Node packs have widgets of their own (`COLORCODE`): what has a text for a default, nothing has to be linked to.
+        """
+        known = self.type in {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"} or self.type in _DYNAMIC
+        return known or isinstance(self.default, str)
 
     def accepts_link_of(self, output_type: str) -> bool:
         """Whether an output of that type can be linked to it, as far as the types tell."""
