@@ -22,7 +22,7 @@ from engine.errors import EngineError, UsageError, file_trouble
 def _run(options: argparse.Namespace) -> None:
     from engine.commands import run_command
 
-    wishes = (options.delivery, options.version_id)
+    wishes = (options.delivery, options.version_id, options.retries)
     run_command.run(options.name, options.param, options.payload, options.out, *wishes, as_json=options.json)
 
 
@@ -216,6 +216,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--version-id", metavar="ID", help="the environment to run in; by default VERSION_ID's")
     run.add_argument("--out", type=Path, metavar="DIR", help="the folder for the results")
+    run.add_argument("--retries", type=int, choices=range(11), metavar="N", help="further tries, if its checks fail")
     command("list", _list, "List the workflows, and what is wrong with broken ones.")
     describe = command("describe", _describe, "Show a workflow's parameters, outputs and examples.")
     describe.add_argument("name", metavar="NAME")

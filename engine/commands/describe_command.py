@@ -95,6 +95,10 @@ def _page(workflow: Workflow, url: str, width: int) -> Iterator[RenderableType]:
         for each in workflow.outputs
     ]
     yield _table(["name", "kind", "about"], outputs, fixed=_first(width, (output[0] for output in outputs)))
+    if workflow.gates:
+        yield from _heading("Must pass")
+        yield from map(str, workflow.gates.entries)
+        yield workflow.gates.said
     yield from _requirements(workflow)
     yield from _calls(workflow, url)
 
