@@ -42,8 +42,8 @@ lock: | $(UV)
 	$(COMPILE) --extra gcs --group build --constraints $(LOCK) --output-file $(ENGINE_LOCK) pyproject.toml
 	$(COMPILE) --group image --constraints $(LOCK) --output-file $(TOOLS_LOCK)
 
-# What is made from the code: the editors' schema, the tables of errors, of settings and of a map's keys; and from the
-# workflows: the pages about the library, with the pictures of their graphs.
+# What is made from the code: the editors' schema, the tables of errors, of settings, of checks and of a map's keys; and
+# from the workflows: the pages about the library, with the pictures of their graphs.
 generated: setup
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/library.py
@@ -57,6 +57,7 @@ bench: setup
 	$(BIN)/python benchmarks/render.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/checks.py
 
 # What `engine add` makes of ComfyUI's official workflows, some hundred of them: minutes the first time.
 authoring: setup

@@ -226,6 +226,7 @@ class _Run:
                 (node_id, class_type),
                 "_temp_" + "".join(random.choices(letters, k=5)),  # noqa: S311 -- a name, no secret
             ),
+            fails=lambda: self.executor.mishaps.greys(class_type),
         )
         return OPERATIONS.get(class_type, models.simulate)(call)
 

@@ -180,7 +180,9 @@ def _drawn(call: Call, facts: dict[str, Any]) -> Images:
     size = (latent.width, latent.height)
     return Images(
         tuple(
-            drawing.picture(
+            drawing.grey(size)
+            if call.fails()
+            else drawing.picture(
                 size,
                 facts,
                 index=index,

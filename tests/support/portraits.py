@@ -23,7 +23,7 @@ MONK_TONES = {
     9: "#3a312a",
     10: "#292420",
 }
-"""The Monk Skin Tone Scale, from light to dark, by Ellis Monk: https://skintone.google (CC BY 4.0)."""
+"""The Monk Skin Tone Scale, from light to dark, by Ellis Monk: https://skintone.google."""
 
 LIGHTS = {
     "plain": (1.0, 1.0, 1.0),
