@@ -35,7 +35,7 @@ def _list(options: argparse.Namespace) -> None:
 def _describe(options: argparse.Namespace) -> None:
     from engine.commands import describe_command
 
-    describe_command.describe(options.name, options.call, options.url, as_json=options.json)
+    describe_command.describe(options.name, options.call, options.url, options.picture, as_json=options.json)
 
 
 def _openapi(options: argparse.Namespace) -> None:
@@ -221,6 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     describe = command("describe", _describe, "Show a workflow's parameters, outputs and examples.")
     describe.add_argument("name", metavar="NAME")
     describe.add_argument("--call", choices=("curl", "python", "javascript"), help="print one example call, to be run")
+    describe.add_argument("--picture", type=Path, metavar="FILE", help="draw its graph into FILE, an SVG")
     describe.add_argument("--url", help="the endpoint that calls go to: http://127.0.0.1:8000; RunPod's by default")
     openapi = command("openapi", _openapi, "Write an OpenAPI document, one operation per workflow.", takes_json=False)
     openapi.add_argument("names", nargs="*", metavar="NAME", help="workflows; all of them by default")

@@ -19,6 +19,7 @@ from support.levels import LevelsReport
 from support.operator_workflows import CONTROL_NET, LORAS
 from support.proxy import CuttableProxy
 from support.random_loras import write_lora
+from support.random_upscaler import UPSCALER, write_upscaler
 from support.reliability import ReliabilityReport
 from support.verified import STATS, VerifiedReport
 
@@ -118,6 +119,7 @@ def comfy_home():
     models = Path(COMFY_HOME) / "models"
     for seed, name in enumerate(LORAS):
         write_lora(models / "loras" / name, seed)
+    write_upscaler(models / "upscale_models" / UPSCALER)
     (models / "controlnet").mkdir(exist_ok=True)
     (models / "controlnet" / CONTROL_NET).touch()  # in the list of models, which is what graphs are checked against
     return Path(COMFY_HOME)
@@ -176,6 +178,7 @@ def comfy_server(request):
                 "CheckpointLoaderSimple.ckpt_name": [CHECKPOINT],
                 "LoraLoader.lora_name": list(LORAS),
                 "ControlNetLoader.control_net_name": [CONTROL_NET],
+                "UpscaleModelLoader.model_name": [UPSCALER],
             }
             simulator = stack.enter_context(Simulator(choices=choices, step_seconds=0.02))
             url, base = simulator.url, simulator.folders.base
@@ -255,6 +258,16 @@ def lora_names(checkpoint, comfy_url):
     if not {*LORAS} <= {*known}:
         pytest.skip(f"needs {', '.join(LORAS)} in that ComfyUI: see tests/support/random_loras.py")
     return LORAS
+
+
+@pytest.fixture(scope="session")
+def upscaler(comfy_url):
+    """The name of an upscale model of random weights that this ComfyUI has."""
+    with ComfyUI(comfy_url) as comfy:
+        known = comfy.node_catalogue().choices("UpscaleModelLoader.model_name") or ()
+    if UPSCALER not in known:
+        pytest.skip(f"needs {UPSCALER} in that ComfyUI: see tests/support/random_upscaler.py")
+    return UPSCALER
 
 
 @pytest.fixture

@@ -222,7 +222,8 @@ def test_describe_tells_what_a_workflow_takes(engine):
 
 
 def test_check_passes_on_what_is_shipped(engine):
-    assert "3 of 3 workflows are fine" in engine("check").stderr
+    count = len([*(ROOT / "templates").glob("*.json")])
+    assert f"{count} of {count} workflows are fine" in engine("check").stderr
 
 
 def test_check_warns_of_what_another_version_would_refuse(engine, tmp_path):

@@ -20,7 +20,7 @@ MARGIN = 20
 BETWEEN_LAYERS = 64
 BETWEEN_BOXES = 22
 _PASSING = 6  # pixels that a wire is given where it passes a layer
-_SWEEPS = 12
+_SWEEPS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ def _set_heights(layers: _Layers) -> None:
         near = left if forward else right
         for layer in layers.order if forward else reversed(layers.order):
             pulls = [near[each] or (left[each] + right[each]) for each in layer]
-            if sweep >= _SWEEPS - 2:
+            if sweep >= _SWEEPS - 6:
                 pulls = [left[each] + right[each] for each in layer]
             wanted = [
                 sum(layers.y[other] + shift for other, shift in pull) / len(pull) if pull else layers.y[each]

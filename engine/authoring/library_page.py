@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.authoring.describing import Row, example_payload, parameter_rows, with_short_files
+from engine.authoring.describing import example_payload, parameter_rows, with_short_files
 from engine.authoring.levels import LEVELS, MEANINGS, Standing
 from engine.media_values import holds_media
 from engine.schema import StringParameter
@@ -72,22 +72,22 @@ def parameters_page(workflows: Sequence[Workflow]) -> str:
     lines = [
         "# Parameters of the library",
         "",
-        "What is called the same is the same in all workflows of [the library](library.md). Bounds and defaults differ;",
-        "cards have them. Generated from `schemas/`.",
+        "A name stands for one thing, of one type, in all workflows of [the library](library.md). Where their words for it",
+        "differ, each stands in a row. Bounds and defaults are on the cards. Generated from `schemas/`.",
         "",
         "| parameter | type | group | meaning | in |",
         "|---|---|---|---|---|",
     ]
-    found: dict[str, list[tuple[str, Row]]] = {}
+    found: dict[tuple[str, str, str], dict[str, list[str]]] = {}
     for workflow in workflows:
         for row in parameter_rows(workflow):
-            found.setdefault(row.name, []).append((workflow.name, row))
-    for name, uses in sorted(found.items()):
-        meanings = dict.fromkeys(row.about for _, row in uses if row.about)
-        types = dict.fromkeys(row.type for _, row in uses)
-        groups = dict.fromkeys(row.group for _, row in uses if row.group)
-        links = ", ".join(f"[{workflow}](library.md#{workflow})" for workflow, _ in uses)
-        lines.append(_row(f"`{name}`", ", ".join(types), ", ".join(groups), " ".join(meanings), links))
+            same = found.setdefault((row.name, row.type, row.group), {})
+            same.setdefault(row.about, []).append(workflow.name)
+    for (name, kind, group), meanings in sorted(found.items()):
+        told = (f"`{name}`", kind, group)
+        for meaning, uses in sorted(meanings.items(), key=lambda each: -len(each[1])):
+            lines.append(_row(*told, meaning, ", ".join(f"[{each}](library.md#{each})" for each in uses)))
+            told = ("", "", "")  # one row for each meaning, its name in the first alone
     return "\n".join(lines) + "\n"
 
 

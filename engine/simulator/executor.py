@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from engine.simulator import images, media, models, saving, scaling
+from engine.simulator import images, masking, media, models, saving, scaling
 from engine.simulator.calls import Call, InterruptedPromptError, Operation
 from engine.simulator.classes import Classes, is_second_style
 from engine.simulator.faults import Faults
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 OPERATIONS: Mapping[str, Operation] = {
     **images.OPERATIONS,
     **scaling.OPERATIONS,
+    **masking.OPERATIONS,
     **saving.OPERATIONS,
     **media.OPERATIONS,
     **models.OPERATIONS,

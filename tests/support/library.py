@@ -13,12 +13,14 @@ from support.films import mp4, sound
 from support.graphs import text_to_image
 from support.media import picture
 from support.random_loras import write_lora
-from support.variants import FILES
+from support.random_upscaler import write_upscaler
+from support.variants import FILES, variants
 from support.workflows import ROOT
 
 from engine import Catalog
 from engine.comfyui import new_prompt_id
 from engine.nodes import load_catalogue
+from engine.simulator.classes import MODEL_FOLDERS
 from engine.snapshots.catalogues import nodes_for
 
 NAMES = sorted(path.stem for path in (ROOT / "templates").glob("*.json"))
@@ -43,24 +45,42 @@ _SMALL = {"steps": 1, "width": 64, "height": 64, "batch_size": 1, "length": 1}
 def write_models(models, checkpoint):
     """Put a stand-in for every model of the library into a folder like ComfyUI's `models/`.
 
+    Those are what maps require, and what examples name of a caller's own.
+
     Args:
         models: the folder.
         checkpoint: a checkpoint of random weights; where there is none, an empty file stands for it as well.
     """
-    for path in sorted({model.path for name in NAMES for model in CATALOG[name].requires.models}):
+    required = {model.path for name in NAMES for model in CATALOG[name].requires.models}
+    for path in sorted(required | {path for name in NAMES for path in _callers_own(CATALOG[name])}):
         target = models / path
         target.parent.mkdir(parents=True, exist_ok=True)
         if _SD15.fullmatch(path) and checkpoint:
             target.symlink_to(checkpoint)
         elif path.startswith("loras/"):
             write_lora(target, seed=len(path))
+        elif path.startswith("upscale_models/"):
+            write_upscaler(target)
         else:
             target.touch()
 
 
+def _callers_own(workflow):
+    """The model files that examples name; what the template alone names is to be among the required ones."""
+    for each in variants(workflow):
+        for node_id, node in each.rendered(workflow).items():
+            for name, value in node["inputs"].items():
+                folder = _FOLDERS.get(f"{node['class_type']}.{name}")
+                if folder and isinstance(value, str) and workflow.parameters_at(node_id, name):
+                    yield f"{folder}/{value}"
+
+
+_FOLDERS = {name: folder for folder, inputs in MODEL_FOLDERS.items() for name in inputs}
+
+
 def has_weights(path):
     """Whether a stand-in for that model is one that runs."""
-    return bool(_SD15.fullmatch(path)) or path.startswith("loras/")
+    return bool(_SD15.fullmatch(path)) or path.startswith(("loras/", "upscale_models/"))
 
 
 def write_inputs(folder):

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from decimal import Decimal
 
+from engine.authoring.describing import example_payload
 from engine.errors import InvalidPayload
 from engine.expressions import compile_expression, context_of
 from engine.map_parts import Computed
@@ -41,7 +42,7 @@ class Variant:
 def variants(workflow):
     """The payloads, each once; those that a rule refuses are left out."""
     examples = [Variant(each.title, dict(each.payload)) for each in workflow.examples]
-    base = examples[0].payload if examples else {}
+    base = dict(example_payload(workflow)[0])
     axes = {name: found for name in workflow.parameters if (found := _values(workflow, name))}
     found = list(examples)
     for name, values in axes.items():
@@ -132,7 +133,8 @@ def _made_up(workflow, parameter):
         return f"https://example.com/{FILES.get(parameter.type, 'library.bin')}"
     for folder, inputs in MODEL_FOLDERS.items():
         if getattr(parameter, "choices", None) in inputs:
-            return next(each.path.partition("/")[2] for each in workflow.requires.models if _is_in(each, folder))
+            own = (each.path.partition("/")[2] for each in workflow.requires.models if _is_in(each, folder))
+            return next(own, f"library_{folder}.safetensors")
     enum = getattr(parameter, "enum", None)
     return enum[0] if enum else {"boolean": True, "string": "a text", "seed": 1}.get(parameter.type, 1)
 
