@@ -16,6 +16,7 @@ from engine.schema import ParameterMap
 
 _FOR_PEOPLE = frozenset({"title", "description", "examples", "group", "message"})
 _SHORTEST_STEM = 5  # a shorter one may be a common word
+_COMMON = frozenset({"config", "model"})  # what repositories of Hugging Face call their files
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +143,13 @@ def _names(path: str) -> frozenset[str]:
 def _is_named(path: str, value: Any, times: int = 1) -> bool:
     """Whether a value names a model: by its path, or by the file's name without its ending, as some node packs do."""
     stem = _stem(path)
-    by_stem = len(stem) >= _SHORTEST_STEM and _mentions(value, frozenset({stem}))
+    by_stem = _is_telling(stem) and _mentions(value, frozenset({stem}))
     return by_stem or _mentions(value, _names(path), times)
+
+
+def _is_telling(stem: str) -> bool:
+    """Whether a file's name without its ending tells which file it is."""
+    return len(stem) >= _SHORTEST_STEM and stem not in _COMMON
 
 
 def _stem(path: str) -> str:
@@ -159,7 +165,7 @@ def _is_told(path: str, texts: Iterable[str], expressions: Iterable[str]) -> boo
     """Whether a text names the file, or an expression may put its name together."""
     name = path.rpartition("/")[2]
     stem = _stem(path)
-    wanted = stem if len(stem) >= _SHORTEST_STEM else name
+    wanted = stem if _is_telling(stem) else name
     ending = name[name.rfind(".") :]
     return any(wanted in text for text in texts) or any(ending in text for text in expressions)
 
