@@ -16,8 +16,8 @@ from engine.authoring.library_page import GRAPHS, Card, library_page, parameters
 from engine.catalog import Catalog, Entry
 from engine.commands.check_command import checked
 from engine.documents import read_json
+from engine.known_nodes import known_nodes
 from engine.nodes import NodeCatalogue, load_catalogue
-from engine.snapshots.catalogues import nodes_for
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -46,7 +46,7 @@ def below_accepted() -> dict[str, str]:
 
 
 def _nodes() -> NodeCatalogue:
-    return nodes_for(None) or load_catalogue()
+    return known_nodes()
 
 
 def _entries(nodes: NodeCatalogue) -> Iterator[Entry]:

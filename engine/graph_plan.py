@@ -13,6 +13,7 @@ from engine.comfyui.complaints import UNKNOWN_CLASS
 from engine.errors import ComfyUnavailable, GraphRejected, OutOfMemory
 from engine.gates import Gate, Gates
 from engine.graph import Graph
+from engine.known_nodes import nodes_with
 from engine.live_nodes import LiveNodes
 from engine.media import PictureBounds, Wanted
 from engine.nodes import NodeCatalogue, load_catalogue
@@ -105,11 +106,11 @@ class GraphPlan:
 
 
 def _nodes_of(graph: Graph, live: LiveNodes) -> NodeCatalogue:
-    """The node catalogue of the running ComfyUI, which knows its custom nodes; without one, the bundled one."""
+    """The node catalogue of the running ComfyUI, which knows its custom nodes; without one, what is known of it."""
     try:
         nodes = live.get()
         if any(node["class_type"] not in nodes for node in graph.values()):
             nodes = live.get(refresh=True)  # a node pack may have come since
     except ComfyUnavailable:
-        return load_catalogue()
+        return nodes_with(node["class_type"] for node in graph.values())
     return nodes

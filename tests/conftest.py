@@ -198,6 +198,9 @@ def library_server(request, tmp_path_factory):
         if COMFY_HOME:
             home = request.getfixturevalue("comfy_home")
             process, base = stack.enter_context(real_comfyui(home))
+            for pack in (home.resolve() / "custom_nodes").iterdir():
+                if pack.is_dir() and pack.name != "__pycache__":
+                    (base / "custom_nodes" / pack.name).symlink_to(pack, target_is_directory=True)
             (base / "models").unlink()  # a link to its own: here there are stand-ins alone
             write_models(base / "models", checkpoint := home.resolve() / "models" / "checkpoints" / CHECKPOINT)
             (base / "models" / "checkpoints" / CHECKPOINT).symlink_to(checkpoint)

@@ -52,7 +52,7 @@ LAYERS = [
     {"map_file", "value_schemas"},
     {"media_values", "media_forms"},
     {"model_folders"},
-    {"node_packs"},
+    {"node_packs", "known_nodes"},
     {"environments"},
     {"installations"},
     {"snapshots"},

@@ -2,8 +2,10 @@
 
 import base64
 import json
+from io import BytesIO
 
 import pytest
+from PIL import Image
 from support.command import run_engine
 from support.films import mp4, sound
 from support.library import CATALOG, NAMES, has_weights, held, small
@@ -96,9 +98,18 @@ def test_its_first_example_runs(name, workflow, library_server, library_comfy, l
     assert all(each.file.size_bytes for each in result.outputs)
 
 
+def photo():
+    """A picture of another colour than `image` has."""
+    file = BytesIO()
+    Image.new("RGB", (64, 64), "#c08040").save(file, "PNG")
+    return file.getvalue()
+
+
 def _file(media):
     """A file of that type in place of the example's, which is on the network."""
     content_type, data = FILES[media.parameter.type]
+    if media.where == "user_photo":  # of somebody who is not in the picture already
+        data = photo()
     return f"data:{content_type};base64,{base64.b64encode(data).decode()}"
 
 

@@ -65,10 +65,9 @@ def describe(
 def _draw(workflow: Workflow, file: Path) -> None:
     """Draw the graph into a file; one that holds such a picture is written anew."""
     from engine.authoring.graph_picture import BEGINNING, graph_picture
-    from engine.nodes import load_catalogue
-    from engine.snapshots.catalogues import nodes_for
+    from engine.known_nodes import known_nodes
 
-    text = graph_picture(workflow, nodes_for(None) or load_catalogue())
+    text = graph_picture(workflow, known_nodes())
     try:
         if file.is_file() and not file.read_bytes().startswith(BEGINNING.encode()):
             raise UsageError(f"--picture {file}: it is there, and no picture of a graph; name another file")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from engine.simulator import images, masking, media, models, saving, scaling
+from engine.simulator import images, masking, media, models, packs, saving, scaling
 from engine.simulator.calls import Call, InterruptedPromptError, Operation
 from engine.simulator.classes import Classes, is_second_style
 from engine.simulator.faults import Faults
@@ -31,6 +31,7 @@ OPERATIONS: Mapping[str, Operation] = {
     **saving.OPERATIONS,
     **media.OPERATIONS,
     **models.OPERATIONS,
+    **packs.OPERATIONS,
 }
 
 

@@ -19,12 +19,11 @@ from support.workflows import ROOT
 
 from engine import Catalog
 from engine.comfyui import new_prompt_id
-from engine.nodes import load_catalogue
-from engine.simulator.classes import MODEL_FOLDERS
-from engine.snapshots.catalogues import nodes_for
+from engine.known_nodes import known_nodes
+from engine.simulator.classes import MODEL_FOLDERS, PACK_FOLDERS
 
 NAMES = sorted(path.stem for path in (ROOT / "templates").glob("*.json"))
-NODES = nodes_for(None) or load_catalogue()
+NODES = known_nodes()
 """ComfyUI's own classes, and those of the packs that snapshots have."""
 CATALOG = Catalog([ROOT], NODES)
 
@@ -71,11 +70,13 @@ def _callers_own(workflow):
         for node_id, node in each.rendered(workflow).items():
             for name, value in node["inputs"].items():
                 folder = _FOLDERS.get(f"{node['class_type']}.{name}")
-                if folder and isinstance(value, str) and workflow.parameters_at(node_id, name):
+                if folder and isinstance(value, str) and value != "none" and workflow.parameters_at(node_id, name):
                     yield f"{folder}/{value}"
 
 
-_FOLDERS = {name: folder for folder, inputs in MODEL_FOLDERS.items() for name in inputs}
+_FOLDERS = {
+    name: folder for kinds in (MODEL_FOLDERS, PACK_FOLDERS) for folder, names in kinds.items() for name in names
+}
 
 
 def has_weights(path):
