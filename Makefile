@@ -11,7 +11,7 @@ COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes
 ENGINE_LOCK := docker/engine.lock
 TOOLS_LOCK := docker/tools.lock
 
-.PHONY: run setup test lint lock generated rendered bench authoring outage verify image-test reliability soak
+.PHONY: run setup test lint lock generated rendered bench authoring outage verify image-test reliability soak levels
 
 run: setup
 	$(BIN)/engine run txt2img -p prompt="a lighthouse at dusk, oil painting" -p seed=7
@@ -42,9 +42,11 @@ lock: | $(UV)
 	$(COMPILE) --extra gcs --group build --constraints $(LOCK) --output-file $(ENGINE_LOCK) pyproject.toml
 	$(COMPILE) --group image --constraints $(LOCK) --output-file $(TOOLS_LOCK)
 
-# What is made from the code: the editors' schema, the tables of errors, of settings and of a map's keys.
+# What is made from the code: the editors' schema, the tables of errors, of settings, of checks and of a map's keys; and
+# from the workflows: the pages about the library, with the pictures of their graphs.
 generated: setup
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/library.py
 
 # The rendered graph of every example, where review sees what changed.
 rendered: setup
@@ -55,6 +57,7 @@ bench: setup
 	$(BIN)/python benchmarks/render.py
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/checks.py
 
 # What `engine add` makes of ComfyUI's official workflows, some hundred of them: minutes the first time.
 authoring: setup
@@ -73,6 +76,13 @@ verify: setup
 	@test -n "$(COMFY_URL)$(COMFY_HOME)" || { echo "say which: make verify COMFY_URL=… or COMFY_HOME=…"; exit 2; }
 	COMFY_URL="$(COMFY_URL)" COMFY_HOME="$(COMFY_HOME)" COMFY_PYTHON="$(COMFY_PYTHON)" COMFY_ARGS="$(COMFY_ARGS)" \
 		$(BIN)/python -m pytest --verified=docs/verified.md
+
+# How far each workflow of the library gets on a real ComfyUI, into docs/levels.json; `make generated` then tells it in
+# docs/library.md. It is a part of `make verify`.
+levels: setup
+	@test -n "$(COMFY_HOME)" || { echo "say which: make levels COMFY_HOME=…"; exit 2; }
+	COMFY_HOME="$(COMFY_HOME)" COMFY_PYTHON="$(COMFY_PYTHON)" COMFY_ARGS="$(COMFY_ARGS)" \
+		$(BIN)/python -m pytest --levels=docs/levels.json tests/test_library.py
 
 # Both images, really built and run, on a machine with buildah and debootstrap, as root; COMFY_HOME names a ComfyUI
 # whose source goes in. Minutes, and some gigabytes while it runs. Leaves the outcome in docs/verified.md.

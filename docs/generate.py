@@ -1,4 +1,4 @@
-"""Write what is generated from the code: the editors' schema, tables of errors, settings, findings and a map's keys."""
+"""Write what is generated from the code: the schema for editors, tables of errors, settings, findings, checks, keys."""
 
 import itertools
 import json
@@ -10,6 +10,7 @@ from typing import Any
 from engine.authoring.checking import CODES
 from engine.errors import error_classes
 from engine.map_file import json_schema
+from engine.quality import CHECKS
 from engine.schema import PARAMETER_TYPES, AnyParameter, spelling
 from engine.settings import variables
 
@@ -79,6 +80,27 @@ def with_codes(page: str) -> str:
     """The page on checking with the present table of codes."""
     begin, end = "<!-- codes -->\n", "\n<!-- /codes -->"
     return page[: page.index(begin) + len(begin)] + codes_table() + page[page.index(end) :]
+
+
+def checks_table() -> str:
+    """Every check of a picture, with the bounds that hold where a map names none."""
+    rows = [
+        f"| `{each.name}` | {each.measures} | {_bound(each.minimum)} | {_bound(each.maximum)} "
+        f"| {'yes' if each.compares else ''} |"
+        for each in CHECKS.values()
+    ]
+    head = "| check | the score | `min` | `max` | compares with an input |"
+    return "\n".join([head, "|---|---|---|---|---|", *rows])
+
+
+def _bound(bound: float | None) -> str:
+    return "" if bound is None else f"{bound:g}"
+
+
+def quality_page(text: str) -> str:
+    """The page on quality with the present table of checks."""
+    begin, end = "<!-- generated: checks -->\n", "\n<!-- end -->"
+    return text[: text.index(begin) + len(begin)] + checks_table() + text[text.index(end) :]
 
 
 def workflows_page(text: str) -> str:
@@ -185,3 +207,5 @@ if __name__ == "__main__":
     page.write_text(workflows_page(page.read_text()))
     checking = ROOT / "docs" / "checking.md"
     checking.write_text(with_codes(checking.read_text()))
+    quality = ROOT / "docs" / "quality.md"
+    quality.write_text(quality_page(quality.read_text()))

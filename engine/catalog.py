@@ -120,7 +120,8 @@ class Catalog(Mapping[str, "Workflow"]):
 
     Args:
         folders: each with `templates/` and `schemas/`; a later one wins over an earlier one.
-        nodes: the node catalogue to check against; the bundled one by default, read when first needed.
+        nodes: the node catalogue to check against; by default the bundled one, with the node packs of the snapshots
+            where a workflow wants one of those, each read when first needed.
         only: the names of those that there are to be, by default all. A name that no folder has is listed as broken.
 
     Raises:
@@ -181,11 +182,11 @@ class Catalog(Mapping[str, "Workflow"]):
 
     @property
     def nodes(self) -> NodeCatalogue:
-        """The node catalogue that workflows are checked against."""
+        """The node catalogue that workflows are checked against: it has the classes of node packs too, where known."""
         if self._nodes is None:
-            from engine.nodes import load_catalogue
+            from engine.known_nodes import known_nodes
 
-            self._nodes = load_catalogue()
+            return known_nodes()
         return self._nodes
 
     @property
@@ -274,6 +275,7 @@ class Catalog(Mapping[str, "Workflow"]):
     def _read(self, source: Source) -> Workflow:
         # Imported here: a listing of a thousand names needs neither pydantic nor Jinja2.
         from engine.graph import parse_graph
+        from engine.known_nodes import nodes_with
         from engine.map_file import parse_map
         from engine.workflow import Workflow
 
@@ -298,7 +300,9 @@ class Catalog(Mapping[str, "Workflow"]):
             problems += error.problems
         if graph is None or parameter_map is None:
             raise InvalidMap(problems=problems)
-        return Workflow(source.name, graph, parameter_map, self.nodes, label=map_label)
+        classes = (node["class_type"] for node in graph.values())
+        nodes = nodes_with(classes) if self._nodes is None else self._nodes
+        return Workflow(source.name, graph, parameter_map, nodes, label=map_label)
 
 
 def _stems(folder: Path) -> set[str]:

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from engine import in_capitals
+from engine.commands.arguments import has_models, has_snapshots, takes_export, takes_payload
 from engine.errors import EngineError, UsageError, file_trouble
 
 
 def _run(options: argparse.Namespace) -> None:
     from engine.commands import run_command
 
-    wishes = (options.delivery, options.version_id)
+    wishes = (options.delivery, options.version_id, options.retries)
     run_command.run(options.name, options.param, options.payload, options.out, *wishes, as_json=options.json)
 
 
@@ -35,7 +36,7 @@ def _list(options: argparse.Namespace) -> None:
 def _describe(options: argparse.Namespace) -> None:
     from engine.commands import describe_command
 
-    describe_command.describe(options.name, options.call, options.url, as_json=options.json)
+    describe_command.describe(options.name, options.call, options.url, options.picture, as_json=options.json)
 
 
 def _openapi(options: argparse.Namespace) -> None:
@@ -205,7 +206,7 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     run = command("run", _run, "Run a workflow and store its results.")
-    _takes_payload(run)
+    takes_payload(run)
     run.add_argument(
         "-d",
         "--delivery",
@@ -216,10 +217,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--version-id", metavar="ID", help="the environment to run in; by default VERSION_ID's")
     run.add_argument("--out", type=Path, metavar="DIR", help="the folder for the results")
+    run.add_argument("--retries", type=int, choices=range(11), metavar="N", help="further tries, if its checks fail")
     command("list", _list, "List the workflows, and what is wrong with broken ones.")
     describe = command("describe", _describe, "Show a workflow's parameters, outputs and examples.")
     describe.add_argument("name", metavar="NAME")
     describe.add_argument("--call", choices=("curl", "python", "javascript"), help="print one example call, to be run")
+    describe.add_argument("--picture", type=Path, metavar="FILE", help="draw its graph into FILE, an SVG")
     describe.add_argument("--url", help="the endpoint that calls go to: http://127.0.0.1:8000; RunPod's by default")
     openapi = command("openapi", _openapi, "Write an OpenAPI document, one operation per workflow.", takes_json=False)
     openapi.add_argument("names", nargs="*", metavar="NAME", help="workflows; all of them by default")
@@ -227,7 +230,7 @@ def _parser() -> argparse.ArgumentParser:
     openapi.add_argument("--url", help="the endpoint: http://127.0.0.1:8000; RunPod's by default")
     openapi.add_argument("--strict", action="store_true", help="fail where a workflow is broken")
     render = command("render", _render, "Print the graph that a payload gives; nothing is queued.")
-    _takes_payload(render)
+    takes_payload(render)
     render.add_argument("--diff", action="store_true", help="print what differs from the template, and why")
     check = command("check", _check, "Look over workflows: everything that is or may be wrong, with the remedy.")
     check.add_argument("names", nargs="*", metavar="NAME", help="workflows; all of them by default")
@@ -244,7 +247,7 @@ def _parser() -> argparse.ArgumentParser:
         help="check against a running ComfyUI, its files too; without URL the one of COMFY_URL or COMFY_HOME",
     )
     add = command("add", _add, "Make a workflow of an exported graph, or carry one over to a changed export.")
-    _takes_export(add)
+    takes_export(add)
     about = "Answer RunPod's jobs (serverless), or HTTP on this machine (serve), or run a command (cli)."
     command("worker", _worker, about, takes_json=False).add_argument(
         "arguments",
@@ -253,12 +256,14 @@ def _parser() -> argparse.ArgumentParser:
         help="by default what RunPod's variables say; --test_input JSON runs one job",
     )
     command("settings", _settings, "Show every environment variable, its default and its value.")
-    _has_models(commands.add_parser("models", help="The model files that workflows need: list, fetch, verify."))
+    models = commands.add_parser("models", help="The model files that workflows need: list, fetch, verify.")
+    has_models(models, {"list": _models_list, "fetch": _models_fetch, "verify": _models_verify})
     bundle = command("bundle", _bundle, "Copy workflows into a folder of their own, as an image takes them.")
     bundle.add_argument("directory", type=Path, metavar="DIR", help="where to; it is made where it is missing")
     bundle.add_argument("names", nargs="*", metavar="NAME", help="workflows, also as a,b; all of them by default")
     bundle.add_argument("--folder", type=Path, metavar="DIR", help="with templates/ and schemas/; else WORKFLOWS_PATH")
-    _has_snapshots(commands.add_parser("snapshot", help="Named environments: list them, make one, verify one."))
+    snapshot = commands.add_parser("snapshot", help="Named environments: list them, make one, verify one.")
+    has_snapshots(snapshot, {"list": _snapshot_list, "freeze": _snapshot_freeze, "verify": _snapshot_verify})
     nodes = commands.add_parser("nodes", help="The node catalogue that workflows are checked against.")
     refresh = nodes.add_subparsers(metavar="COMMAND", required=True).add_parser(
         "refresh", help="Make the node catalogue anew from a running ComfyUI."
@@ -267,75 +272,6 @@ def _parser() -> argparse.ArgumentParser:
     refresh.add_argument("--from", dest="source", required=True, metavar="URL", help="http://127.0.0.1:8188")
     refresh.add_argument("--out", type=Path, metavar="FILE", help="the file to write; the bundled one by default")
     return parser
-
-
-def _has_models(models: argparse.ArgumentParser) -> None:
-    commands = models.add_subparsers(metavar="COMMAND", required=True)
-    for name, function, text in (
-        ("list", _models_list, "List the model files that workflows need, and which of them are there."),
-        ("fetch", _models_fetch, "Fetch the model files that are missing."),
-        ("verify", _models_verify, "Compare the model files that are there with what the maps say of them."),
-    ):
-        added = commands.add_parser(name, help=text, description=text)
-        added.set_defaults(function=function)
-        added.add_argument("names", nargs="*", metavar="NAME", help="workflows; all of them by default")
-        added.add_argument("--json", action="store_true", help="print one JSON document, the result or the failure")
-        if name == "fetch":
-            where = "the folder for them, like ComfyUI's models/; by default MODELS_DIR, the volume's, or ComfyUI's own"
-            added.add_argument("--into", type=Path, metavar="DIR", help=where)
-            added.add_argument("--all", action="store_true", help="of all workflows, however many there are")
-
-
-def _has_snapshots(snapshot: argparse.ArgumentParser) -> None:
-    commands = snapshot.add_subparsers(metavar="COMMAND", required=True)
-    for name, function, text in (
-        ("list", _snapshot_list, "List the snapshots, and whether their locks agree with them."),
-        ("freeze", _snapshot_freeze, "Make a snapshot of a running ComfyUI, with its lock and its node catalogue."),
-        ("verify", _snapshot_verify, "Compare what a ComfyUI provides with a snapshot's lock."),
-    ):
-        added = commands.add_parser(name, help=text, description=text)
-        added.set_defaults(function=function)
-        if name == "verify":
-            added.add_argument("name", nargs="?", metavar="NAME", help="the snapshot; by default SNAPSHOT's")
-        if name != "list":
-            needed = name == "freeze"
-            added.add_argument("--from", dest="source", required=needed, metavar="URL", help="http://127.0.0.1:8188")
-            added.add_argument("--home", type=Path, metavar="DIR", help="the folder of that ComfyUI's main.py")
-        if name == "freeze":
-            added.add_argument("--name", metavar="NAME", help="the snapshot's; by default comfyui-VERSION")
-            added.add_argument("--replace", action="store_true", help="replace one that is there")
-        if name == "verify":
-            added.add_argument("--python", type=Path, metavar="FILE", help="that ComfyUI runs with")
-            added.add_argument("--args", default="", metavar="ARGS", help="more of ComfyUI's: --args=--cpu")
-        added.add_argument("--folder", type=Path, metavar="DIR", help="of the snapshots; snapshots/ by default")
-        added.add_argument("--json", action="store_true", help="print one JSON document, the result or the failure")
-
-
-def _takes_export(add: argparse.ArgumentParser) -> None:
-    add.add_argument("file", metavar="FILE", help="the export, or a picture ComfyUI made; - for stdin")
-    add.add_argument("--name", metavar="NAME", help="the workflow's name; the file's by default")
-    add.add_argument("--folder", type=Path, metavar="DIR", help="where it goes; the last of WORKFLOWS_PATH by default")
-    add.add_argument("--catalogue", type=Path, metavar="FILE", help="another node catalogue to read the graph by")
-    add.add_argument("--interactive", action="store_true", help="ask what the graph does not tell")
-    add.add_argument("--check", action="store_true", help="write nothing; the status is 1 where something would change")
-    add.add_argument("--all", action="store_true", help="every parameter that is found goes into the map")
-    again = add.add_argument_group("a workflow that there is")
-    again.add_argument("--new", action="store_true", help="what is new in the export goes into the map")
-    again.add_argument("--drop-lost", action="store_true", help="what leads nowhere any more goes from the map")
-    again.add_argument("--replace", action="store_true", help="a new map takes the place of the one that there is")
-
-
-def _takes_payload(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="the workflow")
-    parser.add_argument(
-        "-p",
-        "--param",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a parameter; KEY=@FILE reads a file, KEY:=JSON takes JSON",
-    )
-    parser.add_argument("--payload", type=Path, metavar="FILE", help="a JSON file with the payload; - for stdin")
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from engine.compiled import Compiled, DeclaredOutput, Writer
 from engine.errors import BindingNotFound, InvalidMap, InvalidPayload, Problem
 from engine.expressions import Expression, ExpressionInvalid, compile_expression
 from engine.fitting import misfit_of_type, narrowed, takes_choices, wanted_of
+from engine.gate_compilation import compile_gates
 from engine.graph import Graph, as_link, label_of, links
 from engine.item_inputs import held_to_inputs
 from engine.map_parts import Computed
@@ -75,6 +76,7 @@ class _Compiler:
         self._rules()
         self._outputs()
         self._operators()
+        self._gates()
         for name in self.map.parameters:
             self._nested_choices(self.map.parameters[name], (name,))
             self._default(name)
@@ -258,6 +260,17 @@ class _Compiler:
         )
         for what, message in trouble:
             self._problem(what, message)
+
+    def _gates(self) -> None:
+        seeds = [name for name, each in self.result.parameters.items() if isinstance(each, SeedParameter)]
+        outputs = {name: each.kind for name, each in self.map.outputs.items()}
+        self.result.gates = compile_gates(
+            self.map,
+            outputs or {each.name: each.kind for each in self.result.outputs},
+            [name for name in seeds if name in self.used],
+            compiled=self._expression,
+            problem=self._problem,
+        )
 
     def _output_nodes(self) -> Iterator[str]:
         linked = {link[0] for node in self.graph.values() for _, link in links(node)}

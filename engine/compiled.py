@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.bindings import Place
 from engine.expressions import Expression
+from engine.gates import Gates
 from engine.nodes import InputSpec
 from engine.operators import Operators
 from engine.payload import ChoiceList, PayloadValidator
@@ -58,6 +59,7 @@ class Compiled:
         rules: expression and message of each.
         outputs: what is returned.
         operators: what a payload repeats and switches.
+        gates: what a result must be like.
         choice_lists: parameters whose values come from lists of the node catalogue.
         choices: those lists, where they hold without asking a running ComfyUI.
         validator: of payloads.
@@ -70,6 +72,7 @@ class Compiled:
     rules: list[tuple[Expression, str]] = field(default_factory=list)
     outputs: tuple[DeclaredOutput, ...] = ()
     operators: Operators = field(default_factory=Operators)
+    gates: Gates = field(default_factory=Gates)
     choice_lists: list[ChoiceList] = field(default_factory=list)
     choices: dict[str, Sequence[Any]] = field(default_factory=dict)
     validator: PayloadValidator = field(init=False)

@@ -169,6 +169,7 @@ def _run(request: Request, context: Context) -> dict[str, Any]:
         payload=request.payload,
         prompt_id=str(uuid.uuid4()),
         timeout_seconds=request.timeout_seconds,
+        retries=request.retries,
         allow_files=context.allow_files,
         graph=graph,
         notes=notes,

@@ -145,7 +145,7 @@ class UnknownWorkflow(RequestError):
 
     def __init__(self, name: str, *, known: Iterable[str], nearest: Iterable[str] = ()) -> None:
         names, near = sorted(known), list(nearest)
-        shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+        shown = ", ".join(names[:30]) + (f" and {len(names) - 30} more" if len(names) > 30 else "")
         super().__init__(
             f'unknown workflow "{name}"' + (f'; did you mean "{near[0]}"?' if near else ""),
             hint=f"the workflows are: {shown}" if names else "there is no workflow yet",

@@ -148,3 +148,22 @@ def _said_of(node: Any, key: str) -> str | None:
 def label_of(graph: Mapping[str, Mapping[str, Any]], node_id: str) -> str:
     """How messages call a node: `KSampler (3)`."""
     return f"{graph[node_id]['class_type']} ({node_id})" if node_id in graph else f"node {node_id}"
+
+
+def to_copy(node: Node) -> Node:
+    """A node of the template as renders copy it: with inputs, and, from a rendered graph, without its own mark."""
+    meta = node.get("_meta")
+    if isinstance(meta, dict) and COPY_OF in meta:
+        node = {**node, "_meta": {key: value for key, value in meta.items() if key != COPY_OF}}
+    return node if "inputs" in node else {**node, "inputs": {}}
+
+
+def copied(value: Any) -> Any:
+    """What shares nothing with the template's: deepcopy does the same at many times the cost."""
+    if type(value) is dict:
+        return {key: copied(item) if type(item) in CONTAINERS else item for key, item in value.items()}
+    return [copied(item) if type(item) in CONTAINERS else item for item in value]
+
+
+CONTAINERS = frozenset({dict, list})
+"""What `copied` copies; all else of JSON's types never changes."""

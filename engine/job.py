@@ -31,6 +31,8 @@ class Job:
         comfy_org_api_key: the caller's own, for nodes that call comfy.org.
         timings: what its steps took, filled in as it runs; also there when it fails.
         discard: its results go nowhere.
+        retries: how often its caller allows a result that quality gates refuse to be made anew, below what the map says
+            and with other seeds than the payload's; None for what the map says, and the payload's own seeds.
         notes: what its caller is warned of beforehand.
     """
 
@@ -48,4 +50,5 @@ class Job:
     comfy_org_api_key: str | None = field(default=None, repr=False)
     timings: Timings = field(default_factory=Timings, repr=False)
     discard: bool = False
+    retries: int | None = None
     notes: tuple[str, ...] = ()

@@ -69,6 +69,7 @@ class Account:
             "outputs": len(result.outputs),
             "bytes": sum(output.file.size_bytes for output in result.outputs),
             "warnings": len(result.warnings) or None,
+            "tries": len(result.quality.tries) if result.quality and len(result.quality.tries) > 1 else None,
         }
 
     def done(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from engine.delivery import Delivery
 from engine.job import Job
 from engine.plans import Plan
 from engine.results import InputFile, Progress
+
+_SHARE = 0.8
+"""How much of what is left of the progress a try takes that may be followed by another: mostly it is the last."""
 
 
 @dataclass(slots=True)
@@ -27,8 +30,13 @@ class JobRun:
         folder: its own, on this machine, for as long as it runs.
         cancel: asks it to stop.
         on_progress: is told how far it is.
+        longest_seconds: that ComfyUI may execute it, all tries together.
         files: what was fetched for it, by where it is used.
-        furthest: how far it ever was, from 0 to 1.
+        attempt: which try it is at; the first is 1.
+        may_go_on: whether another may follow this one.
+        reached: how far this try ever was, from 0 to 1.
+        executed_seconds: of the tries that came to their end.
+        queued_seconds: that those waited in ComfyUI's queue.
     """
 
     job: Job
@@ -37,19 +45,50 @@ class JobRun:
     folder: Path
     cancel: CancellationToken
     on_progress: OnProgress | None
+    longest_seconds: float
     files: Mapping[str, InputFile] = field(default_factory=dict)
-    furthest: float = 0.0
+    attempt: int = 1
+    may_go_on: bool = False
+    reached: float = 0.0
+    executed_seconds: float = 0.0
+    queued_seconds: float = 0.0
+    _told: float = 0.0
+    _span: tuple[float, float] = (0.0, 1.0)
 
     @property
     def values(self) -> dict[str, Any]:
         """As results report them: files by their names alone."""
         return self.plan.values({where: file.filename for where, file in self.files.items()})
 
+    @property
+    def left_seconds(self) -> float:
+        """That ComfyUI may still execute it."""
+        return self.longest_seconds - self.executed_seconds
+
+    def begin(self, attempt: int, *, may_go_on: bool) -> None:
+        """A try begins.
+
+        Args:
+            attempt: which.
+            may_go_on: whether another may follow; it leaves that one a part of the progress.
+        """
+        self.attempt, self.may_go_on, self.reached = attempt, may_go_on, 0.0
+        low = self._told
+        self._span = (low, low + (1 - low) * _SHARE if may_go_on else 1.0)
+
+    def finish(self) -> None:
+        """No further try follows."""
+        self._span = (self._told, 1.0)
+        if self._told < 1.0:
+            self.tell(Progress(None, None, 0, 0, 1.0))
+
     def tell(self, progress: Progress) -> None:
         """Hand on how far it is; a further try begins where this one was left, so that it never goes back."""
-        self.furthest = progress.fraction
+        self.reached = progress.fraction
+        low, high = self._span
+        self._told = low + (high - low) * progress.fraction
         if self.on_progress is not None:
-            self.on_progress(progress)
+            self.on_progress(replace(progress, fraction=self._told, attempt=self.attempt))
 
     def placed(self, space: Space) -> dict[str, str]:
         """Put the files where ComfyUI finds them, each once; gives what it knows them by."""

@@ -5,43 +5,33 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.metadata
-import json
-import logging
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from engine.attempts import chosen
 from engine.cancellation import CancellationToken, unless_cancelled
 from engine.catalog import Catalog
 from engine.comfy_contract import Comfy, Environments, OneComfy, OnProgress
-from engine.comfyui import ResultGone, new_prompt_id
-from engine.comfyui.complaints import UNKNOWN_CLASS
+from engine.comfyui import new_prompt_id
 from engine.delivery import Delivery, Naming
-from engine.errors import ComfyUnavailable, GraphRejected, OutOfMemory
-from engine.graph import Graph
+from engine.errors import ComfyUnavailable
+from engine.graph_plan import GraphPlan
 from engine.job import Job
 from engine.job_run import JobRun
 from engine.live_nodes import LiveNodes
-from engine.logs import event
-from engine.media import MediaReader, describe, finish, text_as_file
+from engine.making import Made, Maker
+from engine.media import MediaReader, finish
 from engine.nodes import NodeCatalogue
-from engine.plans import GraphPlan, NamedPlan, Plan
+from engine.plans import NamedPlan, Plan
 from engine.readiness import Coming, Readiness
-from engine.results import Execution, InputFile, JobResult, OutputFile, RawOutput, StoredOutput
+from engine.results import InputFile, JobResult, StoredOutput
 from engine.settings import Settings
 from engine.storage import Storages
 from engine.tally import Tally
 from engine.tries import Tries
-
-log = logging.getLogger(__name__)
-
-_T = TypeVar("_T")
-
-_COLLECTIONS = 3
-_LONG_TEXTS = 4
-"""A text that takes more than this part of a reply becomes a file, which a bucket takes whatever its size."""
 
 
 class Runner:
@@ -182,21 +172,24 @@ class Runner:
         delivery = self._delivery(job, plan)
         cancel.raise_if_cancelled()
         with tempfile.TemporaryDirectory(prefix="job-") as scratch:
-            run = JobRun(job, plan, delivery, Path(scratch), cancel, on_progress)
+            run = JobRun(job, plan, delivery, Path(scratch), cancel, on_progress, self._longest_seconds(job, plan))
             with timings.measure("fetch"):
                 run.files = self._fetch(job, plan, run.folder / "inputs", cancel)
             tries = Tries(job.prompt_id)
-            self._wait_for_comfy(run)
+            maker = Maker(self._comfy, self.live, lambda: self.readiness, self.settings, tries)
+            maker.wait_for_comfy(run)
             with timings.measure("fetch"):
-                self._persistently(run, tries, lambda: unless_cancelled(lambda: plan.settle(self.readiness), cancel))
-            stored, warnings = self._persistently(run, tries, lambda: self._try(run, tries))
+                maker.persistently(run, lambda: unless_cancelled(lambda: plan.settle(self.readiness), cancel))
+            with chosen(run, maker.make) as result:
+                stored, warnings = self._stored(run, result.made)
         return JobResult(
             workflow=plan.name,
             version=plan.version,
             outputs=tuple(stored),
-            values=run.values,
+            values=result.made.values,
             timings=timings.total(),
-            warnings=(*job.notes, *plan.warnings, *tries.warnings, *warnings),
+            warnings=(*job.notes, *plan.warnings, *tries.warnings, *result.warnings, *warnings),
+            quality=result.quality,
         )
 
     def _comfy(self) -> Comfy:
@@ -214,50 +207,36 @@ class Runner:
         with self.using(None, cancel):
             self.run(Job("warm-up", name, payload, prompt_id=new_prompt_id(), discard=True), cancel=cancel)
 
-    def _persistently(self, run: JobRun, tries: Tries, step: Callable[[], _T]) -> _T:
-        """Do what needs ComfyUI, again where it was gone meanwhile, as often as `tries` allows."""
-        while True:
-            try:
-                return step()
-            except (ComfyUnavailable, ResultGone) as error:
-                tries.count(error)
-            run.job.timings.retries += 1
-            self._comfy().suspect()
-            try:
-                self._wait_for_comfy(run)
-            except ComfyUnavailable as error:
-                raise tries.left_alone(error) from error
-
-    def _wait_for_comfy(self, run: JobRun) -> None:
-        comfy = self._comfy()
-        if comfy.started:
-            comfy.ready(run.cancel)  # a look at most
-            return
-        with run.job.timings.measure("start"):
-            comfy.ready(run.cancel)
-
-    def _try(self, run: JobRun, tries: Tries) -> tuple[list[StoredOutput], list[str]]:
-        """Run the graph once, and store what it makes; with the warnings."""
-        job, plan, timings = run.job, run.plan, run.job.timings
-        prompt_id = tries.prompt_id()
-        folder = run.folder / prompt_id
-        folder.mkdir()
-        with self._comfy().workspace(job.id, prompt_id) as space:
-            with timings.measure("fetch"):
-                names = run.placed(space)
-            graph = space.isolated(plan.graph(names, job_id=job.id, previews=job.previews), anew=tries.anew)
+    def _stored(self, run: JobRun, made: Made) -> tuple[list[StoredOutput], list[str]]:
+        """A result where its caller gets at it, in the form that was asked for; with the warnings."""
+        job, plan, warnings = run.job, run.plan, [*made.warnings]
+        naming = Naming(plan.name, plan.version, job.id, made.values)
+        stamp = {
+            "workflow": naming.workflow,
+            "version": naming.version,
+            "values": naming.values,
+            "engine": _engine_version(),
+        }
+        with job.timings.measure("store"):
+            outputs = []
+            for described in made.outputs:
+                run.cancel.raise_if_cancelled()
+                output, said = finish(described, delivery=run.delivery, stamp=stamp, folder=made.folder)
+                outputs.append(output)
+                warnings += said
             run.cancel.raise_if_cancelled()
-            with timings.measure("execute"):
-                execution = self._execute(run, graph, prompt_id, folder)
-            timings.seconds |= {"queue": execution.queue_seconds, "execute": execution.execute_seconds}
-            with timings.measure("store"):
-                naming = Naming(plan.name, plan.version, job.id, run.values)
-                outputs, warnings = self._finished(run, execution, naming, folder / "outputs")
-                outputs = [] if job.discard else outputs
-                stored, more = self._storages.put(
-                    outputs, naming=naming, delivery=run.delivery, s3_config=job.s3_config, cancel=run.cancel
-                )
-        return stored, [*execution.warnings, *warnings, *more]
+            stored, more = self._storages.put(
+                [] if job.discard else outputs,
+                naming=naming,
+                delivery=run.delivery,
+                s3_config=job.s3_config,
+                cancel=run.cancel,
+            )
+        return stored, [*warnings, *more]
+
+    def _longest_seconds(self, job: Job, plan: Plan) -> float:
+        bounds = [self.settings.timeout_seconds, plan.timeout_seconds, job.timeout_seconds]
+        return min(bound for bound in bounds if bound is not None)
 
     def _plan(self, job: Job, cancel: CancellationToken) -> Plan:
         if job.graph is not None:
@@ -279,96 +258,6 @@ class Runner:
         return self.media.read(
             wanted, folder=folder, job_id=job.id, sent=sent, allow_files=job.allow_files, cancel=cancel
         )
-
-    def _execute(self, run: JobRun, graph: Graph, prompt_id: str, folder: Path) -> Execution:
-        job, plan = run.job, run.plan
-        bounds = [self.settings.timeout_seconds, plan.timeout_seconds, job.timeout_seconds]
-        key = job.comfy_org_api_key or self.settings.comfy_org_api_key
-        frames = folder / "frames"
-        frames.mkdir()
-        try:
-            return self._comfy().execute(
-                graph,
-                prompt_id=prompt_id,
-                cancel=run.cancel,
-                timeout_seconds=min(bound for bound in bounds if bound is not None),
-                queue_timeout_seconds=self.settings.queue_timeout_seconds,
-                on_progress=run.tell,
-                extra_data={"api_key_comfy_org": key} if key else None,
-                frames_folder=frames,
-                needed_outputs=plan.needed_outputs,
-                previews=job.previews,
-                floor=run.furthest,
-            )
-        except (GraphRejected, OutOfMemory) as error:
-            if isinstance(error, GraphRejected):
-                self._look_again(plan, error)
-            raise plan.in_the_callers_words(error) from error
-
-    def _look_again(self, plan: Plan, error: GraphRejected) -> None:
-        """Something may have gone since we looked, as a node pack with a restart of ComfyUI.
-
-        Raises:
-            WorkflowNotReady: what the job needs is missing now.
-        """
-        if any(each.type == UNKNOWN_CLASS for each in error.complaints):
-            with contextlib.suppress(ComfyUnavailable):
-                self.live.get(refresh=True)
-        self.readiness.look_again()
-        plan.check_ready(self.readiness)
-
-    def _finished(
-        self, run: JobRun, execution: Execution, naming: Naming, folder: Path
-    ) -> tuple[list[OutputFile], list[str]]:
-        """The results, described and as the delivery wants them, and what went wrong with that."""
-        plan, cancel, delivery = run.plan, run.cancel, run.delivery
-        folder.mkdir()
-        stamp = {
-            "workflow": naming.workflow,
-            "version": naming.version,
-            "values": naming.values,
-            "engine": _engine_version(),
-        }
-        found = self._collected(run, execution, folder)
-        names = {raw.name for raw, _ in found}
-        warnings = [
-            f"the output {name} is empty: its node {node_id} gave nothing"
-            for name, node_id, _ in plan.outputs
-            if name not in names
-        ]
-        outputs = []
-        for raw, path in found:
-            cancel.raise_if_cancelled()
-            described = describe(raw, path)
-            if len(json.dumps(described.text or "")) > self.settings.response_limit_bytes // _LONG_TEXTS:
-                described = text_as_file(described, folder)
-            output, said = finish(described, delivery=delivery, stamp=stamp, folder=folder)
-            outputs.append(output)
-            warnings += said
-        cancel.raise_if_cancelled()
-        return outputs, warnings
-
-    def _collected(self, run: JobRun, execution: Execution, folder: Path) -> list[tuple[RawOutput, Path | None]]:
-        """What the nodes made. It is on ComfyUI's disk by now: one that stops only has to come back."""
-        job, comfy = run.job, self._comfy()
-        failures = 0
-        while True:
-            try:
-                return comfy.collect(
-                    execution,
-                    run.plan.outputs,
-                    folder,
-                    originals=run.plan.originals,
-                    previews=job.previews,
-                    cancel=run.cancel,
-                )
-            except ComfyUnavailable as error:
-                failures += 1
-                if failures == _COLLECTIONS:
-                    raise
-                event(log, logging.WARNING, "the results could not be fetched yet", job_id=job.id, reason=error.message)
-            comfy.suspect()
-            self._wait_for_comfy(run)
 
 
 @functools.cache

@@ -16,6 +16,7 @@ from engine.schema import ParameterMap
 
 _FOR_PEOPLE = frozenset({"title", "description", "examples", "group", "message"})
 _SHORTEST_STEM = 5  # a shorter one may be a common word
+_COMMON = frozenset({"config", "model"})  # what repositories of Hugging Face call their files
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,7 @@ class NeededModel:
 
     def is_in(self, graph: Mapping[str, Mapping[str, Any]]) -> bool:
         """Whether a rendered graph names it."""
-        names = _names(self.path)
-        return _mentions([node.get("inputs", {}) for node in graph.values()], names, self.namesakes)
+        return _is_named(self.path, [node.get("inputs", {}) for node in graph.values()], self.namesakes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def needs_of(compiled: Compiled, template: Graph, parameter_map: ParameterMap) -
     for model in required.values():
         names = _names(model.path)
         namesakes = len({kind_of(path.partition("/")[0]) for path in required if _names(path) & names})
-        is_fixed = _mentions(fixed, names, namesakes)
+        is_fixed = _is_named(model.path, fixed, namesakes)
         if not is_fixed and told is None:
             told = [*texts_in(list(template.values())), *texts_in(_rules_of(parameter_map))]
         models.append(
@@ -98,7 +98,7 @@ def needs_of(compiled: Compiled, template: Graph, parameter_map: ParameterMap) -
                 model.path,
                 model.url,
                 is_fixed or not _is_told(model.path, told or [], expressions),
-                tuple(name for name, value in compiled.defaults.items() if _mentions(value, names)),
+                tuple(name for name, value in compiled.defaults.items() if _is_named(model.path, value)),
                 namesakes,
             )
         )
@@ -140,6 +140,22 @@ def _names(path: str) -> frozenset[str]:
     return frozenset({path, path.partition("/")[2]})
 
 
+def _is_named(path: str, value: Any, times: int = 1) -> bool:
+    """Whether a value names a model: by its path, or by the file's name without its ending, as some node packs do."""
+    stem = _stem(path)
+    by_stem = _is_telling(stem) and _mentions(value, frozenset({stem}))
+    return by_stem or _mentions(value, _names(path), times)
+
+
+def _is_telling(stem: str) -> bool:
+    """Whether a file's name without its ending tells which file it is."""
+    return len(stem) >= _SHORTEST_STEM and stem not in _COMMON
+
+
+def _stem(path: str) -> str:
+    return re.sub(r"\.[^.]*$", "", path.rpartition("/")[2])
+
+
 def _mentions(value: Any, names: frozenset[str], times: int = 1) -> bool:
     """Whether one of the names is in it, at least so often."""
     return sum(text.replace("\\", "/") in names for text in texts_in(value)) >= times
@@ -148,8 +164,8 @@ def _mentions(value: Any, names: frozenset[str], times: int = 1) -> bool:
 def _is_told(path: str, texts: Iterable[str], expressions: Iterable[str]) -> bool:
     """Whether a text names the file, or an expression may put its name together."""
     name = path.rpartition("/")[2]
-    stem = re.sub(r"\.[^.]*$", "", name)
-    wanted = stem if len(stem) >= _SHORTEST_STEM else name
+    stem = _stem(path)
+    wanted = stem if _is_telling(stem) else name
     ending = name[name.rfind(".") :]
     return any(wanted in text for text in texts) or any(ending in text for text in expressions)
 

@@ -29,6 +29,8 @@ BUNDLED = (_SHIPPED if INSTALLED else _HERE.parent / "snapshots") / "node-catalo
 _PROSE = frozenset({"tooltip", "tooltips", "description", "output_tooltips", "help"})
 _UPLOADS = frozenset({"image_upload", "video_upload", "audio_upload", "file_upload", "image_folder"})
 _MODEL_FILE = re.compile(r"\.(safetensors|sft|ckpt|pth?|bin|gguf|onnx|engine|pkl|patch|yaml)$", re.IGNORECASE)
+# A path of the machine, alone or in a sentence: "Put .pt models into /comfyui/models/ultralytics".
+_MACHINE_PATH = re.compile(r"(^|[\s\"'(=])(/[^/\s]+){2,}|(^|\s)[A-Za-z]:\\")
 _LOADER_INPUT = re.compile(r"(^|_)(name|model|file)\d*$|_name\d*$")
 _DYNAMIC = frozenset({"COMFY_DYNAMICCOMBO_V3", "COMFY_AUTOGROW_V3"})
 _MATCHES_ANY = frozenset({"*", "COMFY_MATCHTYPE_V3"})
@@ -67,8 +69,12 @@ class InputSpec:
 
     @property
     def is_value(self) -> bool:
-        """Whether it takes a literal (a widget), not only a link."""
-        return self.type in {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"} or self.type in _DYNAMIC
+        """Whether it takes a literal (a widget), not only a link.
+
+        Node packs have widgets of their own (`COLORCODE`): what has a text for a default, nothing has to be linked to.
+        """
+        known = self.type in {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"} or self.type in _DYNAMIC
+        return known or isinstance(self.default, str)
 
     def accepts_link_of(self, output_type: str) -> bool:
         """Whether an output of that type can be linked to it, as far as the types tell."""
@@ -311,7 +317,7 @@ def is_list_of_files(class_type: str, name: str, declared: Any, model_files: fro
     if not choices or _UPLOADS & set(_options(declared)):
         return True
     names = [choice for choice in choices if isinstance(choice, str)]
-    if any(name in model_files or _MODEL_FILE.search(name) for name in names):
+    if any(name in model_files or _MODEL_FILE.search(name) or _MACHINE_PATH.search(name) for name in names):
         return True
     # A loader's list may hold one name that is no file, as VAELoader's "pixel_space" in 0.8.0.
     return "Loader" in class_type and bool(_LOADER_INPUT.search(name))

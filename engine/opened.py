@@ -16,9 +16,9 @@ from engine.catalog import Catalog
 from engine.documents import read_json
 from engine.environments.choosing import Start
 from engine.errors import ComfyUnavailable, InvalidMap
+from engine.known_nodes import known_nodes
 from engine.logs import event
 from engine.model_folders import folders_to_tell
-from engine.nodes import load_catalogue
 from engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -128,8 +128,9 @@ class Opened:
             self._end_others()
             # It has the model files that the templates name and no others, so that a misspelt name is refused.
             print(SIMULATED, file=sys.stderr)  # noqa: T201 - the contract: it says so on stderr
-            choices = choices_from(_templates(self._catalog), load_catalogue())
-            simulator = self._stack.enter_context(Simulator(choices=choices))
+            nodes = known_nodes()
+            choices = choices_from(_templates(self._catalog), nodes)
+            simulator = self._stack.enter_context(Simulator(nodes, choices=choices))
             folders = SharedFolders.below(simulator.folders.base)
             return ComfyUI(simulator.url, folders=folders, cleanup=settings.comfy_cleanup, bounds=bounds)
         raise ComfyUnavailable(

@@ -105,6 +105,10 @@ class PayloadValidator:
                 values[name] = secrets.randbelow(below)
         return values
 
+    def with_seeds_drawn(self, values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+        """Values with these seeds drawn anew."""
+        return {**values, **{name: secrets.randbelow(self._seeds[name]) for name in names}}
+
     def _choice_problems(
         self, payload: Mapping[str, Any], choices: Choices, from_files: Collection[str]
     ) -> Iterator[Problem]:

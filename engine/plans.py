@@ -1,24 +1,23 @@
-"""What a job runs: a named workflow with its payload, or a whole graph that came with the request."""
+"""What a job runs, and the usual case of it: a named workflow with its payload. `engine.graph_plan` is the other."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, Protocol
 
 from engine.callers_words import out_of_memory, rejected
 from engine.comfyui import Declared
-from engine.comfyui.complaints import UNKNOWN_CLASS
 from engine.errors import ComfyUnavailable, GraphRejected, InvalidPayload, OutOfMemory
+from engine.gates import Gate, Gates
 from engine.graph import Graph
 from engine.live_nodes import LiveNodes
 from engine.media import PictureBounds, Wanted
-from engine.nodes import NodeCatalogue, load_catalogue
-from engine.raw_graph import CUSTOM, sent_places, takes_pictures, with_files
+from engine.nodes import NodeCatalogue
 from engine.readiness import Readiness
 from engine.schema import MediaParameter, PictureParameter
 from engine.settings import Settings
+from engine.value_schemas import RANDOM_SEED
 from engine.wording import shown
 from engine.workflow import Workflow
 
@@ -59,6 +58,32 @@ class Plan(Protocol):
     @property
     def originals(self) -> Mapping[str, str]:
         """The nodes of the rendered graph that are copies, to the node of the template."""
+
+    @property
+    def gates(self) -> Gates:
+        """What a result must be like, whatever the values."""
+
+    @property
+    def seeds(self) -> dict[str, int]:
+        """The seeds that another try could draw anew, as they are now."""
+
+    @property
+    def open_seeds(self) -> Sequence[str]:
+        """Those of them that the caller left to be drawn."""
+
+    def draw(self, names: Sequence[str]) -> None:
+        """Draw these seeds anew.
+
+        Raises:
+            InvalidPayload: a rule of the workflow refuses what was drawn.
+        """
+
+    def applying_gates(self, *, job_id: str) -> Sequence[Gate]:
+        """What a result of these values must pass.
+
+        Raises:
+            RenderFailed: what decides on it can't be computed.
+        """
 
     def wanted(self, settings: Settings) -> list[Wanted]:
         """The media values that are to be read, with their bounds."""
@@ -163,6 +188,30 @@ class NamedPlan:
         """The parameters' names."""
         return list(self.workflow.parameters)
 
+    @property
+    def gates(self) -> Gates:
+        """As the map says."""
+        return self.workflow.gates
+
+    @property
+    def seeds(self) -> dict[str, int]:
+        """Those that have a value; one may be null."""
+        values = {name: self._values[name] for name in self.gates.seeds}
+        return {name: value for name, value in values.items() if value is not None}
+
+    @property
+    def open_seeds(self) -> Sequence[str]:
+        """Those that the payload leaves out, or asks to have drawn."""
+        return [name for name in self.seeds if self._payload.get(name, RANDOM_SEED) == RANDOM_SEED]
+
+    def draw(self, names: Sequence[str]) -> None:
+        """Draw these seeds anew."""
+        self._values = self.workflow.with_seeds_drawn(self._values, names)
+
+    def applying_gates(self, *, job_id: str) -> Sequence[Gate]:
+        """Those that these values ask for."""
+        return self.workflow.applying_gates(self._values, job_id=job_id)
+
     def wanted(self, settings: Settings) -> list[Wanted]:
         """The payload's media values."""
         return [
@@ -221,86 +270,6 @@ class NamedPlan:
         except InvalidPayload:
             self.workflow.validate(self._payload, self._live.known)  # tells wrong choices as well
             raise
-
-
-class GraphPlan:
-    """A whole graph, with the files that came with it.
-
-    Args:
-        graph: as `engine.raw_graph.parse_raw` gave it.
-        sent: the files by the names that the graph calls them by.
-        live: tells which inputs of nodes take files.
-
-    Raises:
-        InvalidRequest: two files go by one name in the graph.
-    """
-
-    name = CUSTOM
-    version = ""
-    timeout_seconds: float | None = None
-    outputs: Sequence[Declared] = ()
-    parameters: Sequence[str] = ()
-    needed_outputs: Sequence[str] = ()  # who sends a graph gets what ComfyUI makes of it, and is told what is missing
-    originals: Mapping[str, str] = MappingProxyType({})
-
-    def __init__(self, graph: Graph, sent: Mapping[str, Any], live: LiveNodes) -> None:
-        self._graph = graph
-        self._sent = sent
-        self._live = live
-        self._nodes = _nodes_of(graph, live) if sent else load_catalogue()
-        self._places = sent_places(graph, sent, self._nodes) if sent else {}
-        self.warnings: Sequence[str] = ()  # of the files, once they have their places in the graph
-
-    def wanted(self, settings: Settings) -> list[Wanted]:
-        """The files that came with the graph and that it uses."""
-        found = []
-        for name, value in self._sent.items():
-            places = self._places[name]
-            if not places:
-                continue
-            picture = all(takes_pictures(self._graph, each, self._nodes) for each in places)
-            bounds = PictureBounds(settings.max_input_pixels, animated=True) if picture else None
-            found.append(Wanted(where=name, kind="image" if picture else "file", value=value, bounds=bounds))
-        return found
-
-    def check_ready(self, readiness: Readiness) -> None:
-        """Nothing: what a graph needs, its caller knows."""
-
-    def settle(self, readiness: Readiness) -> None:
-        """Nothing: ComfyUI checks the graph when it is queued."""
-
-    def graph(self, names: Mapping[str, str], *, job_id: str, previews: bool) -> Graph:  # noqa: ARG002 - it is run whole
-        """The graph, with the names that ComfyUI knows the files by."""
-        if not self._sent:
-            return self._graph
-        # Those that nothing uses have no name in ComfyUI, and are warned of.
-        graph, self.warnings = with_files(self._graph, {name: name for name in self._sent} | dict(names), self._nodes)
-        return graph
-
-    def values(self, names: Mapping[str, str]) -> dict[str, Any]:  # noqa: ARG002 - a graph has no values
-        """None."""
-        return {}
-
-    def in_the_callers_words(self, error: GraphRejected | OutOfMemory) -> GraphRejected | OutOfMemory:
-        """By its nodes, as ComfyUI says it: they are the caller's own."""
-        if isinstance(error, OutOfMemory):
-            return error
-        nodes = None
-        if any(each.type in {UNKNOWN_CLASS, "value_not_in_list"} for each in error.complaints):
-            with contextlib.suppress(ComfyUnavailable):
-                nodes = self._live.get()
-        return rejected(error, self._graph, nodes=nodes)
-
-
-def _nodes_of(graph: Graph, live: LiveNodes) -> NodeCatalogue:
-    """The node catalogue of the running ComfyUI, which knows its custom nodes; without one, the bundled one."""
-    try:
-        nodes = live.get()
-        if any(node["class_type"] not in nodes for node in graph.values()):
-            nodes = live.get(refresh=True)  # a node pack may have come since
-    except ComfyUnavailable:
-        return load_catalogue()
-    return nodes
 
 
 def _bounds(parameter: MediaParameter, settings: Settings) -> PictureBounds | None:

@@ -97,13 +97,15 @@ class Reporter:
 
 
 def progress_document(progress: Progress) -> dict[str, Any]:
-    """Progress as callers see it: `title` and `preview`, a data URI, only where there are any."""
+    """Progress as callers see it: `title`, `preview` (a data URI), `try` (from the second on) where there are any."""
     document: dict[str, Any] = {
         "node": progress.node_class,
         "step": progress.step,
         "steps": progress.steps,
         "fraction": round(progress.fraction, 3),
     }
+    if progress.attempt > 1:
+        document["try"] = progress.attempt
     if progress.node_title:
         document["title"] = progress.node_title
     if progress.preview:

@@ -26,6 +26,7 @@ class Request(BaseModel):
         workflow: a workflow's name; where the operator allows it, a whole graph, as an object or a JSON text.
         payload: the parameters' values.
         timeout_seconds: from the start of the execution; never above the operator's bound.
+        retries: how often a result that the workflow's quality gates refuse may be made anew; never above the map's.
         progress: whether progress is told.
         previews: whether what preview nodes made is a result too.
         delivery: how the results are wanted.
@@ -47,6 +48,7 @@ class Request(BaseModel):
     workflow: Any = Field(None, repr=False)
     payload: Any = Field(default_factory=dict, repr=False)
     timeout_seconds: float | None = Field(None, gt=0)
+    retries: int | None = Field(None, ge=0, le=10)
     progress: bool = True
     previews: bool = False
     delivery: DeliveryRequest | None = None

@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.verdicts import QualityReport
+
 OutputKind = Literal["image", "video", "audio", "text", "3d", "file"]
 
 
@@ -154,6 +156,7 @@ class Progress:
         fraction: of the whole graph, 0 to 1; never goes down within an execution.
         node_title: the node's title in the template, where it has one.
         preview: a small JPEG of what the node is at, where previews were asked for and ComfyUI sends them.
+        attempt: which try it is, where a workflow's quality gates refused the result of the one before.
     """
 
     node_id: str | None
@@ -163,6 +166,7 @@ class Progress:
     fraction: float
     node_title: str | None = None
     preview: bytes | None = field(default=None, repr=False)
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +192,17 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """A finished job."""
+    """A finished job.
+
+    Attributes:
+        workflow: its name.
+        version: of its map.
+        outputs: what it made, stored.
+        values: what it was made of.
+        timings: seconds that its steps took.
+        warnings: for its caller.
+        quality: what the workflow's quality gates made of it; None where none applied.
+    """
 
     workflow: str
     version: str
@@ -196,10 +210,11 @@ class JobResult:
     values: dict[str, Any]
     timings: dict[str, float]
     warnings: tuple[str, ...] = field(default=())
+    quality: QualityReport | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The result as the contract shows it: JSON types only."""
-        return {
+        shown: dict[str, Any] = {
             "workflow": self.workflow,
             "version": self.version,
             "outputs": [output.as_dict() for output in self.outputs],
@@ -207,3 +222,4 @@ class JobResult:
             "timings": {name: round(seconds, 3) for name, seconds in self.timings.items()},
             "warnings": list(self.warnings),
         }
+        return shown | ({"quality": self.quality.as_dict()} if self.quality else {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,8 @@ from engine.errors import InvalidMap, InvalidPayload, Problem, RenderFailed
 from engine.expression_filters import ExpressionFailed
 from engine.expressions import context_of
 from engine.fitting import fitted, fitted_link
-from engine.graph import COPY_OF, Graph, Node, label_of, needed_by
+from engine.gates import Gate, Gates
+from engine.graph import CONTAINERS, Graph, copied, label_of, needed_by, to_copy
 from engine.map_parts import Example, Requires
 from engine.media_values import MediaValue, holds_media, media_in, with_media
 from engine.needs import Needs, needs_of
@@ -54,7 +55,7 @@ class Workflow:
         self.name = name
         self._map = parameter_map
         self._template = template
-        self._to_copy = {node_id: _to_copy(node) for node_id, node in template.items()}
+        self._to_copy = {node_id: to_copy(node) for node_id, node in template.items()}
         self._nodes = nodes
         self._compiled: Compiled = compile_workflow(parameter_map, template, nodes, label=label)
         self._media = {key: each for key, each in self.parameters.items() if holds_media(each)}
@@ -132,6 +133,11 @@ class Workflow:
         return tuple(message for _, message in self._compiled.rules)
 
     @property
+    def gates(self) -> Gates:
+        """What a result must be like."""
+        return self._compiled.gates
+
+    @property
     def timeout_seconds(self) -> float | None:
         """How long a run may take, where the map says so."""
         return self._map.timeout_seconds
@@ -157,6 +163,21 @@ class Workflow:
         if self._compiled.rules:
             self._check_rules(values)
         return values
+
+    def with_seeds_drawn(self, values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+        """Values as `validate` gave them, with these seeds drawn anew; raises as `validate` does."""
+        drawn = self._compiled.validator.with_seeds_drawn(values, names)
+        self._check_rules(drawn)
+        return drawn
+
+    def applying_gates(self, values: Mapping[str, Any], *, job_id: str = "") -> tuple[Gate, ...]:
+        """The checks that a result of these values must pass.
+
+        Raises:
+            RenderFailed: what decides on one can't be computed.
+        """
+        names = self._with_file_names(values, {})
+        return self.gates.applying({**names, "workflow": self.name, "job_id": job_id})
 
     def media_values(self, values: Mapping[str, Any]) -> list[MediaValue]:
         """The files among the values, in the order of the map and of their lists; what is null is none.
@@ -201,7 +222,7 @@ class Workflow:
         """
         values = self._with_file_names(values, files or {})
         kept = self._kept[previews]
-        graph: Graph = {node_id: _copy_value(node) for node_id, node in self._to_copy.items() if node_id in kept}
+        graph: Graph = {node_id: copied(node) for node_id, node in self._to_copy.items() if node_id in kept}
         context = None
         problems: list[Problem] = []
         for writer in self._compiled.writers:
@@ -210,8 +231,8 @@ class Workflow:
                 continue
             if writer.expression is None:
                 value = values[writer.parameter]
-                if type(value) in _CONTAINERS:
-                    value = {"__value__": _copy_value(value)} if type(value) is list else _copy_value(value)
+                if type(value) in CONTAINERS:
+                    value = {"__value__": copied(value)} if type(value) is list else copied(value)
                 if value is not None:
                     node["inputs"][writer.place.input_name] = value
                 continue
@@ -265,6 +286,7 @@ class Workflow:
             "outputs": [_told(each) for each in self.outputs],
             "rules": list(self.rules),
             "requires": self.requires.model_dump(mode="json"),
+            "quality": self.gates.as_dict(),
             "timeout_seconds": self.timeout_seconds,
             "examples": [example.model_dump(mode="json", exclude_none=True) for example in self.examples],
         }
@@ -284,7 +306,9 @@ class Workflow:
         problems: list[Problem] = []
         for index, example in enumerate(self.examples):
             try:
-                self.render(self.validate(example.payload))
+                values = self.validate(example.payload)
+                self.render(values)
+                self.applying_gates(values)
             except (InvalidPayload, RenderFailed) as error:
                 found = [str(problem) for problem in error.problems] or [error.message]
                 problems += [Problem(f"examples[{index}].payload", text, file=label) for text in found]
@@ -341,21 +365,3 @@ def _stand_in(media: MediaValue) -> str:
     """A file name for what is in no ComfyUI: `image.png`, `images_0_picture.png`."""
     name = media.where.replace("]", "").replace("[", "_").replace(".", "_")
     return f"{name}{_PLACEHOLDER_SUFFIX[media.parameter.type]}"
-
-
-def _to_copy(node: Node) -> Node:
-    """A node of the template as renders copy it: with inputs, and, from a rendered graph, without its own mark."""
-    meta = node.get("_meta")
-    if isinstance(meta, dict) and COPY_OF in meta:
-        node = {**node, "_meta": {key: value for key, value in meta.items() if key != COPY_OF}}
-    return node if "inputs" in node else {**node, "inputs": {}}
-
-
-def _copy_value(value: Any) -> Any:
-    """What shares nothing with the template's: deepcopy does the same at many times the cost."""
-    if type(value) is dict:
-        return {key: _copy_value(item) if type(item) in _CONTAINERS else item for key, item in value.items()}
-    return [_copy_value(item) if type(item) in _CONTAINERS else item for item in value]
-
-
-_CONTAINERS = frozenset({dict, list})

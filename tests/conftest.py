@@ -15,9 +15,11 @@ import time
 from pathlib import Path
 
 import pytest
+from support.levels import LevelsReport
 from support.operator_workflows import CONTROL_NET, LORAS
 from support.proxy import CuttableProxy
 from support.random_loras import write_lora
+from support.random_upscaler import UPSCALER, write_upscaler
 from support.reliability import ReliabilityReport
 from support.verified import STATS, VerifiedReport
 
@@ -44,6 +46,7 @@ def pytest_addoption(parser):
         metavar="FILE",
         help="run the tests that touch ComfyUI against a real one, and write down in FILE how they went",
     )
+    parser.addoption("--levels", metavar="FILE", help="write down in FILE how far each workflow of the library got")
     parser.addoption("--image-verified", metavar="FILE", help="write down in FILE what images the tests have built")
     parser.addoption("--reliability", metavar="FILE", help="write down in FILE how the cases of the fault suite went")
 
@@ -53,10 +56,14 @@ def pytest_configure(config):
         config, "workerinput"
     ):  # once, not by each of xdist's
         config.pluginmanager.register(ReliabilityReport(path), "reliability")
-    if path := config.getoption("--verified"):
-        if not (COMFY_URL or COMFY_HOME):
-            raise pytest.UsageError(NEEDS_REAL)
-        config.pluginmanager.register(VerifiedReport(config, path), "verified")
+    verified, levels = config.getoption("--verified"), config.getoption("--levels")
+    if (verified or levels) and not (COMFY_URL or COMFY_HOME):
+        raise pytest.UsageError(NEEDS_REAL)
+    if verified:
+        config.pluginmanager.register(VerifiedReport(config, verified), "verified")
+        levels = levels or Path(verified).with_name("levels.json")
+    if levels:
+        config.pluginmanager.register(LevelsReport(config, levels), "levels")
 
 
 def pytest_collection_modifyitems(items):
@@ -112,6 +119,7 @@ def comfy_home():
     models = Path(COMFY_HOME) / "models"
     for seed, name in enumerate(LORAS):
         write_lora(models / "loras" / name, seed)
+    write_upscaler(models / "upscale_models" / UPSCALER)
     (models / "controlnet").mkdir(exist_ok=True)
     (models / "controlnet" / CONTROL_NET).touch()  # in the list of models, which is what graphs are checked against
     return Path(COMFY_HOME)
@@ -170,12 +178,48 @@ def comfy_server(request):
                 "CheckpointLoaderSimple.ckpt_name": [CHECKPOINT],
                 "LoraLoader.lora_name": list(LORAS),
                 "ControlNetLoader.control_net_name": [CONTROL_NET],
+                "UpscaleModelLoader.model_name": [UPSCALER],
             }
             simulator = stack.enter_context(Simulator(choices=choices, step_seconds=0.02))
             url, base = simulator.url, simulator.folders.base
         with ComfyUI(url) as comfy:
             request.config.stash[STATS] = comfy.client.system_stats()
         yield url, base
+
+
+@pytest.fixture(scope="session")
+def library_server(request, tmp_path_factory):
+    """A ComfyUI that has a stand-in for every model of the library, a real one or the simulator."""
+    from support.library import NODES, LibraryServer, write_inputs, write_models
+
+    if COMFY_URL and not COMFY_HOME:
+        pytest.skip("needs a ComfyUI whose folder of models is known: set COMFY_HOME")
+    with contextlib.ExitStack() as stack:
+        if COMFY_HOME:
+            home = request.getfixturevalue("comfy_home")
+            process, base = stack.enter_context(real_comfyui(home))
+            for pack in (home.resolve() / "custom_nodes").iterdir():
+                if pack.is_dir() and pack.name != "__pycache__":
+                    (base / "custom_nodes" / pack.name).symlink_to(pack, target_is_directory=True)
+            (base / "models").unlink()  # a link to its own: here there are stand-ins alone
+            write_models(base / "models", checkpoint := home.resolve() / "models" / "checkpoints" / CHECKPOINT)
+            (base / "models" / "checkpoints" / CHECKPOINT).symlink_to(checkpoint)
+            write_inputs(base / "input")
+            process.start()
+            url = process.url
+        else:
+            from engine.simulator import Simulator
+
+            base = tmp_path_factory.mktemp("library")
+            write_models(base / "models", None)
+            (base / "models" / "checkpoints").mkdir(parents=True, exist_ok=True)
+            (base / "models" / "checkpoints" / CHECKPOINT).touch()
+            simulator = stack.enter_context(Simulator(NODES, base, models=[base / "models"], step_seconds=0.001))
+            write_inputs(base / "input")
+            url = simulator.url
+        with ComfyUI(url) as comfy:
+            request.config.stash[STATS] = comfy.client.system_stats()
+        yield LibraryServer(url, base, is_real=bool(COMFY_HOME))
 
 
 @pytest.fixture(scope="session")
@@ -217,6 +261,16 @@ def lora_names(checkpoint, comfy_url):
     if not {*LORAS} <= {*known}:
         pytest.skip(f"needs {', '.join(LORAS)} in that ComfyUI: see tests/support/random_loras.py")
     return LORAS
+
+
+@pytest.fixture(scope="session")
+def upscaler(comfy_url):
+    """The name of an upscale model of random weights that this ComfyUI has."""
+    with ComfyUI(comfy_url) as comfy:
+        known = comfy.node_catalogue().choices("UpscaleModelLoader.model_name") or ()
+    if UPSCALER not in known:
+        pytest.skip(f"needs {UPSCALER} in that ComfyUI: see tests/support/random_upscaler.py")
+    return UPSCALER
 
 
 @pytest.fixture

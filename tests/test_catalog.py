@@ -21,7 +21,7 @@ def test_an_unknown_name_gets_the_nearest():
     with pytest.raises(UnknownWorkflow) as caught:
         Catalog([ROOT])["txt2imgg"]
     assert 'did you mean "txt2img"?' in caught.value.message
-    assert "img2img, resize, txt2img" in caught.value.hint
+    assert f"the workflows are: {', '.join(sorted(Catalog([ROOT])))}" in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def test_describe_tells_what_a_workflow_takes(engine):
 
 
 def test_check_passes_on_what_is_shipped(engine):
-    assert "3 of 3 workflows are fine" in engine("check").stderr
+    assert re.search(r"^(\d+) of \1 workflows are fine", engine("check").stderr)
 
 
 def test_check_warns_of_what_another_version_would_refuse(engine, tmp_path):
@@ -262,7 +262,7 @@ def test_a_folder_that_can_not_be_written(engine, tmp_path):
 def test_the_node_catalogue_is_made_from_a_running_comfyui(engine, tmp_path, comfy_url):
     done = engine("nodes", "refresh", "--from", comfy_url, "--out", "nodes.json.gz")
     assert "node classes of ComfyUI" in done.stderr
-    assert "3 of 3 workflows are fine" in engine("check", "--catalogue", "nodes.json.gz").stderr
+    assert re.search(r"^(\d+) of \1 workflows are fine", engine("check", "--catalogue", "nodes.json.gz").stderr)
     first = (tmp_path / "nodes.json.gz").read_bytes()
     engine("nodes", "refresh", "--from", comfy_url, "--out", "nodes.json.gz")
     assert (tmp_path / "nodes.json.gz").read_bytes() == first

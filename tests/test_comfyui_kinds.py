@@ -96,6 +96,23 @@ def test_a_sound(made, needs):
     assert (output.kind, output.content_type, output.duration_seconds) == ("audio", "audio/flac", 1.5)
 
 
+@pytest.mark.parametrize(("rate", "channels"), [(44100, 2), (48000, 1)])
+def test_a_sound_as_mp3(made, needs, rate, channels):
+    needs("EmptyAudio", "SaveAudioMP3")
+    [output] = made(
+        {
+            "1": {"class_type": "EmptyAudio", "inputs": {"duration": 1.5, "sample_rate": rate, "channels": channels}},
+            "2": {
+                "class_type": "SaveAudioMP3",
+                "inputs": {"audio": ["1", 0], "filename_prefix": "audio/k", "quality": "V0"},
+            },
+        }
+    )
+
+    assert (output.kind, output.content_type) == ("audio", "audio/mpeg")
+    assert output.duration_seconds == pytest.approx(1.5, abs=0.1)
+
+
 def test_a_text(made):
     [output] = made(
         {

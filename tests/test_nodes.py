@@ -96,3 +96,21 @@ def test_the_bundled_catalogue_is_as_small_as_it_can_be():
     kept = json.dumps(load_catalogue().object_info)
     assert "tooltip" not in kept
     assert len(load_catalogue()) > 400
+
+
+def test_a_path_of_the_machine_among_the_choices_is_not_kept(tmp_path):
+    place = "Put .pt models into /srv/comfyui/models/ultralytics"
+    plain = [["a/b", "https://example.com/a/b", "16:9 / wide"], {"default": "a/b"}]
+    required = {"model": [[place], {"default": place}], "kind": plain}
+    info = {"Detect": {"input": {"required": required}, "output": []}}
+    NodeCatalogue.from_object_info(info, version="0.8.0").dump(tmp_path / "nodes.json")
+    kept = NodeCatalogue.load(tmp_path / "nodes.json")
+    assert "/srv" not in (tmp_path / "nodes.json").read_text()
+    assert kept["Detect"].inputs["model"].choices == ()
+    assert kept["Detect"].inputs["kind"].choices == tuple(plain[0])
+
+
+def test_a_widget_that_a_pack_made_itself_takes_a_text():
+    inputs = {"optional": {"colour": ["COLORCODE", {"default": "#222222"}], "model": ["MODEL"]}}
+    found = NodeCatalogue({"Fill": {"input": inputs, "output": []}})["Fill"].inputs
+    assert [found["colour"].is_value, found["model"].is_value] == [True, False]

@@ -20,7 +20,7 @@ from engine.simulator import Simulator
 
 PAGE = (ROOT / "docs" / "workflows.md").read_text().partition("### On a volume")[0]  # what follows has tests of its own
 TEMPLATES = ROOT / "tests" / "data" / "recipes"
-BLOCK = re.compile(r"(?:<!-- (map|payload|snapshot)(?:: (\w+))? -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"(?:<!-- (map|payload|snapshot|result)(?:: (\w+))? -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
 BLOCKS = [(kind, name, language, text) for kind, name, language, text in BLOCK.findall(PAGE)]
 MAPS = [(name, text) for kind, name, _, text in BLOCKS if kind == "map"]
 SUFFIX = ".safetensors"
@@ -87,6 +87,7 @@ def test_every_example_of_the_page_is_one_that_is_tried():
         ("map", "json"),
         ("payload", "json"),
         ("snapshot", "json"),
+        ("result", "json"),
         ("", "console"),
     }
     assert PAGE.count("\n```") == 2 * len(BLOCKS)
@@ -244,3 +245,33 @@ def test_a_snapshot_names_the_pack_of_a_class(tmp_path):
     ((_, _, _, text),) = [block for block in BLOCKS if block[0] == "snapshot"]
     (tmp_path / "image.lock.json").write_text(text)
     assert node_packs(tmp_path)["IPAdapterAdvanced"] == "ComfyUI_IPAdapter_plus"
+
+
+def shapes(value):
+    """The keys of a document, and what kinds of values stand under them."""
+    if isinstance(value, dict):
+        return {key: shapes(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [*{json.dumps(shapes(each)): None for each in value}]
+    return "number" if type(value) in (int, float) else type(value).__name__
+
+
+def test_a_result_that_must_pass_is_made_anew(engine, tmp_path):
+    path = engine("engine run bright_enough -p seed=64 --retries 10")[0]
+    with Image.open(tmp_path / path) as made:
+        assert made.convert("L").getpixel((5, 5)) >= 77
+    ((_, _, _, text),) = [block for block in BLOCKS if block[0] == "result"]
+    shown, made = (
+        json.loads(text),
+        json.loads("\n".join(engine("engine run bright_enough --json -p seed=20 --retries 10"))),
+    )
+    assert shapes(made["quality"]) == shapes(shown["quality"])
+    for result in (shown, made):
+        last = result["quality"]["tries"][result["quality"]["try"] - 1]
+        assert (last["accepted"], last["values"]) == (True, {"seed": result["values"]["seed"]})
+        for each in result["quality"]["tries"]:
+            (score,) = each["scores"]
+            assert score["score"] == pytest.approx(each["values"]["seed"] % 256 / 255, abs=1e-6)
+            assert score["passed"] == each["accepted"] == (score["score"] >= score["min"])
+    done = json.loads("\n".join(engine("engine run bright_enough -p any_grey=true --json")))
+    assert "quality" not in done

@@ -12,6 +12,7 @@ from support.simulated_home import simulated_home
 from support.worker import run_handler, running_worker, worker_environment
 from support.workflows import ROOT
 
+from engine import Catalog
 from engine.errors import ComfyUnavailable
 from engine.starting.gpu import Probe
 
@@ -269,7 +270,7 @@ def test_the_screen_says_what_was_found(tmp_path):
     assert lines["ComfyUI"] == f"{home} (ComfyUI on the volume, 0.8.0)"
     assert lines["models"] == f"{home / 'models'}: 2 in checkpoints, 1 in loras"
     assert "black-forest/flux" in lines["cache"]
-    assert lines["workflows"] == f"img2img, resize, txt2img (from {ROOT})"
+    assert lines["workflows"] == f"{', '.join(sorted(Catalog([ROOT])))} (from {ROOT})"
     assert lines["results"] == "s3://pictures/made"
     assert "hush-hush" not in done.stderr
     assert (tmp_path / "hugging-face" / "hub" / "models--black-forest--flux" / "snapshots" / "1").is_dir()

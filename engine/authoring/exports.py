@@ -15,8 +15,8 @@ from engine.documents import parse_json
 from engine.errors import InvalidMap, Problem
 from engine.graph import Graph, parse_graph
 from engine.job_names import without_job_names
+from engine.known_nodes import known_nodes
 from engine.names import plain_name
-from engine.nodes import load_catalogue
 from engine.ui_format import Converter, NotConverted, is_ui_format
 from engine.wording import kind_of, listed, shown
 
@@ -50,7 +50,7 @@ def read_export(data: bytes, *, name: str, convert: Converter | None = None) -> 
 
 @functools.cache
 def _by_the_bundled_nodes() -> Converter:
-    return Converter(load_catalogue())
+    return Converter(known_nodes())
 
 
 class _Reader:

@@ -113,6 +113,7 @@ def _input(workflow: Workflow, payload: str) -> dict[str, Any]:
                 "exclusiveMinimum": 0,
                 "description": "How long it may run, within the operator's bound; waiting does not count.",
             },
+            **({"retries": _retries(workflow)} if workflow.gates else {}),
             "progress": {"type": "boolean", "default": True, "description": "Whether progress is told."},
             "version_id": {
                 "type": "string",
@@ -120,6 +121,16 @@ def _input(workflow: Workflow, payload: str) -> dict[str, Any]:
             },
         },
         "required": ["workflow", "payload"],
+    }
+
+
+def _retries(workflow: Workflow) -> dict[str, Any]:
+    return {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 10,
+        "description": "How often a result that does not pass the quality checks may be made anew, with other seeds "
+        f"than the payload's as well; {workflow.gates.retries} at most. Without it, a seed in the payload is kept.",
     }
 
 
@@ -153,6 +164,9 @@ def _about(workflow: Workflow) -> str:
     parts = [workflow.description]
     if workflow.rules:
         parts.append("\n".join(["What must hold:", "", *(f"- {rule}" for rule in workflow.rules)]))
+    if workflow.gates:
+        checks = [f"- {gate}" for gate in workflow.gates.entries]
+        parts.append("\n".join(["What a result must pass:", "", *checks, "", f"{workflow.gates.said}."]))
     if workflow.timeout_seconds:
         parts.append(f"Runs at most {workflow.timeout_seconds:g} seconds.")
     return "\n\n".join(part for part in parts if part)

@@ -12,6 +12,7 @@ from engine.errors import error_classes
 from engine.workflow import Workflow
 
 FAILURE, FAILED_OUTPUT, PROGRESS, TIMINGS, STATUS = "Failure", "FailedOutput", "Progress", "Timings", "JobStatus"
+QUALITY = "Quality"
 JOB_STATES = ("IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT")
 """As RunPod names them (SDK runpod 1.12, `endpoint/helpers.py`, and its documentation)."""
 
@@ -86,10 +87,12 @@ def shared_schemas() -> dict[str, Any]:
                 "steps": _WHOLE,
                 "fraction": {"type": "number", "minimum": 0, "maximum": 1},
                 "title": _STRING,
+                "try": {**_WHOLE, "description": "From the second on, where quality checks refused the one before."},
                 "preview": {**_STRING, "description": "A data URI of a small JPEG."},
             },
             "required": ["node", "step", "steps", "fraction"],
         },
+        QUALITY: _quality(),
         TIMINGS: {
             "type": "object",
             "description": "Seconds that the steps of the job took.",
@@ -118,8 +121,47 @@ def result_schema(workflow: Workflow, values: str, outputs: Sequence[str]) -> di
             "values": reference(values),
             "timings": reference(TIMINGS),
             "warnings": {"type": "array", "items": _STRING},
+            **({"quality": reference(QUALITY)} if workflow.gates else {}),
         },
         "required": ["workflow", "version", "outputs", "values", "timings", "warnings"],
+    }
+
+
+def _quality() -> dict[str, Any]:
+    """What quality gates made of a result; see `engine.verdicts`."""
+    bound = {"type": ["number", "null"]}
+    score = {
+        "type": "object",
+        "properties": {
+            "check": _STRING,
+            "output": _STRING,
+            "index": {**_WHOLE, "description": "Of the picture among those of its output."},
+            "score": {**bound, "description": "Null where there was no picture, or it could not be read."},
+            "min": {**bound, "description": "The least that passes."},
+            "max": {**bound, "description": "The highest that passes."},
+            "passed": {"type": "boolean"},
+        },
+        "required": ["check", "output", "index", "score", "min", "max", "passed"],
+    }
+    one = {
+        "type": "object",
+        "properties": {
+            "try": _WHOLE,
+            "accepted": {"type": "boolean"},
+            "values": {"type": "object", "description": "Its seeds.", "additionalProperties": _WHOLE},
+            "scores": {"type": "array", "items": score},
+        },
+        "required": ["try", "accepted", "values", "scores"],
+    }
+    return {
+        "type": "object",
+        "description": "How the result was judged; not there where no quality check applied.",
+        "properties": {
+            "accepted": {"type": "boolean", "description": "Whether the result passed all checks."},
+            "try": {**_WHOLE, "description": "Which try it is."},
+            "tries": {"type": "array", "items": one},
+        },
+        "required": ["accepted", "try", "tries"],
     }
 
 

@@ -21,8 +21,9 @@ from engine.commands.check_command import checked, print_checked
 from engine.commands.folders import own_folders
 from engine.commands.output import print_json, print_line, print_note
 from engine.errors import Cancelled, InvalidRequest, UsageError
+from engine.known_nodes import known_nodes
 from engine.names import plain_name
-from engine.nodes import NodeCatalogue, load_catalogue
+from engine.nodes import NodeCatalogue
 from engine.ui_format import Converter
 
 
@@ -65,7 +66,7 @@ def add(options: AddOptions) -> None:
         raise UsageError("--interactive asks on stdin, which is the export here; save it to a file first")
     if options.interactive and options.check:
         raise UsageError("--check only tells what would happen, so that there is nothing for --interactive to ask")
-    nodes = NodeCatalogue.load(options.catalogue) if options.catalogue else load_catalogue()
+    nodes = NodeCatalogue.load(options.catalogue) if options.catalogue else known_nodes()
     export = read_export(_content(options.file), name=options.file, convert=Converter(nodes))
     source = Source(_name(options, export), _folder(options.folder))
     made = plan(source, _given(options, export, source, nodes))

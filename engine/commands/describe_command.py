@@ -6,11 +6,13 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.commands.folders import offered_workflows, workflow_folders
 from engine.commands.output import print_json, print_line, print_note
 from engine.commands.readying import missing_lines, readiness
+from engine.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,14 +25,21 @@ _NARROWEST = 60
 _NARROW = 100  # below, three columns are read better than five
 
 
-def describe(name: str, call: str | None, url: str | None, *, as_json: bool) -> None:
-    """Print what a workflow takes and gives, or one example call of it.
+def describe(
+    name: str, call: str | None, url: str | None, picture: Path | None = None, *, as_json: bool = False
+) -> None:
+    """Print what a workflow takes and gives, or one example call of it, or draw its graph.
 
     Args:
         name: of the workflow.
         call: the language of a call that is all there is to print, so that it can be piped into a file or a program.
         url: where calls go; RunPod's by default.
+        picture: the file for a picture of its graph, which is then all there is to do.
         as_json: print what the action `describe` gives.
+
+    Raises:
+        UsageError: the file for the picture is there and holds something else.
+        StorageError: it can't be written.
     """
     from engine.authoring.calls import RUNPOD_URL, example_call
     from engine.authoring.describing import example_payload
@@ -38,7 +47,10 @@ def describe(name: str, call: str | None, url: str | None, *, as_json: bool) -> 
 
     workflow = Catalog(workflow_folders(), only=offered_workflows())[name]
     where = url or RUNPOD_URL
-    if call:
+    if picture:
+        _draw(workflow, picture)
+        print_json({"picture": str(picture)}) if as_json else print_line(str(picture))
+    elif call:
         payload, is_the_authors = example_payload(workflow)
         text = example_call(call, name, payload, url=where)
         print_json({"language": call, "call": text}) if as_json else print_line(text)
@@ -48,6 +60,20 @@ def describe(name: str, call: str | None, url: str | None, *, as_json: bool) -> 
         print_json(workflow.describe() | _state(workflow))
     else:
         _print_page(workflow, where)
+
+
+def _draw(workflow: Workflow, file: Path) -> None:
+    """Draw the graph into a file; one that holds such a picture is written anew."""
+    from engine.authoring.graph_picture import BEGINNING, graph_picture
+    from engine.known_nodes import known_nodes
+
+    text = graph_picture(workflow, known_nodes())
+    try:
+        if file.is_file() and not file.read_bytes().startswith(BEGINNING.encode()):
+            raise UsageError(f"--picture {file}: it is there, and no picture of a graph; name another file")
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{file} can't be written: {error.strerror}") from error
 
 
 def _state(workflow: Workflow) -> dict[str, Any]:
@@ -95,6 +121,10 @@ def _page(workflow: Workflow, url: str, width: int) -> Iterator[RenderableType]:
         for each in workflow.outputs
     ]
     yield _table(["name", "kind", "about"], outputs, fixed=_first(width, (output[0] for output in outputs)))
+    if workflow.gates:
+        yield from _heading("Must pass")
+        yield from map(str, workflow.gates.entries)
+        yield workflow.gates.said
     yield from _requirements(workflow)
     yield from _calls(workflow, url)
 

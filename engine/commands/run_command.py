@@ -33,10 +33,22 @@ def run(
     out: Path | None,
     delivery: Sequence[str] = (),
     version_id: str | None = None,
+    retries: int | None = None,
     *,
     as_json: bool,
 ) -> None:
-    """Run a workflow here and print where its results are; in an environment, where one is named."""
+    """Run a workflow here and print where its results are.
+
+    Args:
+        name: of the workflow.
+        parameters: each as `key=value`.
+        payload_file: holds the payload, or more of it.
+        out: the folder for the results.
+        delivery: how they are wanted, each as `key=value`.
+        version_id: the environment to run in.
+        retries: how often a result that quality gates refuse may be made anew; left out, as the map says.
+        as_json: print the result as JSON.
+    """
     settings = settings_of_own(load_settings())
     show_errors_of_the_log()
     catalog = Catalog(folders_of(settings), only=settings.workflows)
@@ -55,6 +67,7 @@ def run(
             prompt_id=str(uuid.uuid4()),
             allow_files=True,
             delivery=wishes,
+            retries=retries,
         )
         bar = _progress_bar(workflow.title, shown=not as_json and sys.stderr.isatty())
         with runner.using(version_id), bar as on_progress:
@@ -66,6 +79,11 @@ def run(
 
 
 def _print_result(result: JobResult, folder: Path) -> None:
+    if result.quality and len(result.quality.tries) > 1:
+        for each in result.quality.tries:
+            seeds = ", ".join(f"{name} {value}" for name, value in each.values.items())
+            verdict = "; ".join(map(str, each.failed)) or "accepted"
+            print_note(f"try {each.number} ({seeds}): {verdict}")
     for warning in result.warnings:
         print_note(f"warning: {warning}")
     shown = {key: value for key, value in result.values.items() if key == "seed"}
@@ -115,6 +133,7 @@ def _progress_bar(title: str, *, shown: bool) -> Iterator[OnProgress | None]:
 
         def on_progress(progress: Progress) -> None:
             steps = f" {progress.step}/{progress.steps}" if progress.steps > 1 else ""
+            steps += f" (try {progress.attempt})" if progress.attempt > 1 else ""
             bars.update(
                 task, completed=progress.fraction, node=f"{progress.node_title or progress.node_class or ''}{steps}"
             )

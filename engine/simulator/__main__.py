@@ -10,7 +10,8 @@ import threading
 import time
 from pathlib import Path
 
-from engine.nodes import NodeCatalogue, load_catalogue
+from engine.known_nodes import nodes_with
+from engine.nodes import NodeCatalogue
 from engine.simulator import Simulator, choices_from
 from engine.simulator.faults import Faults, FaultScriptError
 
@@ -45,12 +46,13 @@ def main(arguments: list[str] | None = None) -> int:
     if slow := faults.take({"slow_start"}):
         time.sleep(slow.seconds or 0.0)
 
-    catalogue = NodeCatalogue.load(options.catalogue) if options.catalogue else load_catalogue()
     if options.templates and not options.templates.is_dir():
         parser.error(f"--templates: {options.templates} is no folder")
     graphs = (
         [json.loads(path.read_text()) for path in sorted(options.templates.glob("*.json"))] if options.templates else []
     )
+    classes = {str(node.get("class_type")) for graph in graphs for node in graph.values() if isinstance(node, dict)}
+    catalogue = NodeCatalogue.load(options.catalogue) if options.catalogue else nodes_with(classes)
     asked_to_stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked_to_stop.set())

@@ -45,6 +45,7 @@ class Call:
         wait: lets a step take its time.
         previews: whether samplers send pictures of what they are at.
         temp_name: a name for temporary files that belongs to the node.
+        fails: whether the next picture that the node draws is to come out grey; asked once for each.
     """
 
     class_type: str
@@ -57,6 +58,7 @@ class Call:
     wait: Callable[[], None]
     previews: bool
     temp_name: str
+    fails: Callable[[], bool]
 
     def images(self, name: str) -> Images:
         """The pictures at an input.

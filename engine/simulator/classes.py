@@ -59,8 +59,23 @@ MODEL_FOLDERS: Mapping[str, tuple[str, ...]] = {
     "audio_encoders": ("AudioEncoderLoader.audio_encoder_name",),
 }
 
-_FOLDER_OF = {name: folder for folder, inputs in MODEL_FOLDERS.items() for name in inputs}
+# The same of node packs: ComfyUI-GGUF at 795e451, ComfyUI-ReActor at 6ad6b35, ComfyUI_PuLID_Flux_ll at ba90657. ReActor
+# also lists models/reswapper and models/hyperswap.
+PACK_FOLDERS: Mapping[str, tuple[str, ...]] = {
+    "diffusion_models": ("UnetLoaderGGUF.unet_name",),
+    "text_encoders": ("DualCLIPLoaderGGUF.clip_name1", "DualCLIPLoaderGGUF.clip_name2"),
+    "insightface": ("ReActorFaceSwap.swap_model", "ReActorFaceSwapOpt.swap_model"),
+    "facerestore_models": ("ReActorFaceSwap.face_restore_model", "ReActorFaceSwapOpt.face_restore_model"),
+    "pulid": ("PulidFluxModelLoader.pulid_file",),
+}
+_OF_PACKS = frozenset(name for inputs in PACK_FOLDERS.values() for name in inputs)
+_MAY_BE_NONE = frozenset(PACK_FOLDERS["facerestore_models"])
+
+_FOLDER_OF = {
+    name: folder for kinds in (MODEL_FOLDERS, PACK_FOLDERS) for folder, names in kinds.items() for name in names
+}
 _ENDINGS = frozenset({".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft"})
+_ENDINGS_OF_PACKS = _ENDINGS | {".gguf", ".onnx"}
 
 _UPLOADS = {"image_upload": "image", "video_upload": "video", "audio_upload": "audio"}
 
@@ -121,18 +136,21 @@ class Classes:
         names = {name for field in MODEL_FOLDERS[folder] for name in self._choices.get(field, ())}
         return sorted(names)
 
-    def _lying(self, folder: str) -> Iterator[str]:
+    def _lying(self, folder: str, endings: frozenset[str] = _ENDINGS) -> Iterator[str]:
         """The files of a kind that really lie in the folders of models."""
         for models in self._models:
             for file in (models / folder).rglob("*"):
-                if file.suffix in _ENDINGS:
+                if file.suffix in endings:
                     yield file.relative_to(models / folder).as_posix()
 
     def _with_files(self, class_type: str, name: str, declared: Any) -> Any:
         reference = f"{class_type}.{name}"
         files = self._choices.get(reference)
         if self._models and reference in _FOLDER_OF:
-            files = sorted({*(files or ()), *self._lying(_FOLDER_OF[reference])})
+            endings = _ENDINGS_OF_PACKS if reference in _OF_PACKS else _ENDINGS
+            files = sorted({*(files or ()), *self._lying(_FOLDER_OF[reference], endings)})
+        if files is not None and reference in _MAY_BE_NONE:
+            files = ["none", *files]
         if files is None:
             files = self._uploads(declared)
         if files is None:

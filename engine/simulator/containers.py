@@ -1,13 +1,14 @@
 """Small files of the kinds that a stand-in can write without a codec library: they open in players and viewers.
 
-Video is Motion JPEG in MP4 (ISO/IEC 14496-12 and -14, object type 0x6C), sound is silence in FLAC (RFC 9639), a
-latent is safetensors, a mesh is an empty scene in binary glTF 2.0.
+Video is Motion JPEG in MP4 (ISO/IEC 14496-12 and -14, object type 0x6C), sound is silence in FLAC (RFC 9639) or
+MP3 (ISO/IEC 11172-3), a latent is safetensors, a mesh is an empty scene in binary glTF 2.0.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import math
 import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _TIMESCALE = 90_000  # ticks a second; the usual one for video
 _FLAC_BLOCK = 4096
+_MP3_FRAME = 1152  # samples
+_MP3_RATES = (44_100, 48_000, 32_000)  # in the order of their codes
 _IDENTITY = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 
 
@@ -86,6 +89,21 @@ def silent_flac(seconds: float, sample_rate: int, channels: int) -> bytes:
         frame = head + bytes([_crc(head, 8, 0x07)]) + bytes(3) * channels  # constant subframes of zero
         frames.append(frame + struct.pack(">H", _crc(frame, 16, 0x8005)))
     return b"fLaC" + b"\x80\0\0\x22" + info + b"".join(frames)
+
+
+def silent_mp3(seconds: float, sample_rate: int, channels: int) -> bytes:
+    """Silence in MPEG-1 Layer III at 32 kbit/s: frames whose side information says that no bits follow.
+
+    Args:
+        seconds: how long; the last frame is filled up.
+        sample_rate: in hertz; 44100 in place of one that the format does not have.
+        channels: 1 or 2.
+    """
+    sample_rate = sample_rate if sample_rate in _MP3_RATES else _MP3_RATES[0]
+    mode = 0xC0 if channels == 1 else 0
+    head = bytes([0xFF, 0xFB, 1 << 4 | _MP3_RATES.index(sample_rate) << 2, mode])
+    frame = head + bytes(144 * 32_000 // sample_rate - len(head))
+    return frame * math.ceil(seconds * sample_rate / _MP3_FRAME)
 
 
 def empty_latent(shape: tuple[int, ...]) -> bytes:

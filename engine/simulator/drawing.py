@@ -1,4 +1,7 @@
-"""The picture that stands for a generated one: a quiet landscape, clearly marked, with what was asked for."""
+"""The picture that stands for a generated one: a quiet landscape, clearly marked, with what was asked for.
+
+Where a person was asked for, one stands in it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
+
+from engine.simulator import people
 
 MARK = "SIMULATED - not a real generation"
 
@@ -40,7 +45,8 @@ def picture(
         source: for image to image, what it started from: it then takes the place of the landscape.
     """
     dice = _Dice(f"{facts.get('seed')}|{facts.get('prompt')}|{facts.get('negative')}|{index}")
-    base = _landscape(size, dice) if source is None else _veiled(source, size, dice)
+    crowd = people.spoken_of(facts.get("prompt"))
+    base = _landscape(size, dice, crowd=crowd) if source is None else _veiled(source, size, dice)
     overlay = Image.new("RGBA", size, (0, 0, 0, 0))
     draw = ImageDraw.Draw(overlay)
     if min(size) < 160:
@@ -88,10 +94,10 @@ def _gradient(size: tuple[int, int], top: Colour, bottom: Colour) -> Image.Image
     return Image.composite(Image.new("RGB", size, bottom), Image.new("RGB", size, top), fade)
 
 
-def _landscape(size: tuple[int, int], dice: _Dice) -> Image.Image:
+def _landscape(size: tuple[int, int], dice: _Dice, *, crowd: bool) -> Image.Image:
     scale = min(1.0, _LARGEST_CANVAS / max(size))
     width, height = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-    hue = dice(0, 1)
+    hue = dice(0.25, 0.6) if crowd else dice(0, 1)  # behind people no colour that skin could have
     sun = dice(0.0, 0.16)  # red to yellow: any other sun looks broken
     canvas = _gradient((width, height), _hsv(hue, dice(0.45, 0.6), dice(0.42, 0.6)), _hsv(hue + 0.12, 0.28, 0.97))
     _sun(canvas, dice, _hsv(sun, dice(0.2, 0.5), 1.0))
@@ -100,6 +106,8 @@ def _landscape(size: tuple[int, int], dice: _Dice) -> Image.Image:
         near = (ridge + 1) / ridges
         colour = _hsv(hue + 0.05 * near, 0.25 + 0.4 * near, 0.9 - 0.68 * near)
         _ridge(canvas, dice, 0.5 + 0.34 * near, 0.1 - 0.05 * near, colour)
+    if crowd:
+        people.draw_people(canvas, dice)
     return canvas.resize(size, Image.Resampling.BICUBIC)
 
 
@@ -150,6 +158,11 @@ def _small_caption(draw: ImageDraw.ImageDraw, size: tuple[int, int]) -> None:
     band = min(height, round(_line_height(font) * 1.3))
     draw.rectangle((0, height - band, width, height), fill=_BAND)
     draw.text((width / 2, height - band / 2), "SIMULATED", font=font, fill=_WHITE, anchor="mm")
+
+
+def grey(size: tuple[int, int]) -> Image.Image:
+    """The picture that stands for one that failed: flat, without a word."""
+    return Image.new("RGB", size, (128, 128, 128))
 
 
 def _captions(

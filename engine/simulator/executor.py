@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from engine.simulator import images, media, models, saving, scaling
+from engine.simulator import images, masking, media, models, packs, saving, scaling
 from engine.simulator.calls import Call, InterruptedPromptError, Operation
 from engine.simulator.classes import Classes, is_second_style
 from engine.simulator.faults import Faults
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 OPERATIONS: Mapping[str, Operation] = {
     **images.OPERATIONS,
     **scaling.OPERATIONS,
+    **masking.OPERATIONS,
     **saving.OPERATIONS,
     **media.OPERATIONS,
     **models.OPERATIONS,
+    **packs.OPERATIONS,
 }
 
 
@@ -226,6 +228,7 @@ class _Run:
                 (node_id, class_type),
                 "_temp_" + "".join(random.choices(letters, k=5)),  # noqa: S311 -- a name, no secret
             ),
+            fails=lambda: self.executor.mishaps.greys(class_type),
         )
         return OPERATIONS.get(class_type, models.simulate)(call)
 

@@ -29,6 +29,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "hang": _NODE | {"seconds"},
     "out_of_memory": _NODE,
     "disk_full": frozenset({"node"}),
+    "grey": frozenset({"node"}),
     "lose_prompt": frozenset(),
     "lag_history": frozenset({"seconds"}),
     "cached_but_gone": frozenset(),

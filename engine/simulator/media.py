@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.simulator import containers
@@ -39,6 +39,10 @@ def _save_audio(call: Call) -> Outcome:
     return Outcome((), {"audio": [_saved(call, _sound(call), ".flac", (0, 0))]})
 
 
+def _save_mp3(call: Call) -> Outcome:
+    return Outcome((), {"audio": [_saved(call, _sound(call, containers.silent_mp3), ".mp3", (0, 0))]})
+
+
 def _preview_audio(call: Call) -> Outcome:
     place = call.folders.next_place(call.folders.temp, f"ComfyUI{call.temp_name}", (0, 0))
     path = place.take(0, ".flac")
@@ -56,9 +60,9 @@ def _save_mesh(call: Call) -> Outcome:
     return Outcome((), {"3d": [_saved(call, containers.empty_scene(), ".glb", (0, 0))]})
 
 
-def _sound(call: Call) -> bytes:
+def _sound(call: Call, silent: Callable[[float, int, int], bytes] = containers.silent_flac) -> bytes:
     facts = _facts(call, "audio")
-    return containers.silent_flac(facts.get("seconds", 1.0), facts.get("sample_rate", 44100), facts.get("channels", 2))
+    return silent(facts.get("seconds", 1.0), facts.get("sample_rate", 44100), facts.get("channels", 2))
 
 
 def _facts(call: Call, name: str) -> Mapping[str, Any]:
@@ -84,6 +88,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "EmptyAudio": _empty_audio,
     "SaveVideo": _save_video,
     "SaveAudio": _save_audio,
+    "SaveAudioMP3": _save_mp3,
     "PreviewAudio": _preview_audio,
     "SaveLatent": _save_latent,
     "SaveGLB": _save_mesh,

@@ -164,6 +164,10 @@ class Mishaps:
                     self._of_process(fault)
                     self._stopped.wait(fault.seconds)
 
+    def greys(self, class_type: str) -> bool:
+        """Whether the next picture that a node of that class draws comes out grey."""
+        return self.faults.take({"grey"}, lambda each: each.at_node(class_type, 0)) is not None
+
     def cached(self, kept: Iterable[dict[str, Any] | None], folders: Callable[[str], Path | None]) -> None:
         """Nodes are taken from the cache: their files may be gone.
 

@@ -21,6 +21,7 @@ _NOTED = {
     "sampler_name": "sampler_name",
     "scheduler": "scheduler",
     "denoise": "denoise",
+    "seconds": "seconds",
 }
 _MODEL_NAMES = ("ckpt_name", "unet_name", "model_path")
 _BLANK = 512
@@ -179,7 +180,9 @@ def _drawn(call: Call, facts: dict[str, Any]) -> Images:
     size = (latent.width, latent.height)
     return Images(
         tuple(
-            drawing.picture(
+            drawing.grey(size)
+            if call.fails()
+            else drawing.picture(
                 size,
                 facts,
                 index=index,

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from engine.nodes import NodeCatalogue, load_catalogue
 from engine.snapshots.lock import pack_of_module
-from engine.snapshots.shelf import SNAPSHOTS, Shelved, snapshots_in
+from engine.snapshots.shelf import Shelved
 
 
-def nodes_for(chosen: Shelved | None, folder: Path = SNAPSHOTS) -> NodeCatalogue | None:
-    """The node catalogue to check against; None where the bundled one says all there is to say.
+def nodes_for(chosen: Shelved | None) -> NodeCatalogue | None:
+    """The node catalogue of a snapshot: what its ComfyUI had, that and no more.
 
     Args:
-        chosen: a snapshot: what its ComfyUI had, that and no more. Where it has no catalogue, None.
-        folder: of the snapshots. Without a chosen one, the bundled catalogue with the classes of all their packs; what
-            a class of a pack looks like is then that of the first of them.
+        chosen: the snapshot. Where none was chosen, or it has no catalogue, None: what is known without one counts
+            then, `engine.known_nodes`.
 
     Raises:
-        InvalidMap: one of them can't be read.
+        InvalidMap: it can't be read.
     """
-    if chosen:
-        return load_catalogue(chosen.nodes) if chosen.nodes.is_file() else None
-    others = [load_catalogue(each.nodes) for each in snapshots_in(folder).values() if each.nodes.is_file()]
-    return with_packs(load_catalogue(), others) if others else None
+    return load_catalogue(chosen.nodes) if chosen and chosen.nodes.is_file() else None
 
 
 def with_packs(base: NodeCatalogue, others: list[NodeCatalogue]) -> NodeCatalogue:

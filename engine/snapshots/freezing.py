@@ -131,6 +131,8 @@ def _from_folders(lock: Lock, folders: list[PackFolder]) -> dict[str, Any]:
     files: list[dict[str, Any]] = []
     # Of two clones of one repository, one of them put aside, the one that ComfyUI loads is the one to restore.
     for pack in sorted(folders, key=lambda each: not each.disabled):
+        if pack.is_file and pack.name == COMFYUIS_OWN:
+            continue
         if pack.is_file:
             files.append({"filename": writable(pack.path.name), "disabled": pack.disabled})
         elif is_manager(pack.name):

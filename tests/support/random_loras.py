@@ -5,8 +5,10 @@ header, the header (JSON), the tensors' bytes.
 """
 
 import json
+import math
 import random
 import struct
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 _KEY = "lora_te_text_model_encoder_layers_0_mlp_fc1"
@@ -18,11 +20,15 @@ def write_lora(path: Path, seed: int) -> None:
     if path.exists():
         return
     numbers = random.Random(seed)
+    write_tensors(path, _SHAPES, lambda shape: numbers.gauss(0, 0.02) if shape else 1.0)
+
+
+def write_tensors(path: Path, shapes: Mapping[str, Sequence[int]], value: Callable[[Sequence[int]], float]) -> None:
+    """Write tensors of these shapes by their names, in half precision; `value` gives each of a tensor's numbers."""
     header, data = {}, b""
-    for name, shape in _SHAPES.items():
-        count = shape[0] * shape[1] if shape else 1
-        values = [numbers.gauss(0, 0.02) if shape else 1.0 for _ in range(count)]
-        packed = struct.pack(f"<{count}e", *values)
+    for name, shape in shapes.items():
+        count = math.prod(shape)
+        packed = struct.pack(f"<{count}e", *(value(shape) for _ in range(count)))
         header[name] = {"dtype": "F16", "shape": list(shape), "data_offsets": [len(data), len(data) + len(packed)]}
         data += packed
     text = json.dumps(header).encode()

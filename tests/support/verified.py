@@ -21,6 +21,7 @@ Every test that touches ComfyUI, run against the versions below by `make verify 
 `make verify COMFY_HOME=…`, and the images that `make image-test` built. This file is written by those commands.
 """
 _IMAGES = "The images"
+_SERVERS = {"comfy_url", "library_server"}  # the fixtures that give a ComfyUI, the real one where there is one
 
 
 class VerifiedReport:
@@ -35,7 +36,7 @@ class VerifiedReport:
         touching = [
             item
             for item in items
-            if "comfy_url" in getattr(item, "fixturenames", ()) or item.get_closest_marker("comfyui")
+            if _SERVERS & {*getattr(item, "fixturenames", ())} or item.get_closest_marker("comfyui")
         ]
         config.hook.pytest_deselected(items=[item for item in items if item not in touching])
         items[:] = touching

@@ -1,0 +1,138 @@
+"""The pages about the library are current, their calls work, and a level is never more than what was seen."""
+
+import importlib.util
+import json
+import re
+import shlex
+
+import pytest
+from support.levels import updated
+from support.library import CATALOG, NAMES
+from support.operator_workflows import everything_graph, everything_map, loras
+from support.variants import to_be_turned, turned, variants
+from support.workflows import ROOT, make_workflow
+
+from engine.authoring.describing import example_payload, parameter_rows, with_short_files
+from engine.authoring.levels import fingerprint, standings
+from engine.authoring.library_page import command_line
+from engine.commands.payloads import payload_from
+
+ACCEPTED = {"level": "accepted", "fingerprint": "new"}
+RAN = {"level": "ran", "fingerprint": "new"}
+
+
+@pytest.fixture(scope="module")
+def library():
+    specification = importlib.util.spec_from_file_location("library", ROOT / "docs" / "library.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_the_pages_and_pictures_are_current(library):
+    pages = library.pages()
+    there = {f"graphs/{path.name}" for path in (ROOT / "docs" / "graphs").glob("*.svg")}
+    assert there == {name for name in pages if name.startswith("graphs/")}, "make generated"
+    stale = [name for name, text in pages.items() if (ROOT / "docs" / name).read_text(encoding="utf-8") != text]
+    assert not stale, "make generated"
+
+
+def test_every_workflow_has_a_card_with_a_picture_and_a_level():
+    page = (ROOT / "docs" / "library.md").read_text()
+    cards = dict(zip(*[iter(re.split(r"^## (.+)$", page, flags=re.MULTILINE)[1:])] * 2, strict=True))
+    assert {*NAMES} == {*cards} - {"Levels"}
+    for name in NAMES:
+        assert f"](graphs/{name}.svg)" in cards[name]
+        assert re.search(r"^- Level: (ran|accepted|checked|unverified)", cards[name], re.MULTILINE)
+        assert [f"`{row.name}`" for row in parameter_rows(CATALOG[name])] == re.findall(
+            r"^\| (`\S+`) \|", cards[name], re.MULTILINE
+        )
+
+
+def test_the_readme_names_every_workflow_once():
+    readme = (ROOT / "README.md").read_text()
+    section = readme[readme.index("## The library") :].partition("\n## ")[0]
+    told = [name for row in re.findall(r"^\| [^|]+ \| (.+) \|$", section, re.MULTILINE) for name in row.split(", ")]
+    assert sorted(name.strip("`") for name in told[1:]) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_calls_of_a_card_have_the_payload_of_the_first_example(name):
+    workflow = CATALOG[name]
+    shown = with_short_files(workflow, example_payload(workflow)[0])
+    page = (ROOT / "docs" / "library.md").read_text()
+    command = re.search(rf"^engine run {name} .*$", page, re.MULTILINE)[0]
+    sent = [word for word in shlex.split(command) if word not in ("engine", "run", name, "-p")]
+    assert payload_from(workflow, sent, None) == shown
+    assert json.dumps({"workflow": name, "payload": shown}, ensure_ascii=False) in page
+
+
+def test_a_call_keeps_what_a_shell_or_the_command_line_would_read(tmp_path):
+    workflow = make_workflow(tmp_path, everything_map(), everything_graph())
+    payload = {"prompt": "@'$(rm -rf)'\n`x`", "steps": 3, "strength": 0.5, "loras": loras(2), "image": None}
+    sent = [word for word in shlex.split(command_line(workflow, payload))[3:] if word != "-p"]
+    assert payload_from(workflow, sent, None) == payload
+
+
+def test_a_parameter_has_one_type_and_one_group_in_all_workflows():
+    found = {}
+    for name in NAMES:
+        for row in parameter_rows(CATALOG[name]):
+            found.setdefault(row.name, []).append((name, row))
+    for name, uses in found.items():
+        assert len({row.type for _, row in uses}) == 1, (name, uses)
+        assert len({row.group for _, row in uses}) == 1, (name, uses)
+
+
+def test_a_level_counts_for_the_files_that_reached_it():
+    recorded = {"0.8.0": {"a": RAN}, "0.3.64": {"a": {**ACCEPTED, "fingerprint": "old"}}}
+    told = standings("a", "new", recorded, checked=True, release="0.8.0")
+    assert [(each.version, str(each)) for each in told] == [
+        ("0.8.0", "ran"),
+        ("0.3.64", "checked (changed since it was accepted)"),
+    ]
+    told = standings("a", "newer", recorded, checked=False, release="0.8.0")
+    assert str(told[0]) == "unverified (changed since it ran)"
+    assert [str(each) for each in standings("b", "new", recorded, checked=True, release="0.8.0")] == ["checked"]
+
+
+def test_versions_are_told_from_the_newest_on():
+    recorded = {version: {"a": RAN} for version in ("0.3.64", "0.10.0", "0.8.0")}
+    told = standings("a", "new", recorded, checked=True, release="0.8.0")
+    assert [each.version for each in told] == ["0.10.0", "0.8.0", "0.3.64"]
+
+
+def test_a_fingerprint_is_of_what_the_files_say_and_not_of_their_layout():
+    one = fingerprint({"1": {"class_type": "A", "inputs": {}}}, {"parameters": {}})
+    assert one == fingerprint({"1": {"inputs": {}, "class_type": "A"}}, {"parameters": {}})
+    assert one != fingerprint({"1": {"inputs": {"x": 1}, "class_type": "A"}}, {"parameters": {}})
+    assert one != fingerprint({"1": {"inputs": {}, "class_type": "A"}}, {"parameters": {}, "title": "B"})
+
+
+@pytest.mark.parametrize(
+    ("before", "tried", "after"),
+    [
+        (None, {"accepted": "new"}, ACCEPTED),
+        (None, {"accepted": "new", "ran": "new"}, RAN),
+        (ACCEPTED, {"ran": "new"}, RAN),
+        (RAN, {"accepted": "new"}, RAN),  # what was not tried again stays
+        (RAN, {"accepted": "newer"}, {**ACCEPTED, "fingerprint": "newer"}),
+        (RAN, {"accepted": "new", "ran": None}, ACCEPTED),
+        (RAN, {"accepted": None, "ran": None}, None),
+        (RAN, {"ran": None}, None),
+        (None, {"accepted": None}, None),
+    ],
+)
+def test_a_run_writes_down_what_was_reached_and_takes_back_what_was_not(before, tried, after):
+    found = updated({"other": RAN} | ({"a": before} if before else {}), {"a": tried})
+    assert found == {"other": RAN} | ({"a": after} if after else {})
+
+
+def test_variants_turn_every_operator_of_a_workflow_that_has_all(tmp_path):
+    workflow = make_workflow(tmp_path, everything_map(), everything_graph())
+    tried = variants(workflow)
+    wanted = to_be_turned(workflow)
+    assert len(wanted) == 3 + 2 * len(workflow.parameter_map.switches)
+    assert not wanted - set().union(*(turned(workflow, each.payload) for each in tried))
+    assert all(each.rendered(workflow) for each in tried)
+    assert len({json.dumps(each.payload, sort_keys=True) for each in tried}) == len(tried)
