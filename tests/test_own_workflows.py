@@ -11,6 +11,7 @@ from support.simulated_home import simulated_home
 from support.worker import run_handler, running_worker, worker_environment
 from support.workflows import ROOT, write_workflow
 
+SOME = "txt2img,resize,mine,broken"  # the SDK's log cuts a reply that names the whole library
 LISTING = '{"input": {"action": "list"}}'
 PICTURE = {
     "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
@@ -62,7 +63,7 @@ def test_the_volumes_workflows_are_offered_beside_the_engines_own(volume):
     write_workflow(volume / "workflows", "mine", PICTURE, own_map("Mine"))
     write_workflow(volume / "workflows", "resize", PICTURE, own_map("Mine, too"))
     write_workflow(volume / "workflows", "broken", PICTURE, "{")
-    done = start(volume)
+    done = start(volume, WORKFLOWS=SOME)
     workflows, _ = listed(done)
     assert workflows["mine"]["status"] == "ready"
     assert workflows["resize"]["title"] == "Mine, too"
@@ -73,7 +74,8 @@ def test_the_volumes_workflows_are_offered_beside_the_engines_own(volume):
 
 def test_what_the_operator_names_is_all_that_counts(volume):
     write_workflow(volume / "workflows", "mine", PICTURE, own_map("Mine"))
-    assert "mine" not in listed(start(volume, WORKFLOWS_PATH=str(ROOT)))[0]
+    alone = listed(start(volume, WORKFLOWS_PATH=str(ROOT), WORKFLOWS="resize,mine"))[0]
+    assert alone["mine"]["problems"] == ["WORKFLOWS names it, and there is no such workflow"]
     assert set(listed(start(volume, WORKFLOWS="mine"))[0]) == {"mine"}
 
 
@@ -107,7 +109,7 @@ def test_what_is_put_there_while_the_worker_runs_is_found_at_the_next_request(vo
 
 
 def test_a_repository_among_the_folders(host, volume):
-    done = start(volume, WORKFLOWS_PATH=f"{ROOT}:{host.url}/me/flows@main")
+    done = start(volume, WORKFLOWS_PATH=f"{ROOT}:{host.url}/me/flows@main", WORKFLOWS="txt2img,mine")
     workflows, warnings = listed(done)
     assert workflows["mine"]["title"] == "Mine"
     assert "txt2img" in workflows
@@ -119,7 +121,7 @@ def test_a_repository_among_the_folders(host, volume):
 def test_a_host_that_is_down_stops_no_start(host, volume):
     path = f"{ROOT}:{host.url}/me/flows"
     host.close()
-    done = start(volume, WORKFLOWS_PATH=path)
+    done = start(volume, WORKFLOWS_PATH=path, WORKFLOWS="txt2img")
     workflows, warnings = listed(done)
     assert "txt2img" in workflows
     assert "its workflows are missing" in warnings[0]
@@ -137,7 +139,8 @@ def test_the_last_copy_on_the_volume_serves(host, volume):
 
 def test_a_host_that_hangs_is_waited_for_no_longer_than_said(host, volume):
     host.hangs = True
-    done = start(volume, WORKFLOWS_PATH=f"{ROOT}:{host.url}/me/flows", WORKFLOWS_FETCH_SECONDS="1")
+    more = {"WORKFLOWS_PATH": f"{ROOT}:{host.url}/me/flows", "WORKFLOWS": "txt2img"}
+    done = start(volume, WORKFLOWS_FETCH_SECONDS="1", **more)
     assert "did not answer, or not to the end, within 1 s" in listed(done)[1][0]
 
 
@@ -247,7 +250,7 @@ def test_of_many_workflows_the_screen_and_the_list_tell_first_what_is_ready(many
     home = simulated_home(volume / "ComfyUI")
     variables = {"COMFY_HOME": str(home), "WORKFLOWS_PATH": str(many), "VOLUME_PATH": str(volume)}
     said = start(volume, COMFY_SIMULATE="", **variables).stderr
-    assert f"1 of 8 are ready: w0 (from {many})" in said
+    assert f"1 of 8 have their models: w0 (from {many})" in said
     assert "what w1, w2, w3 and 4 more need; `engine list` names them" in said
     done = run_engine(tmp_path, "list", **variables)
     assert "w0  Number 0\n" in done.stdout

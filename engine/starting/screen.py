@@ -152,12 +152,12 @@ def _gpus(gpus: Gpus | None) -> str:
 
 
 def _workflows(facts: Facts, catalog: Catalog) -> str:
-    """Those that can run first: of a large library a worker has the models of a few."""
+    """Those whose models are here first, of a large library a few; of node classes nothing is known yet."""
     names = sorted(catalog.sources())
     unready = _unready(facts, catalog)
     if len(unready) > _MOST_UNREADY:
         ready = [name for name in names if name not in unready]
-        told = f"{len(ready)} of {len(names)} are ready: {listed(ready, most=_MOST_WORKFLOWS)}"
+        told = f"{len(ready)} of {len(names)} have their models: {listed(ready, most=_MOST_WORKFLOWS)}"
         return f"{told} ({_places(catalog)}){_lost(catalog)}"
     more = f" and {len(names) - _MOST_WORKFLOWS} more" if len(names) > _MOST_WORKFLOWS else ""
     told = ", ".join(names[:_MOST_WORKFLOWS]) + more
