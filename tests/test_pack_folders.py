@@ -15,6 +15,7 @@ from engine import Catalog
 from engine.backend import Backend
 from engine.models.pack_folders import show_to_packs
 from engine.settings import load_settings
+from engine.starting.screen import Facts, screen
 
 SWAPPER = "insightface/inswapper_128.onnx"
 BUFFALO = "insightface/models/buffalo_l/det_10g.onnx"
@@ -202,6 +203,16 @@ def test_a_model_that_packs_can_not_see_is_missing_with_what_to_do(worker, own, 
     assert f"link {volume / 'models' / SWAPPER} to {own / SWAPPER}, where node packs look" in failure["hint"]
     (own / "insightface").unlink()
     assert asked(worker, RUN)["outputs"]
+
+
+def test_the_screen_counts_what_is_linked_once(settings, own, volume):
+    placed(own, "insightface/of_the_image.onnx")
+    placed(volume / "models", SWAPPER, BUFFALO, "RMBG/BiRefNet/config.json")
+    read = settings()
+    before = screen(Facts("", read), Catalog([]))["models"]
+    assert before.endswith(": 3 in insightface, 1 in RMBG, 1 in checkpoints")
+    show_to_packs(read)
+    assert screen(Facts("", read), Catalog([]))["models"] == before
 
 
 @needs_rights
