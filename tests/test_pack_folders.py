@@ -5,6 +5,7 @@ import re
 import shutil
 
 import pytest
+import requests
 from support.runners import asked, refused, runner_on
 from support.runpod_queue import serve_runpod_queue
 from support.simulated_home import simulated_home
@@ -247,3 +248,29 @@ def test_the_start_of_a_worker_links_them_and_says_so(tmp_path, home, own, volum
     assert re.search(r"models are linked for node packs.* models=insightface\b", told)
     assert re.search(r"WARNING.*node packs may not find models.* models=RMBG .*is in the way", told)
     assert (own / SWAPPER).exists()
+
+
+_PACK = """\
+import os, folder_paths
+
+class Swap:
+    CATEGORY, FUNCTION, RETURN_TYPES = "test", "run", ()
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"model": (sorted(os.listdir(os.path.join(folder_paths.models_dir, "insightface"))),)}}
+
+NODE_CLASS_MAPPINGS = {"SwapOfTheTest": Swap}
+"""
+
+
+@pytest.mark.comfyui
+def test_a_pack_of_a_real_comfyui_finds_them_below_its_own_models(comfy_variables, tmp_path, volume, monkeypatch):
+    placed(volume / "models", SWAPPER)
+    (tmp_path / "base" / "custom_nodes" / "swap.py").write_text(_PACK)  # its ComfyUI's base folder
+    for name, value in (comfy_variables | {"VOLUME_PATH": str(volume)}).items():
+        monkeypatch.setenv(name, value)
+    with Backend(load_settings(), Catalog([]), simulate=False) as backend:
+        backend.comfy().ready()
+        described = requests.get(f"{backend.comfy().client.url}/object_info/SwapOfTheTest", timeout=10).json()
+    assert described["SwapOfTheTest"]["input"]["required"]["model"][0] == ["inswapper_128.onnx"]
