@@ -7,7 +7,8 @@ one the operator names, and those of the volume.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ast
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from engine.command_options import last_value
@@ -39,6 +40,11 @@ KINDS = (
     "vae_approx",
 )
 """The kinds that ComfyUI 0.8.0 knows by itself; node packs add their own."""
+
+NOT_MODELS = frozenset({"custom_nodes", "datasets"})
+"""Folders that ComfyUI knows and that hold no models: packs from a volume would be run."""
+
+_TABLE = "folder_names_and_paths"
 
 
 def model_folders(settings: Settings) -> list[Path]:
@@ -84,6 +90,40 @@ def own_models(settings: Settings) -> Path | None:
 def kind_of(folder: str) -> str:
     """The kind of model that a folder of that name holds (`unet` holds `diffusion_models`)."""
     return OLD_NAMES.get(folder, folder)
+
+
+def kinds_of(home: Path) -> set[str]:
+    """The kinds of models that a ComfyUI knows, read in its own source; of one that can't be read, ours.
+
+    Args:
+        home: the folder of its `main.py`.
+    """
+    try:
+        tree = ast.parse((home / "folder_paths.py").read_text(encoding="utf-8"))
+    except (OSError, ValueError, SyntaxError):
+        return set(KINDS)
+    found = {
+        target.slice.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Subscript)
+        and isinstance(target.value, ast.Name)
+        and target.value.id == _TABLE
+        and isinstance(target.slice, ast.Constant)
+        and isinstance(target.slice.value, str)
+    }
+    return found - NOT_MODELS or set(KINDS)
+
+
+def is_for_packs(folder: str, known: Collection[str]) -> bool:
+    """Whether a folder of models is one that ComfyUI has no use for, so that a node pack's code looks into it.
+
+    Args:
+        folder: its name: `insightface`.
+        known: the kinds that this ComfyUI knows.
+    """
+    return kind_of(folder) not in known and folder not in NOT_MODELS and not folder.startswith(".")
 
 
 def is_same(path: str, other: str) -> bool:

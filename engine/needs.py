@@ -166,8 +166,12 @@ def _is_told(path: str, texts: Iterable[str], expressions: Iterable[str]) -> boo
     name = path.rpartition("/")[2]
     stem = _stem(path)
     wanted = stem if _is_telling(stem) else name
-    ending = name[name.rfind(".") :]
-    return any(wanted in text for text in texts) or any(ending in text for text in expressions)
+    ending = name[name.rfind(".") :] if "." in name else ""
+    # Without an ending, by whatever word of the expression is in its name.
+    return any(wanted in text for text in texts) or any(
+        ending in text if ending else any(word in name for word in re.findall(rf"\w{{{_SHORTEST_STEM},}}", text))
+        for text in expressions
+    )
 
 
 def _rules_of(parameter_map: ParameterMap) -> Any:

@@ -20,11 +20,14 @@ from engine.known_nodes import known_nodes
 from engine.logs import event
 from engine.model_folders import folders_to_tell
 from engine.settings import Settings
+from engine.wording import listed
 
 if TYPE_CHECKING:
     from engine.comfyui import ComfyUI, Supervisor
 
 log = logging.getLogger(__name__)
+
+_MOST_NAMED = 20
 
 SIMULATED = "no ComfyUI is set (COMFY_URL or COMFY_HOME): the simulator draws the pictures"
 
@@ -153,11 +156,30 @@ class Opened:
             process,
             most_crashes=settings.comfy_most_crashes,
             silent_seconds=settings.comfy_silent_seconds,
-            before=self._end_others,
+            before=self._make_ready,
             verify=lambda: self._verify(process.url),
         )
         supervisor.crashes_in_a_row = self._crashes
         return supervisor
+
+    def _make_ready(self) -> None:
+        """What is done before each start."""
+        from engine.models.pack_folders import show_to_packs
+
+        self._end_others()
+        found = show_to_packs(self._settings)
+        if linked := [each.path for each in found if not each.problem]:
+            event(log, logging.INFO, "models are linked for node packs", models=listed(linked, most=_MOST_NAMED))
+        for each in found:
+            if each.problem:
+                event(
+                    log,
+                    logging.WARNING,
+                    "node packs may not find models: they can't be linked into ComfyUI's own models folder",
+                    models=each.path,
+                    link=str(each.link),
+                    reason=each.problem,
+                )
 
     def _verify(self, url: str) -> None:
         """See that what was started is the environment that its lock says.

@@ -9,9 +9,9 @@ import yaml
 from engine import Catalog
 from engine.backend import Backend
 from engine.cancellation import CancellationToken
-from engine.comfyui.model_paths import kinds_of, model_paths, write_model_paths
+from engine.comfyui.model_paths import model_paths, write_model_paths
 from engine.errors import ComfyUnavailable
-from engine.model_folders import KINDS, folder_for_new, model_folders, places_of
+from engine.model_folders import KINDS, folder_for_new, kinds_of, model_folders, places_of
 from engine.settings import load_settings
 
 

@@ -54,6 +54,16 @@ def test_one_whose_name_an_expression_may_put_together_is_needed_by_whose_graph_
     assert model_of(found, "x/loaded-by-a-node-itself.onnx") == (True, ())
 
 
+def test_a_file_without_an_ending_is_not_one_that_any_expression_puts_together(needs):
+    document = {
+        "parameters": {"size": {"type": "string", "enum": ["large", "small"], "default": "large"}},
+        "computed": {"$['4'].inputs.ckpt_name": "{{ size }}-model.safetensors"},
+    }
+    assert model_of(needs(document, "x/tokenizer/tables"), "x/tokenizer/tables") == (True, ())
+    other = document | {"computed": {"$['4'].inputs.ckpt_name": "{{ size }}-vocabulary"}}
+    assert model_of(needs(other, "x/large-vocabulary"), "x/large-vocabulary") == (False, ())
+
+
 def test_what_switches_and_empty_lists_leave_out_is_needed_by_some(needs):
     control_net, lora = f"controlnet/{CONTROL_NET}", f"loras/{LORAS[0]}"
     found = needs(everything_map(), control_net, lora, DEFAULT, graph=everything_graph())

@@ -154,6 +154,18 @@ def test_at_the_start_what_is_missing_is_fetched_and_waited_for(
     assert re.search(f"a model is there.*{CHECKPOINT}", log.read_text())
 
 
+def test_what_is_fetched_for_a_node_pack_is_found_where_the_pack_looks(tmp_path, variables, workflows, server, ask):
+    near, far = "insightface/swapper.onnx", "RMBG/BiRefNet/weights.safetensors"
+    url = server.answer("/a", Shelf())
+    workflows("poster", *({"path": path, "url": url, "sha256": SHA256} for path in (CHECKPOINT, near, far)))
+    own = tmp_path / "home" / "models"
+    placed(own, "insightface/of_the_image.onnx")  # so that this folder is not one link, made before the file is there
+    with running_worker(variables(MODELS_FETCH="start"), tmp_path / "log"):
+        assert ask({"workflow": "poster", "payload": {}})["outputs"]
+    assert [(own / path).read_bytes() for path in (near, far)] == [CONTENT, CONTENT]
+    assert (tmp_path / "models" / near).read_bytes() == CONTENT
+
+
 def test_what_takes_longer_than_runpod_allows_comes_beside_the_jobs(
     tmp_path, variables, workflows, server, ask, wait_until
 ):

@@ -7,40 +7,13 @@ they are whole paths. A folder that turns up later is seen, since it looks again
 
 from __future__ import annotations
 
-import ast
 import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from engine.model_folders import KINDS, OLD_NAMES, kind_of
+from engine.model_folders import NOT_MODELS, OLD_NAMES, kind_of, kinds_of
 
-_TABLE = "folder_names_and_paths"
-_NOT_MODELS = {"custom_nodes", "datasets"}
 _WORDS_OF_A_SECTION = {"base_path", "is_default"}
-
-
-def kinds_of(home: Path) -> set[str]:
-    """The kinds of models that a ComfyUI knows, read in its own source; of one that can't be read, ours.
-
-    Args:
-        home: the folder of its `main.py`.
-    """
-    try:
-        tree = ast.parse((home / "folder_paths.py").read_text(encoding="utf-8"))
-    except (OSError, ValueError, SyntaxError):
-        return set(KINDS)
-    found = {
-        target.slice.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Subscript)
-        and isinstance(target.value, ast.Name)
-        and target.value.id == _TABLE
-        and isinstance(target.slice, ast.Constant)
-        and isinstance(target.slice.value, str)
-    }
-    return found - _NOT_MODELS or set(KINDS)
 
 
 def model_paths(home: Path, folders: Iterable[Path]) -> dict[str, dict[str, str]]:
@@ -63,7 +36,7 @@ def model_paths(home: Path, folders: Iterable[Path]) -> dict[str, dict[str, str]
         for old, kind in OLD_NAMES.items():
             below.setdefault(kind, []).append(old)
         for name in _folders_in(folder):
-            if kind_of(name) == name and name not in _NOT_MODELS | _WORDS_OF_A_SECTION:
+            if kind_of(name) == name and name not in NOT_MODELS | _WORDS_OF_A_SECTION:
                 below.setdefault(name, [name])
         sections[f"models_{number}"] = {
             kind: "\n".join(str(folder / name) for name in names) for kind, names in below.items()

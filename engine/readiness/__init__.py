@@ -105,7 +105,12 @@ class Readiness:
             return []
         needs = workflow.needs
         found = [
-            missing_model(model, workflow.name, is_coming=model.path in self.coming)
+            missing_model(
+                model,
+                workflow.name,
+                is_coming=model.path in self.coming,
+                out_of_sight=self._presence.out_of_sight(model.path),
+            )
             for model in needs.models
             if self._presence.lacks(model.path, anew=anew)
         ]

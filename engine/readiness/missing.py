@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from engine.needs import NeededModel
 from engine.node_packs import node_packs
+from engine.readiness.presence import OutOfSight
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +42,23 @@ class Missing:
         return told | ({"default_of": list(self.default_of)} if self.default_of else {})
 
 
-def missing_model(model: NeededModel, workflow: str, *, is_coming: bool) -> Missing:
+def missing_model(
+    model: NeededModel, workflow: str, *, is_coming: bool, out_of_sight: OutOfSight | None = None
+) -> Missing:
     """A model that is not there.
 
     Args:
         model: which.
         workflow: the name of one that needs it.
         is_coming: it is being fetched.
+        out_of_sight: where it lies, though node packs do not see it there.
     """
     if is_coming:
         remedy = "wait: it is being fetched"
+    elif out_of_sight:
+        remedy = (
+            f"link {out_of_sight.lying} to {out_of_sight.wanted}, where node packs look: the worker can't write there"
+        )
     elif model.url:
         remedy = f"engine models fetch {workflow} gets it from {urlsplit(model.url).hostname}"
     else:

@@ -6,9 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from engine.comfyui.folders import SharedFolders
-from engine.model_folders import KINDS, kind_of, model_folders, places_of
+from engine.model_folders import KINDS, is_for_packs, kind_of, kinds_of, model_folders, own_models, places_of
+from engine.models.pack_folders import show_to_packs
 from engine.readiness.listing import MOMENT_SECONDS, Listing
 from engine.settings import Settings
 
@@ -16,12 +18,25 @@ _CONFIG = "--extra-model-paths-config"
 _SHORTEST = "--extra"
 
 
+class OutOfSight(NamedTuple):
+    """A model that is there, and not where node packs look.
+
+    Attributes:
+        lying: where it is.
+        wanted: where they look.
+    """
+
+    lying: Path
+    wanted: Path
+
+
 class Presence:
     """Which model files are missing. Safe to use from several threads.
 
     Of a ComfyUI of COMFY_HOME the disk tells. What is in none of the folders that we know may lie in others that it was
     told of by itself (`extra_model_paths.yaml`), or that a node pack adds with a kind of its own: so it is asked, and
-    until it runs such a file is not called missing.
+    until it runs such a file is not called missing. What is for node packs has to be in ComfyUI's own folder, where
+    they look: it is linked there at each start, and here what came later.
 
     Args:
         settings: with COMFY_URL, ComfyUI alone tells.
@@ -56,6 +71,26 @@ class Presence:
             self._came()
         return lacking
 
+    def out_of_sight(self, path: str) -> OutOfSight | None:
+        """Where a model lies that node packs do not see there, if it can't be linked to where they do.
+
+        Args:
+            path: as ComfyUI sees it, kind first.
+        """
+        own, home = own_models(self._settings), self._settings.comfy_home
+        kind = path.partition("/")[0]
+        if self._settings.comfy_url or not own or not home or kind_of(kind) in KINDS:
+            return None
+        if any(folder.joinpath(path).exists() for folder in (own, *self._saved())):
+            return None
+        if not is_for_packs(kind, kinds_of(home)):
+            return None
+        lying = next((place for place in places_of(path, model_folders(self._settings)) if place.exists()), None)
+        if lying is None:
+            return None
+        show_to_packs(self._settings, only=kind)
+        return None if (own / path).exists() else OutOfSight(lying, own / path)
+
     def forget(self) -> None:
         """Look for everything again."""
         with self._lock:
@@ -66,8 +101,8 @@ class Presence:
             return self._listing.has(path, anew=anew) is False
         try:
             places = list(places_of(path, self._folders_now(anew)))
-            if any(place.exists() for place in places):
-                return False  # some packs load a whole folder
+            if any(place.exists() for place in places):  # some packs load a whole folder
+                return self._listing.runs and self.out_of_sight(path) is not None
             leads_nowhere = any(place.is_symlink() for place in places)
         except OSError:
             return False  # a disk that does not answer tells nothing

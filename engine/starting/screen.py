@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -116,11 +117,12 @@ def _environments(facts: Facts) -> str:
 
 def _models(settings: Settings) -> str:
     folders = model_folders(settings)
-    counts: dict[str, int] = {}
+    found: dict[str, set[str]] = {}
     for folder in folders:
-        for kind, count in _files(folder):
-            counts[kind] = counts.get(kind, 0) + count
-    told = [f"{count} in {kind}" for kind, count in sorted(counts.items(), key=lambda each: (-each[1], each[0]))]
+        for kind, files in _files(folder):
+            found.setdefault(kind, set()).update(files)
+    counts = sorted(((len(files), kind) for kind, files in found.items()), key=lambda each: (-each[0], each[1]))
+    told = [f"{count} in {kind}" for count, kind in counts]
     more = f" and {len(told) - _MOST_KINDS} more kinds" if len(told) > _MOST_KINDS else ""
     what = f": {', '.join(told[:_MOST_KINDS])}{more}" if told else ": no files"
     lost = settings.models_dir if settings.models_dir not in (None, *folders) else None
@@ -128,14 +130,18 @@ def _models(settings: Settings) -> str:
     return "; ".join([*parts, *([f"MODELS_DIR is not there: {lost}"] if lost else [])])
 
 
-def _files(folder: Path) -> Iterator[tuple[str, int]]:
-    """How many files and folders each kind has, at its top; a walk would take long on a network volume."""
+def _files(folder: Path) -> Iterator[tuple[str, set[str]]]:
+    """Which files and folders each kind has, at its top; a walk would take long on a network volume.
+
+    They are named by where they lie: what is linked from one folder into another is one.
+    """
     with contextlib.suppress(OSError):
         for kind in sorted(folder.iterdir()):
             with contextlib.suppress(OSError):
                 # ComfyUI's own folders hold files that begin so, to be seen in Git.
-                if count := sum(not each.name.startswith((".", "put_")) for each in kind.iterdir()):
-                    yield kind.name, count
+                named = [each for each in kind.iterdir() if not each.name.startswith((".", "put_"))]
+                if files := {os.path.realpath(each) for each in named}:
+                    yield kind.name, files
 
 
 def _cache(facts: Facts) -> str:
