@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.errors import Cancelled, EngineError, OutOfMemory, Problem, QualityRejected
+from engine.errors import Cancelled, EngineError, ExecutionTimeout, OutOfMemory, Problem, QualityRejected
 from engine.gates import Gate
 from engine.job_run import JobRun
 from engine.judging import judge
@@ -103,6 +103,8 @@ class _Attempts:
             except Exception as trouble:  # noqa: BLE001 - whatever it is, the result that there is outlives it
                 error = _worded(trouble)
                 why_no_more = f"{self._next} ended in an error: {error.message}"
+                if isinstance(error, ExecutionTimeout):
+                    why_no_more += f", which was left of the {self._run.longest_seconds:g} s that the job may run"
                 event(log, logging.WARNING, "a further try failed", code=error.code, error=error.message)
                 break
         best, made = self._best
