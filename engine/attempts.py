@@ -10,14 +10,13 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.errors import Cancelled, EngineError, OutOfMemory, Problem, QualityRejected
+from engine.errors import Cancelled, EngineError, ExecutionTimeout, OutOfMemory, Problem, QualityRejected
 from engine.gates import Gate
 from engine.job_run import JobRun
 from engine.judging import judge
 from engine.logs import event
 from engine.making import Made
-from engine.verdicts import JudgedTry, QualityReport
-from engine.wording import listed
+from engine.verdicts import JudgedTry, QualityReport, in_words
 
 log = logging.getLogger(__name__)
 
@@ -101,10 +100,11 @@ class _Attempts:
                 break
             except Cancelled:
                 raise
-            except (EngineError, MemoryError) as trouble:
-                # The result there is outlives it.
+            except Exception as trouble:  # noqa: BLE001 - whatever it is, the result that there is outlives it
                 error = _worded(trouble)
                 why_no_more = f"{self._next} ended in an error: {error.message}"
+                if isinstance(error, ExecutionTimeout):
+                    why_no_more += f", which was left of the {self._run.longest_seconds:g} s that the job may run"
                 event(log, logging.WARNING, "a further try failed", code=error.code, error=error.message)
                 break
         best, made = self._best
@@ -135,7 +135,7 @@ class _Attempts:
                 self._best = judged, made
             self._judged.append(judged)
         if not judged.accepted:
-            failed = "; ".join(map(str, judged.failed))
+            failed = in_words(judged.failed)
             event(log, logging.INFO, "a result was refused", attempt=number, most=self._most, scores=failed)
         return made
 
@@ -171,7 +171,7 @@ class _Attempts:
         raise _NoOtherSeed
 
     def _said(self, best: JudgedTry) -> str:
-        failed = listed([str(score) for score in best.failed])
+        failed = in_words(best.failed)
         if len(self._judged) == 1:
             return f"the result did not pass the quality checks: {failed}"
         return (
@@ -198,7 +198,11 @@ class _Attempts:
         )
 
 
-def _worded(trouble: EngineError | MemoryError) -> EngineError:
+def _worded(trouble: Exception) -> EngineError:
     if isinstance(trouble, EngineError):
         return trouble
-    return OutOfMemory("the worker itself ran out of memory")
+    if isinstance(trouble, MemoryError):
+        return OutOfMemory("the worker itself ran out of memory")
+    # As the edge of a worker does: what it is goes to the log alone, with where it came from.
+    log.error("a further try failed for a reason that was not foreseen", exc_info=trouble)
+    return EngineError("something went wrong in the worker that was not foreseen; its log says more")

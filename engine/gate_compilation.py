@@ -77,7 +77,7 @@ class _Compiler:
         when = self._when(declared.when)
         if check is None or not self.is_good:
             return None
-        return Gate(self.place, check, output, minimum, maximum, against, when)
+        return Gate(self.place, check, output, minimum, maximum, against, when, declared.message)
 
     def _wrong(self, key: str, message: str) -> None:
         self.is_good = False

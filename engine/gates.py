@@ -26,6 +26,7 @@ class Gate:
         maximum: the highest likewise.
         input: the parameter with the picture to compare with; None for a check that does not compare.
         when: whether it is asked for; None for always.
+        message: what a score out of bounds means, for the caller; None where the map does not say.
     """
 
     place: str
@@ -35,10 +36,11 @@ class Gate:
     maximum: float | None = None
     input: str | None = None
     when: Expression | None = None
+    message: str | None = None
 
     def score(self, index: int, value: float | None) -> Score:
         """What a score of one of the output's pictures means; None where it could not be told."""
-        return Score(self.place, self.check.name, self.output, index, value, self.minimum, self.maximum)
+        return Score(self.check.name, self.output, index, value, self.minimum, self.maximum, self.message)
 
     def as_dict(self) -> dict[str, Any]:
         """As descriptions of a workflow show it."""
@@ -50,14 +52,17 @@ class Gate:
             "max": self.maximum,
             "input": self.input,
             "when": self.when.source if self.when else None,
+            "message": self.message,
         }
         return {key: value for key, value in described.items() if value is not None}
 
     def __str__(self) -> str:
-        """`not_black of image at least 0.06`."""
+        """What must hold, what that measures, and what the map says of a picture that does not pass."""
         words = f"{self.check.name} of {self.output} {allowed_range(self.minimum, self.maximum)}"
         words += f", compared with {self.input}" if self.input else ""
-        return words + (f", when {self.when.source}" if self.when else "")
+        words += f", when {self.when.source}" if self.when else ""
+        words += f": {self.check.measures}"
+        return words + (f". If not: {self.message}" if self.message else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,10 @@ class Gates:
             return "a result that does not is returned with a warning" if best else "a result that does not is refused"
         times = "once" if self.retries == 1 else f"up to {self.retries} times"
         end = "the best of them is returned with a warning" if best else "the job fails"
-        return f"a result that does not is made anew with another seed, {times}; if none passes, {end}"
+        return (
+            f"a result that does not is made anew with another seed, {times}; if none passes, {end}; "
+            "a seed of the caller's own is kept, unless the request has `retries`"
+        )
 
     def applying(self, names: Mapping[str, Any]) -> tuple[Gate, ...]:
         """Those that a result of these values must pass.

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import functools
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from engine.cancellation import CancellationToken, unless_cancelled
 from engine.gates import Gate
+from engine.logs import event
 from engine.media import look_at
 from engine.results import InputFile, OutputFile
 from engine.verdicts import Score
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+log = logging.getLogger(__name__)
 
 
 def judge(
@@ -25,7 +29,8 @@ def judge(
 ) -> tuple[Score, ...]:
     """The scores of a result: of each gate in its order, those of all pictures of its output.
 
-    A picture that can't be read gets no score, which does not pass; nor does an output without a picture.
+    A picture that can't be read gets no score, which does not pass; nor does an output without a picture, nor one that
+    a check fails on: a result is worth more than what is thought of it.
 
     Args:
         gates: those that apply.
@@ -37,7 +42,11 @@ def judge(
         Cancelled: the job was cancelled.
     """
     compared = {gate.input for gate in gates if gate.input in inputs}
-    given = {name: look_at(inputs[name].path, cancel) for name in compared if name}
+    given = {
+        name: unless_cancelled(functools.partial(look_at, inputs[name].path, cancel, as_loaded=True), cancel)
+        for name in compared
+        if name
+    }
     scores: dict[Gate, list[Score]] = {gate: [] for gate in gates}
     for output in outputs:
         asked = [gate for gate in gates if gate.output == output.name]
@@ -64,5 +73,9 @@ def _score(gate: Gate, picture: Image | None, given: Mapping[str, Image | None])
     against = given.get(gate.input) if gate.input else None
     if picture is None or (gate.check.compares and against is None):
         return None
-    score = gate.check.score(picture, against)
+    try:
+        score = gate.check.score(picture, against)
+    except Exception as error:  # noqa: BLE001 - checks are written by many; none may cost a result
+        event(log, logging.ERROR, "a check failed", check=gate.check.name, reason=repr(error))
+        return None
     return score if math.isfinite(score) else None

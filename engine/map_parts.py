@@ -127,3 +127,4 @@ class QualityGate(Model):
         description="for a check that compares: the parameter with the picture; left out, the only one",
     )
     when: str | None = Field(None, description="an expression that gives true or false; without it, always")
+    message: str | None = Field(None, min_length=1, description="what the caller reads when a picture does not pass it")

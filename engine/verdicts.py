@@ -7,28 +7,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.wording import listed
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
     """What a check made of one picture.
 
     Attributes:
-        gate: the key of the map that asks for it: `accept[0]`.
         check: its name.
         output: whose picture.
         index: of the picture among those of its output.
         score: None where there was no picture, or it could not be read.
         minimum: the least that passes; None for no bound.
         maximum: the highest that passes; None for no bound.
+        message: what it means for the caller where it does not pass; None where the map does not say.
     """
 
-    gate: str
     check: str
     output: str
     index: int
     score: float | None
     minimum: float | None
     maximum: float | None
+    message: str | None = None
 
     @property
     def passed(self) -> bool:
@@ -55,9 +57,19 @@ class Score:
         return f"{self.output}[{self.index}]" if self.index else self.output
 
     def __str__(self) -> str:
+        """`skin_tone of image is 0.003, must be from 0.02 to 0.9`, after what the map says to that."""
+        return f"{self.means} ({self.measured})" if self.means else self.measured
+
+    @property
+    def measured(self) -> str:
         """`skin_tone of image is 0.003, must be from 0.02 to 0.9`."""
         found = "could not be judged" if self.score is None else f"is {self.score:.4g}"
         return f"{self.check} of {self.picture} {found}" + ("" if self.passed else f", must be {self.allowed}")
+
+    @property
+    def means(self) -> str:
+        """What the map says to it; empty where it passed, and where there was nothing to be judged by."""
+        return self.message if self.message and self.score is not None and not self.passed else ""
 
     @property
     def allowed(self) -> str:
@@ -135,6 +147,15 @@ class QualityReport:
             "try": self.chosen.number,
             "tries": [each.as_dict() for each in self.tries],
         }
+
+
+def in_words(scores: Sequence[Score]) -> str:
+    """Scores that did not pass, in a sentence: what the map says to several of them is said once."""
+    told: dict[str, list[str]] = {}
+    for score in scores:
+        told.setdefault(score.means, []).append(score.measured)
+    groups = [f"{means} ({listed(measured)})" if means else listed(measured) for means, measured in told.items()]
+    return "; ".join(groups)
 
 
 def allowed_range(minimum: float | None, maximum: float | None) -> str:

@@ -1,8 +1,10 @@
 """Jobs whose result must pass a check: what a caller gets of those that do, that do not, and that do later."""
 
 import base64
+import io
 import logging
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -139,6 +141,15 @@ def test_of_results_that_all_do_not_pass_none_is_returned_where_the_map_says_so(
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
+def test_the_maps_own_words_are_what_the_caller_reads(runner):
+    accept = [{**NEVER_BLACK, "message": "nothing is to be seen"}]
+    told = "nothing is to be seen (not_black of image is "
+    assert told in asked(runner(gated(DARK, accept=accept, retries=1)), request())["warnings"][0]
+    failure = refused(runner(gated(DARK, accept=accept, retries=1, otherwise="fail")), request())
+    assert told in failure["message"]
+    assert [problem["message"].startswith(told, 7) for problem in failure["problems"]] == [True, True]
+
+
 def test_the_callers_own_seed_is_kept(runner):
     reply = asked(runner(gated(BLACK_IF_0)), request(payload={"seed": 0}))
     assert (len(reply["quality"]["tries"]), reply["values"]["seed"], level(reply)) == (1, 0, 0)
@@ -208,6 +219,21 @@ def test_a_picture_that_is_no_better_than_the_one_that_was_sent(runner):
     assert (only["accepted"], only["values"]) == (False, {})
     assert "not_identical_to_input of image" in reply["warnings"][0]
     assert asked(chosen, request(payload={"image": source, "invert": True}))["quality"]["accepted"]
+
+
+def test_a_picture_with_transparency_that_comes_back_as_it_was(runner):
+    """Graphs get the colours below what is transparent; people see what is behind."""
+    template = graph() | {"1": {"class_type": "LoadImage", "inputs": {"image": "x.png"}}}
+    parameter_map = {
+        "parameters": {"image": {"type": "image", "required": True, "bind": "$['1'].inputs.image"}},
+        "outputs": {"image": {"node": "9", "kind": "image"}},
+        "accept": [{"check": "not_identical_to_input"}],
+    }
+    cut_out = io.BytesIO()
+    Image.new("RGBA", (64, 64), (40, 90, 60, 0)).save(cut_out, "PNG")
+    source = f"data:image/png;base64,{base64.b64encode(cut_out.getvalue()).decode()}"
+    reply = asked(runner(parameter_map, template), request(payload={"image": source}))
+    assert reply["quality"]["tries"][0]["scores"][0]["score"] == 0
 
 
 def test_a_check_that_does_not_apply_is_not_made(runner):
@@ -289,6 +315,24 @@ def test_an_error_in_a_later_try_costs_no_result(runner):
     assert "did not pass" in reply["warnings"][0]
     assert "try 2 of 4 ended in an error: " in reply["warnings"][1]
     assert "division by zero" in reply["warnings"][1]
+
+
+def test_whatever_goes_wrong_in_a_later_try_costs_no_result(runner, monkeypatch, tmp_path):
+    """The disk of the worker has a mishap that nobody foresaw."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+
+    def on_progress(progress):
+        if progress.attempt == 2:
+            for folder in scratch.glob("job-*/*"):
+                if not any((folder / "outputs").glob("*")) and (folder / "frames").exists():
+                    (folder / "outputs").touch()
+
+    reply = asked(runner(gated(DARK, retries=3)), request(), on_progress=on_progress)
+    assert len(reply["quality"]["tries"]) == 1
+    assert "try 2 of 4 ended in an error: something went wrong in the worker" in reply["warnings"][1]
+    assert Path(reply["outputs"][0]["path"]).stat().st_size > 0
 
 
 def test_an_error_in_a_later_try_is_named_where_there_is_no_result(runner):

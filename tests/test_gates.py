@@ -16,17 +16,18 @@ from support.workflows import make_workflow, sampler_graph, write_workflow
 from engine.authoring.openapi import openapi_document
 from engine.cancellation import CancellationToken
 from engine.errors import InvalidPayload
+from engine.gates import Gate
+from engine.judging import judge
 from engine.media import look_at
-from engine.quality import CHECKS
+from engine.quality import CHECKS, Check
 from engine.reporting import progress_document
-from engine.results import Progress
-from engine.verdicts import JudgedTry, QualityReport, Score, allowed_range
+from engine.results import OutputFile, Progress
+from engine.verdicts import JudgedTry, QualityReport, Score, allowed_range, in_words
 
 numbers = st.floats(-10, 10, allow_nan=False) | st.integers(-10, 10)
 bounds = st.none() | numbers
 scores = st.builds(
     Score,
-    gate=st.just("accept[0]"),
     check=st.sampled_from(["a", "b"]),
     output=st.just("image"),
     index=st.integers(0, 3),
@@ -36,8 +37,8 @@ scores = st.builds(
 )
 
 
-def score(value, minimum=None, maximum=None, index=0):
-    return Score("accept[0]", "c", "image", index, value, minimum, maximum)
+def score(value, minimum=None, maximum=None, index=0, message=None):
+    return Score("c", "image", index, value, minimum, maximum, message)
 
 
 def gated_map(**more):
@@ -98,6 +99,25 @@ def test_scores_are_told_in_words():
     assert str(score(2, maximum=1, index=1)) == "c of image[1] is 2, must be at most 1"
     assert str(score(0.5, minimum=0.1)) == "c of image is 0.5"
     assert str(score(None, minimum=0.1)) == "c of image could not be judged, must be at least 0.1"
+
+
+def test_a_score_that_does_not_pass_is_told_in_the_maps_own_words():
+    assert (
+        str(score(0, minimum=1, message="nobody is there")) == "nobody is there (c of image is 0, must be at least 1)"
+    )
+    assert str(score(1, minimum=1, message="nobody is there")) == "c of image is 1"
+    # What could not be looked at may well show somebody.
+    assert (
+        str(score(None, minimum=1, message="nobody is there")) == "c of image could not be judged, must be at least 1"
+    )
+
+
+def test_what_is_said_to_many_pictures_is_said_once():
+    batch = [score(0, minimum=1, index=index, message="nobody is there") for index in range(2)]
+    assert in_words([*batch, score(None, minimum=1, index=2, message="nobody is there"), score(3, maximum=2)]) == (
+        "nobody is there (c of image is 0, must be at least 1, c of image[1] is 0, must be at least 1); "
+        "c of image[2] could not be judged, must be at least 1, c of image is 3, must be at most 2"
+    )
     assert allowed_range(None, None) == "anything"
 
 
@@ -204,10 +224,10 @@ def test_progress_tells_the_try_from_the_second_on():
     assert progress_document(Progress("3", "KSampler", 1, 2, 0.5, attempt=2))["try"] == 2
 
 
-def seen(tmp_path, content):
+def seen(tmp_path, content, **how):
     path = tmp_path / "picture"
     path.write_bytes(content)
-    return look_at(path, CancellationToken())
+    return look_at(path, CancellationToken(), **how)
 
 
 def saved(image, form="PNG", **options):
@@ -226,6 +246,28 @@ def test_pictures_are_judged_as_people_see_them(tmp_path):
     assert seen(tmp_path, saved(sixteen)).getpixel((1, 1)) == (128, 128, 128)
 
 
+def test_the_callers_pictures_are_compared_as_graphs_get_them(tmp_path):
+    clear = Image.new("RGBA", (8, 8), (200, 0, 0, 0))
+    assert seen(tmp_path, saved(clear), as_loaded=True).getpixel((1, 1)) == (200, 0, 0)
+    upright = seen(tmp_path, picture((6, 4), "JPEG", orientation=6), as_loaded=True)
+    assert (upright.mode, upright.size) == ("RGB", (4, 6))
+    sixteen = Image.new("I;16", (8, 8), 0x8000)
+    assert seen(tmp_path, saved(sixteen), as_loaded=True).getpixel((1, 1)) == (128, 128, 128)
+
+
+def test_a_check_that_fails_costs_no_result(tmp_path, caplog):
+    def broken(_, against):
+        raise ZeroDivisionError
+
+    path = tmp_path / "picture.png"
+    path.write_bytes(picture())
+    output = OutputFile("image", 0, "image", "9", "picture.png", path, "image/png", 1, "")
+    gate = Gate("accept[0]", Check("broken", "nothing", broken, minimum=0), "image", 0)
+    (found,) = judge([gate], [output], {}, CancellationToken())
+    assert (found.score, found.passed) == (None, False)
+    assert "a check failed" in caplog.text
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"no picture", picture()[:40], picture((90, 90))[:-40]], ids=["empty", "text", "header", "half"]
 )
@@ -235,7 +277,11 @@ def test_what_can_not_be_read_is_no_picture(tmp_path, content):
 
 def test_a_caller_learns_what_a_result_must_be_like(tmp_path):
     document = gated_map(
-        accept=[{"check": "not_black", "min": 0.1}, {"check": "sharpness", "when": "prompt != ''"}], retries=2
+        accept=[
+            {"check": "not_black", "min": 0.1, "message": "it is night"},
+            {"check": "sharpness", "when": "prompt != ''"},
+        ],
+        retries=2,
     )
     workflow = make_workflow(tmp_path, document)
     described = workflow.describe()["quality"]
@@ -244,10 +290,12 @@ def test_a_caller_learns_what_a_result_must_be_like(tmp_path):
         "measures": CHECKS["not_black"].measures,
         "output": "image",
         "min": 0.1,
+        "message": "it is night",
     }
     assert (described["accept"][1]["when"], described["retries"], described["otherwise"]) == ("prompt != ''", 2, "best")
     printed = " ".join(run_engine(tmp_path, "describe", "made", WORKFLOWS_PATH=".").stdout.split())
-    assert "Must pass not_black of image at least 0.1 sharpness of image" in printed
+    assert f"Must pass not_black of image at least 0.1: {CHECKS['not_black'].measures}. If not: it is night" in printed
+    assert "a seed of the caller's own is kept, unless the request has `retries`" in printed
     assert "a result that does not is made anew with another seed, up to 2 times; if none passes, the best" in printed
 
 

@@ -74,7 +74,8 @@ LAYERS = [
         "machine",
         "model_entries",
     },
-    {"wording", "errors", "dialing", "plain_sessions", "verdicts"},
+    {"verdicts"},
+    {"wording", "errors", "dialing", "plain_sessions"},
     {"addresses", "containers", "workflows_path"},
 ]
 

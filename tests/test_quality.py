@@ -13,6 +13,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 from support.portraits import (
     BACKGROUNDS,
     CASTS,
+    FURTHER_TONES,
     LIGHTS,
     MONK_TONES,
     drawn_share,
@@ -80,6 +81,18 @@ def test_no_tone_is_favoured(first, second, light, background):
 def test_the_score_is_the_share_that_is_skin(tone, background):
     picture = portrait(MONK_TONES[tone], background=background)
     assert score("skin_tone", picture) == pytest.approx(drawn_share(), rel=0.1)
+
+
+@pytest.mark.parametrize("tone", FURTHER_TONES)
+def test_golden_and_reddish_skin_is_skin_as_well(tone):
+    assert score("skin_tone", portrait(FURTHER_TONES[tone])) == pytest.approx(drawn_share(), rel=0.1)
+    for light in LIGHTS.values():
+        assert score("skin_tone", lit(portrait(FURTHER_TONES[tone]), light)) > drawn_share() * 0.7
+
+
+@pytest.mark.parametrize("tone", [*MONK_TONES.values(), *FURTHER_TONES.values()])
+def test_little_light_takes_nobody_away(tone):
+    assert score("skin_tone", lit(portrait(tone), (0.3, 0.3, 0.3))) > drawn_share() * 0.5
 
 
 @bounded

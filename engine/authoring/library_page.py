@@ -152,10 +152,10 @@ def _facts(card: Card) -> Iterator[str]:
     workflow, requires = card.workflow, card.workflow.requires
     outputs = ", ".join(f"`{each.name}` ({each.kind or 'file'})" for each in workflow.outputs)
     yield f"Gives: {outputs}"
-    for gate in workflow.parameter_map.accept:
-        bounds = [f"{word} {bound:g}" for word, bound in (("at least", gate.min), ("at most", gate.max)) if bound]
-        judged = f"`{gate.check}`" + (f" {', '.join(bounds)}" if bounds else "")
-        yield f"Judged ([quality](quality.md)): {judged}"
+    if workflow.gates:
+        yield f"A result must pass these checks ([quality](quality.md)); {_cell(workflow.gates.said)}" + "".join(
+            f"\n  - {_cell(str(gate))}" for gate in workflow.gates.entries
+        )
     sizes = [each.size_bytes for each in requires.models]
     known = f", {sum(filter(None, sizes)) / _GIGABYTE:.1f} GB" if sizes and all(sizes) else ""
     yield f"Models{known}:{'' if requires.models else ' none'}" + "".join(

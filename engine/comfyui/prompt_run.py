@@ -291,7 +291,7 @@ class PromptRun:
             )
         if now - self._started_at >= timeout_seconds:
             return ExecutionTimeout(
-                f"the job did not finish within {timeout_seconds:g} s ({self.meter.where()})",
+                f"the job did not finish within {round(timeout_seconds, 2):g} s ({self.meter.where()})",
                 hint="allow it more time, or ask for less: fewer steps, a smaller size",
             )
         stall = self._bounds.stall

@@ -24,6 +24,7 @@ from engine.results import JobResult, Progress, StoredOutput
 from engine.settings import load_settings
 from engine.storage import Storages
 from engine.storage.directory import file_name, next_name
+from engine.verdicts import in_words
 
 
 def run(
@@ -82,7 +83,7 @@ def _print_result(result: JobResult, folder: Path) -> None:
     if result.quality and len(result.quality.tries) > 1:
         for each in result.quality.tries:
             seeds = ", ".join(f"{name} {value}" for name, value in each.values.items())
-            verdict = "; ".join(map(str, each.failed)) or "accepted"
+            verdict = in_words(each.failed) or "accepted"
             print_note(f"try {each.number} ({seeds}): {verdict}")
     for warning in result.warnings:
         print_note(f"warning: {warning}")

@@ -11,17 +11,18 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 # Each is a plane through the colours, as factors of red, green and blue and a constant in levels of 256: a colour of
-# skin is on the side where the sum is not negative. All but the last two go through black: they hold of a colour
+# skin is on the side where the sum is not negative. Those without a constant go through black: they hold of a colour
 # however light or dark it is.
 _PLANES = (
     (0.95, 0.0, -1.0, 0.0),  # saturation at least 0.05: less is grey
-    (-0.3, 0.0, 1.0, 0.0),  # saturation at most 0.7: more is paint, fire or a sunset
+    (-0.18, 0.0, 1.0, 0.0),  # saturation at most 0.82: more is paint or fire
     (0.83, -1.0, 0.17, 0.0),  # hue at most 50 degrees: more is yellow and green
     (0.25, 1.0, -1.25, 0.0),  # hue at least -15 degrees: less is magenta
     (0.59, -1.0, 0.5, 0.0),  # green at most 0.09 of red above the light of lamps and days: more is a green cast
-    (-0.36, 1.0, -0.5, 0.0),  # and at most 0.14 below it: less is red, or a magenta cast
-    (-1.0, 0.0, 1.0, 115.0),  # a light colour is less saturated: 0.45 where red is full; more is an orange sky
-    (1.0, 0.0, 0.0, -14.0),  # darker than this a hue is chance
+    (-0.36, 1.0, -0.5, 5.0),  # and at most 0.14 below it, in dark colours a little more: less is red, or magenta
+    (-0.66, 1.0, 0.0, 18.0),  # green at least 0.59 of red where red is full, in dark colours less: less is a red sky
+    (-1.0, 0.0, 1.0, 140.0),  # a light colour is less saturated: 0.55 where red is full; more is an orange sky
+    (1.0, 0.0, 0.0, -8.0),  # darker than this a hue is chance
 )
 _SIDE = 256
 _FINE = 4  # a plane's sum is kept in quarters of a level: in dark pictures, colours differ by little
@@ -37,8 +38,9 @@ def share_of_skin(picture: Image, against: Image | None) -> float:  # noqa: ARG0
     darkest, and red chroma of at least 133 of 256 (Chai and Ngan, "Face segmentation using skin-color map in
     videophone applications", 1999) the darkest, since chroma shrinks with the light. So only ratios of the channels
     count here, not levels: a hue of -15 to 50 degrees, and a saturation from 0.05, which all ten tones of the Monk
-    Skin Tone Scale have (its lightest 0.07, its darkest 0.22), to 0.7. Two bounds in levels remain: what is nearly
-    black has no hue, and what is light is never very saturated.
+    Skin Tone Scale have (its lightest 0.07, its darkest 0.22), to 0.82: golden and reddish brown skin is more
+    saturated than any of the scale. Bounds in levels are few: what is nearly black has no hue, what is light is never
+    very saturated, and what is dark may be redder.
 
     **Casts.** Daylight and lamps are bluish to orange, never green or magenta, and skin is near that line: its green
     is near the mean of its red and blue. A colour away from it isn't skin's: a face that came out green, magenta or

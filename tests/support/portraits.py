@@ -25,6 +25,20 @@ MONK_TONES = {
 }
 """The Monk Skin Tone Scale, from light to dark, by Ellis Monk: https://skintone.google."""
 
+FURTHER_TONES = {
+    "golden": "#e0ac69",
+    "tan": "#c68642",
+    "golden brown": "#8d5524",
+    "warm brown": "#a55d2b",
+    "umber": "#4a2912",
+    "ruddy": "#ad6452",
+    "reddish brown": "#704139",
+    "deep reddish brown": "#3c201d",
+    "deep brown": "#2d1c18",
+    "ebony": "#231814",
+}
+"""Ours: more golden and redder than those of the scale, which are little saturated."""
+
 LIGHTS = {
     "plain": (1.0, 1.0, 1.0),
     "warm": (1.0, 0.93, 0.76),
