@@ -32,6 +32,17 @@ class Card:
     workflow: Workflow
     standings: Sequence[Standing]
 
+    def standing(self, version: str) -> Standing:
+        """How far it got with that ComfyUI, which is among those that are known."""
+        return next(each for each in self.standings if each.version == version)
+
+    def shown(self, version: str) -> str:
+        """How far it got with that ComfyUI, or, where nothing is known of that, with the one where it got furthest."""
+        own = self.standing(version)
+        best = min(self.standings, key=lambda each: LEVELS.index(each.level))
+        better = own.level == LEVELS[-1] and best.level != own.level
+        return f"{best} (ComfyUI {best.version})" if better else str(own)
+
 
 def library_page(cards: Sequence[Card], release: str) -> str:
     """The table and the cards.
@@ -54,9 +65,11 @@ def library_page(cards: Sequence[Card], release: str) -> str:
         "",
         "## Levels",
         "",
-        f"How far each got, the highest first. The table is about ComfyUI {release}. `make verify` and "
-        "`make levels COMFY_HOME=…`",
-        "write down what a real ComfyUI did; a level counts for the very files that reached it, not for changed ones.",
+        f"How far each got, the highest first. The table is about ComfyUI {release} where it names no other. "
+        "`make verify` and",
+        "`make levels COMFY_HOME=…` write down what a real ComfyUI did; a level counts for the graphs that reached it: "
+        "what",
+        "changes them takes it away, what is corrected in the words does not.",
         "",
         *(f"- *{level}*: {MEANINGS[level]}." for level in LEVELS),
         "",
@@ -112,14 +125,13 @@ def command_line(workflow: Workflow, payload: Mapping[str, Any]) -> str:
 def _summary(card: Card, release: str) -> str:
     workflow = card.workflow
     gpu = workflow.requires.gpu
-    level = next(each for each in card.standings if each.version == release)
     return _row(
         f"[{workflow.name}](#{workflow.name})",
         workflow.title,
         ", ".join(_taken(workflow)) or "nothing",
         ", ".join(dict.fromkeys(each.kind or "file" for each in workflow.outputs)),
         f"{gpu.memory_gb:g} GB" if gpu else "",
-        str(level),
+        card.shown(release),
     )
 
 
