@@ -10,7 +10,7 @@ import pytest
 from support.levels import updated
 from support.library import CATALOG, NAMES
 from support.operator_workflows import everything_graph, everything_map, loras
-from support.variants import to_be_turned, turned, variants
+from support.variants import Variant, never_turned, variants
 from support.workflows import ROOT, make_workflow
 
 from engine.authoring.describing import example_payload, parameter_rows, with_short_files
@@ -44,6 +44,8 @@ def test_every_workflow_has_a_card_with_a_picture_and_a_level():
     assert {*NAMES} == {*cards} - {"Levels"}
     for name in NAMES:
         assert f"](graphs/{name}.svg)" in cards[name]
+        assert (CATALOG[name].gates.said in cards[name]) == bool(CATALOG[name].gates)
+        assert all(f" of {gate.output} " in cards[name] for gate in CATALOG[name].gates.entries)
         assert re.search(r"^- Level: (ran|accepted|checked|unverified)", cards[name], re.MULTILINE)
         assert [f"`{row.name}`" for row in parameter_rows(CATALOG[name])] == re.findall(
             r"^\| (`\S+`) \|", cards[name], re.MULTILINE
@@ -232,8 +234,23 @@ def test_a_run_writes_down_what_was_reached_and_takes_back_what_was_not(before, 
 def test_variants_turn_every_operator_of_a_workflow_that_has_all(tmp_path):
     workflow = make_workflow(tmp_path, everything_map(), everything_graph())
     tried = variants(workflow)
-    wanted = to_be_turned(workflow)
-    assert len(wanted) == 3 + 2 * len(workflow.parameter_map.switches)
-    assert not wanted - set().union(*(turned(workflow, each.payload) for each in tried))
+    assert not never_turned(workflow, tried)
     assert all(each.rendered(workflow) for each in tried)
     assert len({json.dumps(each.payload, sort_keys=True) for each in tried}) == len(tried)
+
+
+def test_what_a_part_of_the_variants_misses_is_told(tmp_path):
+    workflow = make_workflow(tmp_path, everything_map(), everything_graph())
+    missed = never_turned(workflow, [Variant("one", {"prompt": "a", "loras": loras(1)})])
+    switches, [node_id] = workflow.parameter_map.switches, workflow.parameter_map.repeat
+    assert {(node_id, 0), (node_id, workflow.parameters["loras"].max_items)} <= missed
+    assert all(sum(each[0] == name for each in missed) == 1 for name in switches)
+
+
+@pytest.mark.parametrize("name", ["flux_kontext", "ltx_video", "resize", "wan22_i2v"])
+def test_a_link_that_is_always_the_same_is_missed(name):
+    workflow = CATALOG[name]
+    missed = never_turned(workflow, variants(workflow)[:1])
+    links = {path for path, each in workflow.parameter_map.computed.items() if getattr(each, "replaces_link", False)}
+    assert links
+    assert links <= {each[0] for each in missed}

@@ -18,6 +18,7 @@ GRAPHS = "graphs"
 """The folder of the pictures, beside the page."""
 
 _GIGABYTE = 10**9
+_NO_PACKS = "none, ComfyUI's own nodes alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,9 @@ def library_page(cards: Sequence[Card], release: str) -> str:
         "",
         "The workflows that come with the engine: to be used as they are, and to copy from. `engine models fetch NAME`",
         "gets the model files of one, `engine run NAME` runs it, `engine describe NAME` tells more.",
-        "[Parameters](parameters.md) are called the same in all of them. In brackets is what may be left out.",
+        "[Parameters](parameters.md) are called the same in all of them. In brackets is what may be left out. Files of "
+        "example.com",
+        "stand for your own: a URL, or with `engine run` a file as well: `-p image=@photo.jpg`.",
         "Generated from `templates/`, `schemas/` and `docs/levels.json`.",
         "",
         "| workflow | | takes | makes | GPU | level |",
@@ -144,14 +147,12 @@ def _taken(workflow: Workflow) -> Iterator[str]:
 
 def _card(card: Card) -> Iterator[str]:
     workflow = card.workflow
-    yield from (f"## {workflow.name}", "", f"**{_cell(workflow.title)}.** {workflow.description}".rstrip(), "")
+    yield from (f"## {workflow.name}", "", f"**{_cell(workflow.title)}.** {_cell(workflow.description)}".rstrip(), "")
     yield f"![The graph of {workflow.name}]({GRAPHS}/{workflow.name}.svg)"
     yield from ("", "| parameter | type | allowed | default | meaning |", "|---|---|---|---|---|")
     for row in parameter_rows(workflow):
         default = f"`{row.default}`" if row.default not in ("", "required", "drawn", "none") else row.default
         yield _row(f"`{row.name}`", row.type, row.allowed, default, row.about)
-    if workflow.rules:
-        yield from ("", *(f"- {_cell(rule)}" for rule in workflow.rules))
     yield ""
     yield from (f"- {line}" for line in _facts(card))
     payload, _ = example_payload(workflow)
@@ -163,11 +164,11 @@ def _card(card: Card) -> Iterator[str]:
 def _facts(card: Card) -> Iterator[str]:
     workflow, requires = card.workflow, card.workflow.requires
     outputs = ", ".join(f"`{each.name}` ({each.kind or 'file'})" for each in workflow.outputs)
+    yield from (f"Rule: {_cell(rule)}" for rule in workflow.rules)
     yield f"Gives: {outputs}"
-    for gate in workflow.parameter_map.accept:
-        bounds = [f"{word} {bound:g}" for word, bound in (("at least", gate.min), ("at most", gate.max)) if bound]
-        judged = f"`{gate.check}`" + (f" {', '.join(bounds)}" if bounds else "")
-        yield f"Judged ([quality](quality.md)): {judged}"
+    if workflow.gates:
+        gates = "; ".join(map(str, workflow.gates.entries))
+        yield f"Must pass [checks](quality.md): {_cell(gates)}; {workflow.gates.said}"
     sizes = [each.size_bytes for each in requires.models]
     known = f", {sum(filter(None, sizes)) / _GIGABYTE:.1f} GB" if sizes and all(sizes) else ""
     yield f"Models{known}:{'' if requires.models else ' none'}" + "".join(
@@ -175,7 +176,8 @@ def _facts(card: Card) -> Iterator[str]:
         + (f" ({_cell(each.source)})" if each.source else "")
         for each in requires.models
     )
-    yield "Node packs: " + (", ".join(requires.node_packs) or "none, ComfyUI's own nodes alone")
+    packs = ", ".join(f"{_cell(each)} ([snapshots](snapshots.md))" for each in requires.node_packs)
+    yield f"Node packs: {packs or _NO_PACKS}"
     if requires.gpu:
         yield f"GPU: {requires.gpu.memory_gb:g} GB ({_cell(requires.gpu.source)})"
     yield "Level: " + "; ".join(f"{each} on ComfyUI {each.version}" for each in card.standings)
