@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from engine.authoring.graph_picture import graph_picture
-from engine.authoring.levels import LEVELS, fingerprint, standings
+from engine.authoring.levels import SEEN, fingerprint, standings
 from engine.authoring.library_page import GRAPHS, Card, library_page, parameters_page
-from engine.catalog import Catalog, Entry
+from engine.catalog import Catalog
 from engine.commands.check_command import checked
 from engine.documents import read_json
 from engine.known_nodes import known_nodes
 from engine.nodes import NodeCatalogue, load_catalogue
+from engine.snapshots.catalogues import with_packs
+from engine.snapshots.shelf import SNAPSHOTS, snapshots_in
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -25,8 +27,8 @@ DOCS = ROOT / "docs"
 
 def pages() -> dict[str, str]:
     """The files by their paths below docs/, as they are to be."""
-    nodes = _nodes()
-    cards = [_card(entry, nodes) for entry in _entries(nodes)]
+    nodes = known_nodes()
+    cards = _cards(nodes)
     found = {f"{GRAPHS}/{card.workflow.name}.svg": graph_picture(card.workflow, nodes) for card in cards}
     found["library.md"] = library_page(cards, nodes.version)
     found["parameters.md"] = parameters_page([card.workflow for card in cards])
@@ -35,32 +37,46 @@ def pages() -> dict[str, str]:
 
 def below_accepted() -> dict[str, str]:
     """The workflows of ComfyUI's own nodes that its release was not seen to accept as they are, with their level."""
-    nodes, own = _nodes(), load_catalogue()
+    nodes, own = known_nodes(), load_catalogue()
     found = {}
-    for entry in _entries(nodes):
-        card = _card(entry, nodes)
-        level = card.standings[[each.version for each in card.standings].index(nodes.version)]
-        if _is_made_of(card.workflow.template, own) and LEVELS.index(level.level) > LEVELS.index("accepted"):
+    for card in _cards(nodes):
+        level = card.standing(nodes.version)
+        if _is_made_of(card.workflow.template, own) and level.level not in SEEN:
             found[card.workflow.name] = str(level)
     return found
 
 
-def _nodes() -> NodeCatalogue:
-    return known_nodes()
-
-
-def _entries(nodes: NodeCatalogue) -> Iterator[Entry]:
-    return Catalog([ROOT], nodes).entries()
-
-
-def _card(entry: Entry, nodes: NodeCatalogue) -> Card:
-    if entry.workflow is None:
-        raise SystemExit(f"{entry.source.name} is broken: {entry.error}")
-    source = entry.source
-    digest = fingerprint(read_json(source.template, label=source.name), read_json(source.map, label=source.name))
-    is_checked = _is_made_of(entry.workflow.template, nodes) and not checked(entry, nodes).fails(strict=False)
+def _cards(nodes: NodeCatalogue) -> list[Card]:
     recorded = json.loads((DOCS / "levels.json").read_text(encoding="utf-8"))
-    return Card(entry.workflow, standings(source.name, digest, recorded, checked=is_checked, release=nodes.version))
+    checked_by = {version: set(_checked(catalogue)) for version, catalogue in _catalogues().items()}
+    found = []
+    for entry in Catalog([ROOT], nodes).entries():
+        if entry.workflow is None:
+            raise SystemExit(f"{entry.source.name} is broken: {entry.error}")
+        name = entry.source.name
+        digest = fingerprint(read_json(entry.source.template, label=name), read_json(entry.source.map, label=name))
+        versions = [version for version, names in checked_by.items() if name in names]
+        told = standings(name, digest, recorded, checked=versions, release=nodes.version)
+        found.append(Card(entry.workflow, told))
+    return found
+
+
+def _catalogues() -> dict[str, NodeCatalogue]:
+    """The node catalogues by version of ComfyUI: each has the packs that a ComfyUI of this version was seen with."""
+    found = {(bundled := load_catalogue()).version: bundled}
+    for each in snapshots_in(SNAPSHOTS).values():
+        if each.nodes.is_file():
+            nodes = NodeCatalogue.load(each.nodes)
+            found[nodes.version] = with_packs(found[nodes.version], [nodes]) if nodes.version in found else nodes
+    return found
+
+
+def _checked(nodes: NodeCatalogue) -> Iterator[str]:
+    """The workflows whose classes a catalogue has, and that are without an error by it."""
+    for entry in Catalog([ROOT], nodes).entries():
+        has_all = entry.workflow is not None and _is_made_of(entry.workflow.template, nodes)
+        if has_all and not checked(entry, nodes).fails(strict=False):
+            yield entry.source.name
 
 
 def _is_made_of(template: dict[str, dict[str, Any]], nodes: NodeCatalogue) -> bool:

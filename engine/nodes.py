@@ -12,6 +12,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -240,12 +241,16 @@ class NodeCatalogue(Mapping[str, NodeSpec]):
         try:
             data = path.read_bytes()
             document = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+            nodes = {str(name): dict(node) for name, node in document["nodes"].items()}
             return cls(
-                document["nodes"],
-                version=document["comfyui_version"],
-                from_files=document["from_files"] if "from_files" in document else _marked(document["nodes"]),
+                nodes,
+                version=str(document["comfyui_version"]),
+                from_files=map(str, document["from_files"]) if "from_files" in document else _marked(nodes),
             )
-        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (
+            *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError),
+            zlib.error,  # a byte in the middle is another
+        ) as error:
             raise InvalidMap(
                 f"the node catalogue {path.name} can't be read: {error}",
                 hint="make it again: engine nodes refresh --from URL",

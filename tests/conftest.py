@@ -62,8 +62,8 @@ def pytest_configure(config):
     if verified:
         config.pluginmanager.register(VerifiedReport(config, verified), "verified")
         levels = levels or Path(verified).with_name("levels.json")
-    if levels:
-        config.pluginmanager.register(LevelsReport(config, levels), "levels")
+    if levels and not hasattr(config, "workerinput"):  # once, as above
+        config.pluginmanager.register(LevelsReport(levels), "levels")
 
 
 def pytest_collection_modifyitems(items):
@@ -218,8 +218,11 @@ def library_server(request, tmp_path_factory):
             write_inputs(base / "input")
             url = simulator.url
         with ComfyUI(url) as comfy:
-            request.config.stash[STATS] = comfy.client.system_stats()
-        yield LibraryServer(url, base, is_real=bool(COMFY_HOME))
+            stats = comfy.client.system_stats()
+        request.config.stash.setdefault(STATS, stats)
+        system = stats["system"]
+        is_real = system.get("pytorch_version") != "simulated"
+        yield LibraryServer(url, base, is_real, system.get("comfyui_version", "unknown"))
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import ImageFont
 from support.command import run_engine
@@ -17,6 +17,8 @@ from support.workflows import ROOT, make_workflow, sampler_graph, write_workflow
 from engine.authoring.graph_cards import text_width
 from engine.authoring.graph_layout import Wire, apart, laid_out
 from engine.authoring.graph_picture import graph_picture
+from engine.map_file import parse_map
+from engine.workflow import Workflow
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -152,6 +154,16 @@ def test_a_link_that_only_some_payloads_have_is_there_and_dashed(tmp_path):
     assert [each.get("class") for each in elements(text, "path")].count("wire some") == 1
 
 
+@given(st.text(max_size=20))
+@example("\x0b\ufffe\uffff\ud800")  # what no XML may hold
+@settings(max_examples=30)
+def test_whatever_a_title_holds_the_picture_is_xml(title):
+    graph = {"1": {"class_type": "Odd", "inputs": {}, "_meta": {"title": f"odd {title}"}}}
+    parameter_map = parse_map({"parameters": {}, "title": f"odd {title}", "outputs": {"file": {"node": "1"}}}, label="")
+    root = ET.fromstring(graph_picture(Workflow("odd", graph, parameter_map, NODES, label=""), NODES).encode())
+    assert {each.tag.removeprefix(SVG) for each in root.iter()} == {"svg", "title", "desc", "style", "rect", "text"}
+
+
 def test_a_graph_of_unknown_classes_with_wild_names_is_drawn(tmp_path):
     name = "<b>&\"'\x07" + "long " * 60
     graph = {
@@ -185,3 +197,9 @@ def test_the_command_says_where_the_picture_is_to_machines(tmp_path):
     done = run_engine(tmp_path, "describe", "txt2img", "--picture", "a.svg", "--json", WORKFLOWS_PATH=str(ROOT))
     assert json.loads(done.stdout) == {"picture": "a.svg"}
     assert re.match(r"<svg ", (tmp_path / "a.svg").read_text())
+
+
+def test_a_picture_is_no_png(tmp_path):
+    done = run_engine(tmp_path, "describe", "txt2img", "--picture", "a.png", status=2, WORKFLOWS_PATH=str(ROOT))
+    assert "a.svg" in done.stderr
+    assert not (tmp_path / "a.png").exists()

@@ -214,6 +214,42 @@ def test_a_snapshot_that_can_not_be_read_takes_nothing_from_anybody(tmp_path, ca
     assert "broken" in caplog.text
 
 
+GOOD = {"input": {}, "output": ["IMAGE"], "python_module": "custom_nodes.odd-pack"}
+
+
+def catalogue_file(nodes, **more):
+    """The bytes of a node catalogue, as somebody may have written it."""
+    return gzip.compress(json.dumps({"comfyui_version": "9", "from_files": [], "nodes": nodes, **more}).encode())
+
+
+def damaged(data):
+    """A file in which two bytes came out otherwise."""
+    return data[:60] + bytes([data[60] ^ 0xFF, data[61] ^ 0x55]) + data[62:]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        damaged(catalogue_file({f"Odd{number}": GOOD for number in range(200)})),
+        gzip.compress(b"[" * 100_000),
+        catalogue_file(None),
+        catalogue_file([GOOD]),
+        catalogue_file({"Odd": 3}),
+        catalogue_file({"Odd": GOOD}, from_files=3),
+        catalogue_file({"Odd": GOOD | {"input": []}}),
+        catalogue_file({"Odd": GOOD | {"input": {"required": ["x"]}}}),
+        catalogue_file({"Odd": GOOD | {"input": {"required": {"x": []}}}}),
+        catalogue_file({"Odd": GOOD | {"output": 3}}),
+    ],
+)
+def test_a_snapshot_that_makes_no_sense_is_in_nobodys_way(tmp_path, data):
+    (tmp_path / "odd.lock.json").write_text("{}")
+    (tmp_path / "odd.nodes.json.gz").write_bytes(data)
+    found = known_nodes(tmp_path)
+    assert len(found) == len(load_catalogue())
+    assert "Odd" not in found
+
+
 def test_loading_the_other_workflows_reads_no_snapshot():
     code = (
         "import sys; from engine import Catalog; Catalog(['.'])['txt2img']\n"

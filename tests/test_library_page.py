@@ -1,5 +1,6 @@
 """The pages about the library are current, their calls work, and a level is never more than what was seen."""
 
+import copy
 import importlib.util
 import json
 import re
@@ -9,12 +10,12 @@ import pytest
 from support.levels import updated
 from support.library import CATALOG, NAMES
 from support.operator_workflows import everything_graph, everything_map, loras
-from support.variants import to_be_turned, turned, variants
+from support.variants import Variant, never_turned, variants
 from support.workflows import ROOT, make_workflow
 
 from engine.authoring.describing import example_payload, parameter_rows, with_short_files
 from engine.authoring.levels import fingerprint, standings
-from engine.authoring.library_page import command_line
+from engine.authoring.library_page import Card, command_line
 from engine.commands.payloads import payload_from
 
 ACCEPTED = {"level": "accepted", "fingerprint": "new"}
@@ -43,6 +44,8 @@ def test_every_workflow_has_a_card_with_a_picture_and_a_level():
     assert {*NAMES} == {*cards} - {"Levels"}
     for name in NAMES:
         assert f"](graphs/{name}.svg)" in cards[name]
+        assert (CATALOG[name].gates.said in cards[name]) == bool(CATALOG[name].gates)
+        assert all(f" of {gate.output} " in cards[name] for gate in CATALOG[name].gates.entries)
         assert re.search(r"^- Level: (ran|accepted|checked|unverified)", cards[name], re.MULTILINE)
         assert [f"`{row.name}`" for row in parameter_rows(CATALOG[name])] == re.findall(
             r"^\| (`\S+`) \|", cards[name], re.MULTILINE
@@ -86,19 +89,33 @@ def test_a_parameter_has_one_type_and_one_group_in_all_workflows():
 
 def test_a_level_counts_for_the_files_that_reached_it():
     recorded = {"0.8.0": {"a": RAN}, "0.3.64": {"a": {**ACCEPTED, "fingerprint": "old"}}}
-    told = standings("a", "new", recorded, checked=True, release="0.8.0")
+    told = standings("a", "new", recorded, checked=["0.8.0", "0.3.64"], release="0.8.0")
     assert [(each.version, str(each)) for each in told] == [
         ("0.8.0", "ran"),
         ("0.3.64", "checked (changed since it was accepted)"),
     ]
-    told = standings("a", "newer", recorded, checked=False, release="0.8.0")
+    told = standings("a", "newer", recorded, checked=[], release="0.8.0")
     assert str(told[0]) == "unverified (changed since it ran)"
-    assert [str(each) for each in standings("b", "new", recorded, checked=True, release="0.8.0")] == ["checked"]
+    told = standings("b", "new", recorded, checked=["0.8.0", "0.3.64"], release="0.8.0")
+    assert [(each.version, str(each)) for each in told] == [("0.8.0", "checked")]
+
+
+def test_a_workflow_for_an_older_comfyui_is_not_said_to_be_checked_by_the_release():
+    told = standings("a", "new", {}, checked=["0.3.64"], release="0.8.0")
+    assert [(each.version, str(each)) for each in told] == [("0.8.0", "unverified"), ("0.3.64", "checked")]
+    told = standings("a", "new", {"0.3.64": {"a": ACCEPTED}}, checked=["0.3.64"], release="0.8.0")
+    assert Card(CATALOG["portrait_pulid"], told).shown("0.8.0") == "accepted (ComfyUI 0.3.64)"
+
+
+@pytest.mark.parametrize("level", ["checked", "unverified", "perfect"])
+def test_a_level_that_no_comfyui_has_to_show_can_not_be_written_down(level):
+    recorded = {"0.8.0": {"a": {"level": level, "fingerprint": "new"}}}
+    assert [str(each) for each in standings("a", "new", recorded, checked=[], release="0.8.0")] == ["unverified"]
 
 
 def test_versions_are_told_from_the_newest_on():
     recorded = {version: {"a": RAN} for version in ("0.3.64", "0.10.0", "0.8.0")}
-    told = standings("a", "new", recorded, checked=True, release="0.8.0")
+    told = standings("a", "new", recorded, checked=["0.8.0"], release="0.8.0")
     assert [each.version for each in told] == ["0.10.0", "0.8.0", "0.3.64"]
 
 
@@ -106,7 +123,88 @@ def test_a_fingerprint_is_of_what_the_files_say_and_not_of_their_layout():
     one = fingerprint({"1": {"class_type": "A", "inputs": {}}}, {"parameters": {}})
     assert one == fingerprint({"1": {"inputs": {}, "class_type": "A"}}, {"parameters": {}})
     assert one != fingerprint({"1": {"inputs": {"x": 1}, "class_type": "A"}}, {"parameters": {}})
-    assert one != fingerprint({"1": {"inputs": {}, "class_type": "A"}}, {"parameters": {}, "title": "B"})
+
+
+MAP = {
+    "$schema": "parameter-map.schema.json",
+    "title": "Old",
+    "description": "Old.",
+    "version": "1.0",
+    "parameters": {
+        "title": {"type": "string", "bind": "$['1'].inputs.x", "group": "Old", "description": "Old."},
+        "loras": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"description": {"type": "string", "description": "Old."}}},
+        },
+    },
+    "rules": [{"that": "len(loras) < 3", "message": "Old."}],
+    "outputs": {"title": {"node": "9", "title": "Old", "description": "Old."}},
+    "accept": [{"check": "not_black"}],
+    "requires": {
+        "models": [{"path": "loras/a.safetensors", "url": "https://old.example/a", "source": "Old."}],
+        "gpu": {"memory_gb": 8, "source": "Old."},
+    },
+    "examples": [{"title": "Old", "description": "Old.", "payload": {"title": "a fox"}}],
+}
+
+
+def of_map(*path, value):
+    """The fingerprint of a graph with `MAP`, in which one value is another."""
+    changed = copy.deepcopy(MAP)
+    place = changed
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return fingerprint({"1": {"class_type": "A", "inputs": {}}}, changed)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("$schema",),
+        ("title",),
+        ("description",),
+        ("version",),
+        ("timeout_seconds",),
+        ("accept",),
+        ("retries",),
+        ("parameters", "title", "description"),
+        ("parameters", "title", "group"),
+        ("parameters", "loras", "items", "properties", "description", "description"),
+        ("rules", 0, "message"),
+        ("outputs", "title", "title"),
+        ("outputs", "title", "description"),
+        ("requires", "gpu"),
+        ("requires", "models", 0, "url"),
+        ("requires", "models", 0, "source"),
+        ("examples", 0, "title"),
+        ("examples", 0, "description"),
+    ],
+)
+def test_what_is_corrected_in_the_words_leaves_the_level(path):
+    assert of_map(*path, value="New") == of_map("title", value="Old")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("computed",),
+        ("switches",),
+        ("what_comes_one_day",),
+        ("parameters", "title"),
+        ("parameters", "title", "bind"),
+        ("parameters", "title", "default"),
+        ("parameters", "loras", "maxItems"),
+        ("parameters", "loras", "items", "properties", "description", "type"),
+        ("rules", 0, "that"),
+        ("outputs", "title", "node"),
+        ("requires", "models", 0, "path"),
+        ("examples", 0, "payload", "title"),
+    ],
+)
+def test_what_makes_another_graph_takes_the_level_away(path):
+    value = {"type": "string"} if path == ("parameters", "title") else "loras/b.safetensors"
+    assert of_map(*path, value=value) != of_map("title", value="Old")
 
 
 @pytest.mark.parametrize(
@@ -118,7 +216,12 @@ def test_a_fingerprint_is_of_what_the_files_say_and_not_of_their_layout():
         (RAN, {"accepted": "new"}, RAN),  # what was not tried again stays
         (RAN, {"accepted": "newer"}, {**ACCEPTED, "fingerprint": "newer"}),
         (RAN, {"accepted": "new", "ran": None}, ACCEPTED),
+        (ACCEPTED, {"accepted": "new", "ran": "newer"}, ACCEPTED),
         (RAN, {"accepted": None, "ran": None}, None),
+        (RAN, {"accepted": None}, None),
+        (RAN, {"accepted": None, "ran": "new"}, None),  # a variant was refused
+        (ACCEPTED, {"ran": "newer"}, ACCEPTED),  # whether the changed files are accepted was not tried
+        (None, {"ran": "new"}, None),
         (RAN, {"ran": None}, None),
         (None, {"accepted": None}, None),
     ],
@@ -131,8 +234,23 @@ def test_a_run_writes_down_what_was_reached_and_takes_back_what_was_not(before, 
 def test_variants_turn_every_operator_of_a_workflow_that_has_all(tmp_path):
     workflow = make_workflow(tmp_path, everything_map(), everything_graph())
     tried = variants(workflow)
-    wanted = to_be_turned(workflow)
-    assert len(wanted) == 3 + 2 * len(workflow.parameter_map.switches)
-    assert not wanted - set().union(*(turned(workflow, each.payload) for each in tried))
+    assert not never_turned(workflow, tried)
     assert all(each.rendered(workflow) for each in tried)
     assert len({json.dumps(each.payload, sort_keys=True) for each in tried}) == len(tried)
+
+
+def test_what_a_part_of_the_variants_misses_is_told(tmp_path):
+    workflow = make_workflow(tmp_path, everything_map(), everything_graph())
+    missed = never_turned(workflow, [Variant("one", {"prompt": "a", "loras": loras(1)})])
+    switches, [node_id] = workflow.parameter_map.switches, workflow.parameter_map.repeat
+    assert {(node_id, 0), (node_id, workflow.parameters["loras"].max_items)} <= missed
+    assert all(sum(each[0] == name for each in missed) == 1 for name in switches)
+
+
+@pytest.mark.parametrize("name", ["flux_kontext", "ltx_video", "resize", "wan22_i2v"])
+def test_a_link_that_is_always_the_same_is_missed(name):
+    workflow = CATALOG[name]
+    missed = never_turned(workflow, variants(workflow)[:1])
+    links = {path for path, each in workflow.parameter_map.computed.items() if getattr(each, "replaces_link", False)}
+    assert links
+    assert links <= {each[0] for each in missed}

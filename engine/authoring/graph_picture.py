@@ -7,6 +7,7 @@ the same bytes. Colours follow the reader's light or dark scheme; whatever they 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
@@ -34,6 +35,7 @@ _COLOURS = {
 }
 _OTHER_COLOURS = ("#5f8a3a", "#c2577d", "#3f8fa8", "#8d7a5a", "#7a63b8")
 _UNKNOWN = "#7d8590"
+_NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # XML 1.0, production 2, without \r
 
 _STYLE = """\
 .gp{font-family:system-ui,-apple-system,"Segoe UI",Roboto,Helvetica,Arial,sans-serif;font-size:11px}
@@ -150,5 +152,4 @@ def _told(workflow: Workflow) -> str:
 
 def _text(text: str) -> str:
     """A text as XML takes it: without the characters that no XML may hold."""
-    allowed = "".join(each for each in text if each in "\t\n" or (each >= " " and not "\ud800" <= each <= "\udfff"))
-    return escape(allowed, quote=False)
+    return escape(_NOT_XML.sub("", text), quote=False)

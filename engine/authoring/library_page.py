@@ -18,6 +18,7 @@ GRAPHS = "graphs"
 """The folder of the pictures, beside the page."""
 
 _GIGABYTE = 10**9
+_NO_PACKS = "none, ComfyUI's own nodes alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,17 @@ class Card:
     workflow: Workflow
     standings: Sequence[Standing]
 
+    def standing(self, version: str) -> Standing:
+        """How far it got with that ComfyUI, which is among those that are known."""
+        return next(each for each in self.standings if each.version == version)
+
+    def shown(self, version: str) -> str:
+        """How far it got with that ComfyUI, or, where nothing is known of that, with the one where it got furthest."""
+        own = self.standing(version)
+        best = min(self.standings, key=lambda each: LEVELS.index(each.level))
+        better = own.level == LEVELS[-1] and best.level != own.level
+        return f"{best} (ComfyUI {best.version})" if better else str(own)
+
 
 def library_page(cards: Sequence[Card], release: str) -> str:
     """The table and the cards.
@@ -45,7 +57,9 @@ def library_page(cards: Sequence[Card], release: str) -> str:
         "",
         "The workflows that come with the engine: to be used as they are, and to copy from. `engine models fetch NAME`",
         "gets the model files of one, `engine run NAME` runs it, `engine describe NAME` tells more.",
-        "[Parameters](parameters.md) are called the same in all of them. In brackets is what may be left out.",
+        "[Parameters](parameters.md) are called the same in all of them. In brackets is what may be left out. Files of "
+        "example.com",
+        "stand for your own: a URL, or with `engine run` a file as well: `-p image=@photo.jpg`.",
         "Generated from `templates/`, `schemas/` and `docs/levels.json`.",
         "",
         "| workflow | | takes | makes | GPU | level |",
@@ -54,9 +68,11 @@ def library_page(cards: Sequence[Card], release: str) -> str:
         "",
         "## Levels",
         "",
-        f"How far each got, the highest first. The table is about ComfyUI {release}. `make verify` and "
-        "`make levels COMFY_HOME=…`",
-        "write down what a real ComfyUI did; a level counts for the very files that reached it, not for changed ones.",
+        f"How far each got, the highest first. The table is about ComfyUI {release} where it names no other. "
+        "`make verify` and",
+        "`make levels COMFY_HOME=…` write down what a real ComfyUI did; a level counts for the graphs that reached it: "
+        "what",
+        "changes them takes it away, what is corrected in the words does not.",
         "",
         *(f"- *{level}*: {MEANINGS[level]}." for level in LEVELS),
         "",
@@ -112,14 +128,13 @@ def command_line(workflow: Workflow, payload: Mapping[str, Any]) -> str:
 def _summary(card: Card, release: str) -> str:
     workflow = card.workflow
     gpu = workflow.requires.gpu
-    level = next(each for each in card.standings if each.version == release)
     return _row(
         f"[{workflow.name}](#{workflow.name})",
         workflow.title,
         ", ".join(_taken(workflow)) or "nothing",
         ", ".join(dict.fromkeys(each.kind or "file" for each in workflow.outputs)),
         f"{gpu.memory_gb:g} GB" if gpu else "",
-        str(level),
+        card.shown(release),
     )
 
 
@@ -132,14 +147,12 @@ def _taken(workflow: Workflow) -> Iterator[str]:
 
 def _card(card: Card) -> Iterator[str]:
     workflow = card.workflow
-    yield from (f"## {workflow.name}", "", f"**{_cell(workflow.title)}.** {workflow.description}".rstrip(), "")
+    yield from (f"## {workflow.name}", "", f"**{_cell(workflow.title)}.** {_cell(workflow.description)}".rstrip(), "")
     yield f"![The graph of {workflow.name}]({GRAPHS}/{workflow.name}.svg)"
     yield from ("", "| parameter | type | allowed | default | meaning |", "|---|---|---|---|---|")
     for row in parameter_rows(workflow):
         default = f"`{row.default}`" if row.default not in ("", "required", "drawn", "none") else row.default
         yield _row(f"`{row.name}`", row.type, row.allowed, default, row.about)
-    if workflow.rules:
-        yield from ("", *(f"- {_cell(rule)}" for rule in workflow.rules))
     yield ""
     yield from (f"- {line}" for line in _facts(card))
     payload, _ = example_payload(workflow)
@@ -151,6 +164,7 @@ def _card(card: Card) -> Iterator[str]:
 def _facts(card: Card) -> Iterator[str]:
     workflow, requires = card.workflow, card.workflow.requires
     outputs = ", ".join(f"`{each.name}` ({each.kind or 'file'})" for each in workflow.outputs)
+    yield from (f"Rule: {_cell(rule)}" for rule in workflow.rules)
     yield f"Gives: {outputs}"
     if workflow.gates:
         yield f"A result must pass these checks ([quality](quality.md)); {_cell(workflow.gates.said)}" + "".join(
@@ -163,7 +177,8 @@ def _facts(card: Card) -> Iterator[str]:
         + (f" ({_cell(each.source)})" if each.source else "")
         for each in requires.models
     )
-    yield "Node packs: " + (", ".join(requires.node_packs) or "none, ComfyUI's own nodes alone")
+    packs = ", ".join(f"{_cell(each)} ([snapshots](snapshots.md))" for each in requires.node_packs)
+    yield f"Node packs: {packs or _NO_PACKS}"
     if requires.gpu:
         yield f"GPU: {requires.gpu.memory_gb:g} GB ({_cell(requires.gpu.source)})"
     yield "Level: " + "; ".join(f"{each} on ComfyUI {each.version}" for each in card.standings)

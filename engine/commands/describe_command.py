@@ -38,7 +38,7 @@ def describe(
         as_json: print what the action `describe` gives.
 
     Raises:
-        UsageError: the file for the picture is there and holds something else.
+        UsageError: the file for the picture is called otherwise than an SVG, or is there and holds something else.
         StorageError: it can't be written.
     """
     from engine.authoring.calls import RUNPOD_URL, example_call
@@ -67,6 +67,10 @@ def _draw(workflow: Workflow, file: Path) -> None:
     from engine.authoring.graph_picture import BEGINNING, graph_picture
     from engine.known_nodes import known_nodes
 
+    if file.suffix.lower() != ".svg":
+        raise UsageError(
+            f"--picture {file}: it is drawn as SVG; name a file like {file.stem.strip('-') or 'graph'}.svg"
+        )
     text = graph_picture(workflow, known_nodes())
     try:
         if file.is_file() and not file.read_bytes().startswith(BEGINNING.encode()):

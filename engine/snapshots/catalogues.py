@@ -21,12 +21,23 @@ def nodes_for(chosen: Shelved | None) -> NodeCatalogue | None:
 
 
 def with_packs(base: NodeCatalogue, others: list[NodeCatalogue]) -> NodeCatalogue:
-    """A catalogue with the classes of node packs that others have; ComfyUI's own are those of the first."""
+    """A catalogue with the classes of node packs that others have; ComfyUI's own are those of the first.
+
+    A class whose description makes no sense is left out, so that it is in the way of nobody who does not use it.
+    """
     nodes = dict(base.object_info)
     from_files = set(base.from_files)
     for other in others:
         for class_type, node in other.object_info.items():
-            if class_type not in nodes and pack_of_module(node.get("python_module")):
+            is_new = class_type not in nodes and pack_of_module(node.get("python_module"))
+            if is_new and _is_understood(other, class_type):
                 nodes[class_type] = node
                 from_files |= {each for each in other.from_files if each.partition(".")[0] == class_type}
     return NodeCatalogue(nodes, version=base.version, from_files=from_files, live=base.live)
+
+
+def _is_understood(nodes: NodeCatalogue, class_type: str) -> bool:
+    try:
+        return bool(nodes[class_type])
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # a file that anybody may have written
+        return False

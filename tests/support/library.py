@@ -30,11 +30,12 @@ CATALOG = Catalog([ROOT], NODES)
 
 @dataclass(frozen=True)
 class LibraryServer:
-    """A ComfyUI that has the library's models: where it answers, its folder, and whether it is no simulator."""
+    """A ComfyUI that has the library's models: where it answers, its folder, whether it is a real one, its version."""
 
     url: str
     base: Path
     is_real: bool
+    version: str
 
 
 _SD15 = re.compile(r"checkpoints/(sd-)?v1-5.*")  # the family that tests/support/random_checkpoint.py makes

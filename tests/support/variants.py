@@ -1,7 +1,7 @@
 """All payloads worth trying of a workflow, made from its map and its examples.
 
-Together they turn every switch on and off and give every repeat none, one and most copies; `turned` says what a payload
-turns, so that a test can hold it.
+Together they turn every switch on and off, give every repeat none, one and most copies, and exchange every link that an
+expression chooses; `never_turned` says what they miss, so that a test can hold it.
 """
 
 import itertools
@@ -62,27 +62,35 @@ def variants(workflow):
     return [each for each in reversed(distinct.values()) if not _breaks_a_rule(workflow, each.payload)]
 
 
-def turned(workflow, payload):
-    """What a payload makes of the operators: each switch with true or false, each repeated node with its copies."""
-    values = workflow.validate({**_seeds(workflow), **payload})
-    context = context_of({**values, "workflow": workflow.name, "job_id": ""})
-    names = [*values, "workflow", "job_id"]
-    found = set()
-    for name, switch in workflow.parameter_map.switches.items():
-        found.add((name, compile_expression(switch.when, names).evaluate(context)))
-    for node_id, repeat in workflow.parameter_map.repeat.items():
-        found.add((node_id, len(compile_expression(repeat.over, names).evaluate(context) or [])))
-    return found
-
-
-def to_be_turned(workflow):
-    """What all variants together have to turn."""
+def never_turned(workflow, tried):
+    """What no variant turns: a state of a switch, a number of copies of a repeated node, a link that is exchanged."""
     wanted = {(name, state) for name in workflow.parameter_map.switches for state in (False, True)}
     for node_id, repeat in workflow.parameter_map.repeat.items():
         parameter = workflow.parameters.get(repeat.over.strip())
-        counts = _counts(parameter) if parameter else (0, 1)
-        wanted |= {(node_id, count) for count in counts}
-    return wanted
+        wanted |= {(node_id, count) for count in (_counts(parameter) if parameter else (0, 1))}
+    seen, links = set(), {path: set() for path in _exchanged(workflow)}
+    for each in tried:
+        values = workflow.validate({**_seeds(workflow), **each.payload})
+        context = context_of({**values, "workflow": workflow.name, "job_id": ""})
+
+        def found(source, context=context):
+            return compile_expression(source, _names(workflow)).evaluate(context)
+
+        seen |= {(name, found(switch.when)) for name, switch in workflow.parameter_map.switches.items()}
+        seen |= {(node_id, len(found(each.over) or [])) for node_id, each in workflow.parameter_map.repeat.items()}
+        for path, source in _exchanged(workflow).items():
+            links[path].add(json.dumps(found(source)))
+    return (wanted - seen) | {(path, *values) for path, values in links.items() if len(values) < 2}
+
+
+def _exchanged(workflow):
+    """The expressions that put something in the place of a link, by their paths."""
+    computed = workflow.parameter_map.computed.items()
+    return {path: each.expression for path, each in computed if isinstance(each, Computed) and each.replaces_link}
+
+
+def _names(workflow):
+    return [*workflow.parameters, "workflow", "job_id"]
 
 
 def _changed(base, changes):
@@ -152,11 +160,8 @@ def _deciding(workflow):
     parameter_map = workflow.parameter_map
     sources = [each.when for each in parameter_map.switches.values()]
     sources += [each.over for each in parameter_map.repeat.values()]
-    sources += [
-        each.expression for each in parameter_map.computed.values() if isinstance(each, Computed) and each.replaces_link
-    ]
-    names = [*workflow.parameters, "workflow", "job_id"]
-    return {name for source in sources for name in compile_expression(source, names).names}
+    sources += _exchanged(workflow).values()
+    return {name for source in sources for name in compile_expression(source, _names(workflow)).names}
 
 
 def _schema(workflow):
