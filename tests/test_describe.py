@@ -45,7 +45,12 @@ def everything(folder):
     graph, document = everything_graph(), everything_map()
     document["parameters"]["loras"]["group"] = "Style"
     document["parameters"]["loras"]["description"] = "Applied in order."
-    document["parameters"]["image"] |= {"maxBytes": 5_000_000, "minSide": 32, "aspectRatio": ["1:2", "2:1"], "resizeTo": 1024}
+    document["parameters"]["image"] |= {
+        "maxBytes": 5_000_000,
+        "minSide": 32,
+        "aspectRatio": ["1:2", "2:1"],
+        "resizeTo": 1024,
+    }
     document["parameters"]["prompt"] |= {"title": "Prompt", "description": "What to [bold]draw[/bold] :smile:."}
     document["rules"] = [{"that": "steps < 100 or width < 2048", "message": "fewer steps for large ones"}]
     document["requires"] = {
