@@ -39,6 +39,7 @@ _CONSTRAINTS = {
 _MEDIA_BOUNDS = {
     "max_bytes": "x-max-bytes",
     "max_pixels": "x-max-pixels",
+    "min_side": "x-min-side",
     "aspect_ratio": "x-aspect-ratio",
     "resize_to": "x-resize-to",
     "animated": "x-animated",

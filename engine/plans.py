@@ -278,6 +278,7 @@ def _bounds(parameter: MediaParameter, settings: Settings) -> PictureBounds | No
     return PictureBounds(
         max_pixels=min(settings.max_input_pixels, parameter.max_pixels or settings.max_input_pixels),
         animated=parameter.animated,
+        min_side=parameter.min_side,
         aspect_ratio=parameter.aspect_bounds,
         resize_to=parameter.resize_to,
     )

@@ -38,6 +38,7 @@ _CAMEL = frozenset(
         "max_items",
         "max_bytes",
         "max_pixels",
+        "min_side",
         "aspect_ratio",
         "resize_to",
     }
@@ -173,6 +174,7 @@ class PictureParameter(MediaParameter):
     max_pixels: int | None = Field(
         None, ge=1, description="the most pixels, all frames together, below what the operator allows"
     )
+    min_side: int | None = Field(None, ge=1, description="pixels that the shorter side has at least, once it is scaled")
     aspect_ratio: _Ratio | list[_Ratio] | None = Field(
         None, description='width to height: "16:9", or the narrowest and the widest: ["1:2", "2:1"]'
     )

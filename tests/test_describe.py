@@ -45,7 +45,12 @@ def everything(folder):
     graph, document = everything_graph(), everything_map()
     document["parameters"]["loras"]["group"] = "Style"
     document["parameters"]["loras"]["description"] = "Applied in order."
-    document["parameters"]["image"] |= {"maxBytes": 5_000_000, "aspectRatio": ["1:2", "2:1"], "resizeTo": 1024}
+    document["parameters"]["image"] |= {
+        "maxBytes": 5_000_000,
+        "minSide": 32,
+        "aspectRatio": ["1:2", "2:1"],
+        "resizeTo": 1024,
+    }
     document["parameters"]["prompt"] |= {"title": "Prompt", "description": "What to [bold]draw[/bold] :smile:."}
     document["rules"] = [{"that": "steps < 100 or width < 2048", "message": "fewer steps for large ones"}]
     document["requires"] = {
@@ -87,7 +92,7 @@ def test_parts_of_lists_files_rules_outputs_and_what_is_required(describe, tmp_p
     assert row(style, "loras[].name")["default"] == "required"
     assert row(style, "loras[].strength")["allowed"] == "-2 to 2"
     assert row(printed, "image")["allowed"] == (
-        "at most 5000000 bytes; width to height 1:2 to 2:1; scaled down to 1024 pixels"
+        "at most 5000000 bytes; width to height 1:2 to 2:1; at least 32 pixels on each side; scaled down to 1024 pixels"
     )
     assert row(printed, "prompt")["about"] == "Prompt. What to [bold]draw[/bold] :smile:."
     for line in (

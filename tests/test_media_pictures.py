@@ -271,6 +271,24 @@ def test_a_ratio_out_of_bounds(refusal, size, allowed, said):
     assert refusal(saved(Image.new("L", size), "PNG"), bounds) == said
 
 
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [
+        ((40, 7), "is 40 by 7 pixels; at least 8 on each side are needed"),
+        ((1, 1), "is 1 by 1 pixels; at least 8 on each side are needed"),
+        ((1000, 70), "is 1000 by 70 pixels, 100 by 7 once it is scaled down; at least 8 on each side are needed"),
+    ],
+)
+def test_a_side_too_short(refusal, size, said):
+    assert refusal(saved(Image.new("L", size), "PNG"), PictureBounds(1_000_000, min_side=8, resize_to=100)) == said
+
+
+@pytest.mark.parametrize("size", [(8, 40), (80, 1000)])
+def test_a_side_just_long_enough(file, size):
+    bounds = PictureBounds(1_000_000, min_side=8, resize_to=100)
+    assert prepare(file(saved(Image.new("L", size), "PNG")), bounds).width == 8
+
+
 @pytest.mark.parametrize("size", [(100, 100), (101, 100), (100, 101)])
 def test_a_ratio_may_be_out_by_one_in_a_hundred(file, size):
     square = PictureBounds(1_000_000, aspect_ratio=(Fraction(1), Fraction(1)))

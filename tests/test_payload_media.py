@@ -18,7 +18,14 @@ PICTURES = {
             "type": "object",
             "properties": {
                 "strength": {"type": "number", "default": 1},
-                "picture": {"type": "image", "required": True, "maxPixels": 9, "aspectRatio": "1:1", "resizeTo": 64},
+                "picture": {
+                    "type": "image",
+                    "required": True,
+                    "maxPixels": 9,
+                    "minSide": 2,
+                    "aspectRatio": "1:1",
+                    "resizeTo": 64,
+                },
                 "mask": {"type": "mask", "animated": True, "maxBytes": 1000},
             },
         },
@@ -176,7 +183,7 @@ def test_the_json_schema_says_what_holds_for_files(pictures):
     assert properties["images"]["items"]["type"] == ["string", "object"]
     layer = properties["layers"]["items"]["properties"]
     ours = {key: value for key, value in layer["picture"].items() if key.startswith("x-")}
-    assert ours == {"x-type": "image", "x-max-pixels": 9, "x-aspect-ratio": "1:1", "x-resize-to": 64}
+    assert ours == {"x-type": "image", "x-max-pixels": 9, "x-min-side": 2, "x-aspect-ratio": "1:1", "x-resize-to": 64}
     assert layer["mask"]["x-animated"] is True
 
 

@@ -157,6 +157,8 @@ def _media_bounds(schema: Mapping[str, Any]) -> Iterator[str]:
         yield f"at most {bound} pixels"
     if ratio := schema.get("x-aspect-ratio"):
         yield f"width to height {ratio}" if isinstance(ratio, str) else f"width to height {ratio[0]} to {ratio[-1]}"
+    if bound := schema.get("x-min-side"):
+        yield f"at least {bound} pixels on each side"
     if side := schema.get("x-resize-to"):
         yield f"scaled down to {side} pixels"
     if schema.get("x-animated"):

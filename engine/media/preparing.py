@@ -44,12 +44,14 @@ class PictureBounds:
         animated: whether a picture of several frames or pages will do.
         aspect_ratio: the least and the greatest width divided by height, of the picture as it is looked at.
         resize_to: pixels of the longest side; larger pictures are scaled down.
+        min_side: pixels that the shorter side has at least, once the picture is scaled.
     """
 
     max_pixels: int
     animated: bool = False
     aspect_ratio: tuple[Fraction, Fraction] | None = None
     resize_to: int | None = None
+    min_side: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ def prepare(path: Path, bounds: PictureBounds, tokens: Sequence[CancellationToke
         decoded = decode(picture, max_pixels=bounds.max_pixels, animated=bounds.animated)
         _check_ratio(decoded, bounds.aspect_ratio)
         scaled = bounds.resize_to is not None and max(decoded.width, decoded.height) > bounds.resize_to
+        _check_side(decoded, bounds.min_side, bounds.resize_to if scaled else None)
         if decoded.frames > 1:
             if scaled:
                 raise PictureProblem(
@@ -173,9 +176,13 @@ def _scaled(image: Image, longest: int) -> Image:
     if image.mode in {"1", "P", "PA"} or ("transparency" in image.info and image.mode in {"L", "RGB"}):
         # Palettes and a single transparent colour can't be mixed.
         image = image.convert("RGBA" if image.has_transparency_data else "L" if image.mode == "1" else "RGB")
-    factor = Fraction(longest, max(image.size))
-    width, height = (max(1, round(side * factor)) for side in image.size)
-    return image.resize((width, height), Resampling.LANCZOS)
+    return image.resize(_size_within(image.size, longest), Resampling.LANCZOS)
+
+
+def _size_within(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    factor = Fraction(longest, max(size))
+    width, height = (max(1, round(side * factor)) for side in size)
+    return width, height
 
 
 def _writable(image: Image) -> Image:
@@ -212,6 +219,14 @@ def _check_ratio(decoded: Decoded, allowed: tuple[Fraction, Fraction] | None) ->
     if not low * (1 - _TOLERANCE) <= ratio <= high * (1 + _TOLERANCE):
         wanted = f"{_said(low)} is allowed" if low == high else f"between {_said(low)} and {_said(high)} is allowed"
         raise PictureProblem(f"is {decoded.width} by {decoded.height} pixels ({_said(ratio)}); {wanted}")
+
+
+def _check_side(decoded: Decoded, least: int | None, longest: int | None) -> None:
+    size = decoded.width, decoded.height
+    scaled = _size_within(size, longest) if longest else size
+    if least is not None and min(scaled) < least:
+        then = f", {scaled[0]} by {scaled[1]} once it is scaled down" if longest else ""
+        raise PictureProblem(f"is {size[0]} by {size[1]} pixels{then}; at least {least} on each side are needed")
 
 
 def _said(ratio: Fraction) -> str:

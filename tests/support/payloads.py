@@ -29,7 +29,14 @@ def _scalar(draw):
     parameter = {"type": kind}
     if kind == "image":
         parameter |= draw(
-            st.fixed_dictionaries({}, optional={"maxPixels": st.integers(1, 9), "aspectRatio": st.just(["1:2", "2:1"])})
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "maxPixels": st.integers(1, 9),
+                    "minSide": st.integers(1, 9),
+                    "aspectRatio": st.just(["1:2", "2:1"]),
+                },
+            )
         )
     if kind == "string":
         parameter |= draw(
