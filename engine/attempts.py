@@ -58,7 +58,11 @@ def chosen(run: JobRun, make: Callable[[JobRun], Made]) -> Iterator[Chosen]:
         else:
             made = make(run)
             kept.push(made.space)
-            yield Chosen(made)
+            idle = run.job.retries is not None and not run.plan.gates.entries
+            yield Chosen(made, warnings=(_NOTHING_TO_RETRY,) if idle else ())
+
+
+_NOTHING_TO_RETRY = "retries had no effect: the workflow has no checks that a result could fail"
 
 
 class _NoOtherSeed(Exception):

@@ -9,6 +9,7 @@ from typing import Any
 _SHOWN_CHARACTERS = 60
 _LISTED = 20
 _LISTED_CHOICES = 8
+_A_SLIP = 0.8
 
 
 def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
@@ -23,8 +24,18 @@ def nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | No
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """` (did you mean "steps"?)`, or nothing where no known name is alike."""
-    near = nearest(name, known)
+    names = list(known)
+    # A slip of the finger first, then what the same thing is called elsewhere: num_inference_steps, cfg, init_image.
+    near = nearest(name, names, cutoff=_A_SLIP) or _of_the_same_words(name, names) or nearest(name, names)
     return f' (did you mean "{near}"?)' if near else ""
+
+
+def _of_the_same_words(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is one of the words of a name, or that has all of them; None where there is none."""
+    words = name.lower().split("_")
+    names = {each.lower(): each for each in known}
+    held = (names[word] for word in words if word in names)
+    return next(held, None) or next((names[each] for each in names if set(words) <= set(each.split("_"))), None)
 
 
 def not_available(value: Any, choices: Iterable[Any], *, files: bool) -> str:

@@ -451,3 +451,12 @@ def test_an_output_without_a_picture_does_not_pass(runner):
 def test_a_request_for_a_wrong_number_of_tries_is_refused(runner, retries):
     failure = refused(runner(gated(DARK)), request(retries=retries))
     assert (failure["code"], failure["problems"][0]["parameter"]) == ("invalid_request", "retries")
+
+
+def test_retries_of_a_workflow_without_checks_have_no_effect_and_say_so(runner):
+    ungated = {key: value for key, value in gated(f"{WHITE} + seed * 0").items() if key != "accept"}
+    there = runner(ungated)
+    assert asked(there, request())["warnings"] == []
+    reply = asked(there, request(retries=2))
+    assert reply["warnings"] == ["retries had no effect: the workflow has no checks that a result could fail"]
+    assert "quality" not in reply
