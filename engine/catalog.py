@@ -146,7 +146,7 @@ class Catalog(Mapping[str, "Workflow"]):
         """
         chosen = tuple(each if isinstance(each, Folder) else Folder(Path(each)) for each in folders)
         for folder in chosen:
-            if folder.needed and not os.path.isdir(folder.path):  # noqa: PTH112 - as in _is_file
+            if folder.needed and not folder.path.is_dir():
                 raise InvalidMap(
                     f"the workflow folder {folder} does not exist",
                     hint="WORKFLOWS_PATH names folders that hold templates/ and schemas/, and repositories by https://…",

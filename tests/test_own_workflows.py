@@ -88,6 +88,13 @@ def test_engine_settings_says_that_the_volumes_folder_was_found(volume, tmp_path
     assert f"WORKFLOWS_PATH={ROOT}:{volume / 'workflows'}  (found: the engine's own, then those of the volume)" in said
 
 
+def test_the_models_of_the_volumes_workflows_are_looked_after_as_well(volume, tmp_path):
+    models = {"requires": {"models": [{"path": "checkpoints/mine.safetensors", "url": "https://models.invalid/mine"}]}}
+    write_workflow(volume / "workflows", "mine", PICTURE, own_map("Mine") | models)
+    said = run_engine(tmp_path, "models", "list", "mine", VOLUME_PATH=str(volume)).stdout
+    assert "missing  checkpoints/mine.safetensors" in said
+
+
 def test_what_is_put_there_while_the_worker_runs_is_found_at_the_next_request(volume, tmp_path):
     simulated_home(volume / "ComfyUI")
     log = tmp_path / "log"
