@@ -122,6 +122,7 @@ RUN chosen="${WORKFLOWS}" && unset WORKFLOWS \
 
 FROM workflows AS models
 ARG MODELS
+ARG WORKFLOWS
 COPY docker/fetch-models.sh /build/
 # The tokens are files of this step alone, and in no layer.
 RUN --mount=type=secret,id=hf_token --mount=type=secret,id=civitai_token \

@@ -25,9 +25,11 @@ done
 HF_TOKEN=$(cat /run/secrets/hf_token 2>/dev/null || true)
 CIVITAI_TOKEN=$(cat /run/secrets/civitai_token 2>/dev/null || true)
 export HF_TOKEN CIVITAI_TOKEN
+all=${WORKFLOWS:+--all} # of however many, where the build names them; of many that nobody named none is fetched
 unset MODELS WORKFLOWS # the build's own; the second was heeded when the workflows were chosen
 
-if ! WORKFLOWS_PATH=$workflows /opt/engine/bin/engine models fetch --into "$into"; then
+# shellcheck disable=SC2086 # no argument at all where it is empty
+if ! WORKFLOWS_PATH=$workflows /opt/engine/bin/engine models fetch --into "$into" $all; then
     {
         echo
         echo "MODELS=baked: not every model that the workflows require could be fetched; the reasons are above. Either"

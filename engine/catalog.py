@@ -222,6 +222,8 @@ class Catalog(Mapping[str, "Workflow"]):
             stems = _stems(folder / "templates") | (_stems(folder / "schemas") - {EDITOR_SCHEMA})
             for stem in stems:
                 before = found.get(stem)
+                if before and before.folder == folder:
+                    continue  # a folder that is named twice hides nothing
                 shadowed = (*before.shadowed, before.folder) if before else ()
                 found[stem] = Source(stem, folder, shadowed)
         return dict(sorted(found.items()))
@@ -248,7 +250,7 @@ class Catalog(Mapping[str, "Workflow"]):
             return self.sources().get(name) if isinstance(name, str) else None
         for folder in reversed(self._folders):
             source = Source(name, folder.path)
-            if source.template.is_file() or source.map.is_file():
+            if _is_file(source.template) or _is_file(source.map):
                 return source
         return None
 
@@ -284,7 +286,7 @@ class Catalog(Mapping[str, "Workflow"]):
             message = f"{source.name!r} is no name for a workflow: letters, digits, _ and -, at most 64, no sign first"
             raise InvalidMap(problems=[Problem("", message, file=template_label)])
         for path, label, other in ((source.map, map_label, "schemas"), (source.template, template_label, "templates")):
-            if not path.is_file():
+            if not _is_file(path):
                 has = template_label if other == "schemas" else map_label
                 message = f"there is no {label} beside it; a workflow is two files of the same name"
                 raise InvalidMap(problems=[Problem("", message, file=has)])
@@ -311,6 +313,11 @@ def _stems(folder: Path) -> set[str]:
         return {name.removesuffix(".json") for name in os.listdir(folder) if name.endswith(".json")}  # noqa: PTH208 - names alone, of thousands
     except OSError:
         return set()
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a file is there; a folder that can't be asked, as of a mount that broke, has none."""
+    return os.path.isfile(path)  # noqa: PTH113 - is_file() raises what a broken mount answers with
 
 
 def _state(path: Path) -> tuple[int, int, int] | None:

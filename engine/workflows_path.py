@@ -16,13 +16,12 @@ from urllib.parse import SplitResult, urlsplit
 _SEPARATOR = re.escape(os.pathsep)
 _ADDRESS = rf"[A-Za-z][A-Za-z0-9+.-]+://[^/]*[^{_SEPARATOR}]*"  # up to the first slash a colon is a port's
 _OF_SSH = rf"git@[^:/{_SEPARATOR}]+:[^{_SEPARATOR}]*"  # as hosts show it; refused, with the other form
-_ENTRY = re.compile(rf"{_ADDRESS}|{_OF_SSH}|[^{_SEPARATOR}]+")
+_ENTRY = re.compile(rf"\s*(?:{_ADDRESS}|{_OF_SSH})|[^{_SEPARATOR}]+")
 _BROWSER = re.compile(
     r"(?P<repository>/[^/]+/[^/]+)(?:/-)?/(?:tree|blob|src/branch)/(?P<ref>[^/]+)(?:/(?P<folder>.*))?"
 )
 _REF = re.compile(r"(?!-)(?!.*(?:\.\.|//|@\{))[^\s~^:?*\[\\\x00-\x20\x7f]{1,200}(?<![/.])")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_ABBREVIATED = re.compile(r"(?=.*\d)[0-9a-f]{7,39}")
 _FORM = "https://HOST/OWNER/NAME, @REF and #FOLDER behind it where they are wanted"
 
 
@@ -58,8 +57,9 @@ Entry = Path | Repository
 
 
 def split_path(text: str) -> tuple[str, ...]:
-    """The entries of a WORKFLOWS_PATH; the colons of an address separate nothing."""
-    return tuple(_ENTRY.findall(text))
+    """The entries of a WORKFLOWS_PATH; the colons of an address separate nothing, and no blanks belong to it."""
+    found = _ENTRY.findall(text)
+    return tuple(each.strip() if _is_address(each.strip()) else each for each in found)
 
 
 def entries_of(text: str) -> tuple[Entry, ...]:
@@ -101,8 +101,6 @@ def parse_repository(text: str) -> Repository:
         raise ValueError(f"names no repository: {_FORM}")
     if "@" in address and not _REF.fullmatch(ref):
         raise ValueError(f"what follows @ is a branch, a tag or a commit: {_FORM}")
-    if _ABBREVIATED.fullmatch(ref):
-        raise ValueError("a commit is written whole, with its 40 characters")
     folder = folder.strip("/")
     if folder and any(part in ("", ".", "..") for part in folder.split("/")):
         raise ValueError("what follows # is a folder of the repository, such as #comfy/workflows")

@@ -7,6 +7,7 @@ import pytest
 from support.workflows import ROOT, sampler_graph, write_workflow
 
 from engine import Catalog
+from engine.catalog import Folder
 from engine.errors import InvalidMap, UnknownWorkflow
 
 GOOD = {"title": "Good", "parameters": {"steps": {"type": "integer", "bind": "$['3'].inputs.steps"}}}
@@ -106,6 +107,20 @@ def test_whatever_a_file_holds_the_others_work(tmp_path):
     path = "$[?(@._meta.title =~ '(')].inputs.steps"
     write_workflow(tmp_path, "path", sampler_graph(), {"parameters": {"a": {"type": "integer", "bind": path}}})
     assert {entry.source.name for entry in Catalog([tmp_path]).entries() if not entry.error} == {"good"}
+
+
+def test_a_folder_that_answers_with_errors_takes_no_other_folders_workflows_along(tmp_path):
+    write_workflow(tmp_path, "good", sampler_graph(), GOOD)
+    broken = Folder(tmp_path / ("x" * 300), needed=False)  # as a volume whose mount broke: no question has an answer
+    catalog = Catalog([tmp_path, broken])
+    assert catalog["good"].title == "Good"
+    assert list(catalog) == ["good"]
+    assert "other" not in catalog
+
+
+def test_a_folder_that_is_named_twice_hides_nothing(tmp_path):
+    write_workflow(tmp_path, "good", sampler_graph(), GOOD)
+    assert Catalog([tmp_path, tmp_path]).sources()["good"].shadowed == ()
 
 
 def test_a_folder_that_does_not_exist_is_named():

@@ -2,6 +2,10 @@
 
 import ast
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from support.command import run_engine
@@ -82,6 +86,13 @@ def test_what_the_operator_names_is_all_that_counts(volume):
 def test_engine_settings_says_that_the_volumes_folder_was_found(volume, tmp_path):
     said = run_engine(tmp_path, "settings", VOLUME_PATH=str(volume)).stdout
     assert f"WORKFLOWS_PATH={ROOT}:{volume / 'workflows'}  (found: the engine's own, then those of the volume)" in said
+
+
+def test_the_models_of_the_volumes_workflows_are_looked_after_as_well(volume, tmp_path):
+    models = {"requires": {"models": [{"path": "checkpoints/mine.safetensors", "url": "https://models.invalid/mine"}]}}
+    write_workflow(volume / "workflows", "mine", PICTURE, own_map("Mine") | models)
+    said = run_engine(tmp_path, "models", "list", "mine", VOLUME_PATH=str(volume)).stdout
+    assert "missing  checkpoints/mine.safetensors" in said
 
 
 def test_what_is_put_there_while_the_worker_runs_is_found_at_the_next_request(volume, tmp_path):
@@ -214,18 +225,23 @@ def test_an_address_that_is_none_is_told_the_form(engine):
 
 
 MANY = 8
+NAMES = [f"w{number}" for number in range(MANY)]
+
+
+def write_many(folder, *, site):
+    for number, name in enumerate(NAMES):
+        parameter_map = own_map(f"Number {number}")
+        if number:
+            url = f"{site}/{number}" if site else None
+            parameter_map["requires"] = {"models": [{"path": f"checkpoints/{number}.safetensors", "url": url}]}
+        write_workflow(folder, name, PICTURE, parameter_map)
+    return folder
 
 
 @pytest.fixture
 def many(tmp_path):
     """A folder of more workflows than anybody wants all models of: one is ready."""
-    for number in range(MANY):
-        parameter_map = own_map(f"Number {number}")
-        if number:
-            models = [{"path": f"checkpoints/{number}.safetensors", "url": f"https://models.invalid/{number}"}]
-            parameter_map["requires"] = {"models": models}
-        write_workflow(tmp_path / "many", f"w{number}", PICTURE, parameter_map)
-    return tmp_path / "many"
+    return write_many(tmp_path / "many", site="https://models.invalid")
 
 
 def test_the_models_of_many_workflows_are_not_fetched_unless_somebody_says_so(many, tmp_path):
@@ -237,6 +253,18 @@ def test_the_models_of_many_workflows_are_not_fetched_unless_somebody_says_so(ma
     for wanted in ({"WORKFLOWS": "w0"}, {}):
         done = run_engine(tmp_path, "models", "fetch", *([] if wanted else ["w0"]), **own, **wanted)
         assert "0 of 0 models there" in done.stderr
+
+
+@pytest.mark.parametrize(("named", "says"), [("", "nothing was fetched"), (",".join(NAMES), "0 of 7 models there")])
+def test_an_image_has_the_models_of_many_workflows_where_its_build_names_them(tmp_path, named, says):
+    many = write_many(tmp_path / "many", site=None)
+    script = (ROOT / "docker" / "fetch-models.sh").read_text()
+    script = script.replace("/opt/engine/bin/engine", str(Path(sys.executable).with_name("engine")))
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "WORKFLOWS": named}
+    command = ["sh", "-c", script, "fetch-models.sh", "baked", str(many), str(tmp_path / "models")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90, check=False)
+    assert says in done.stderr, done.stderr
+    assert done.returncode == 1  # none of them has an address
 
 
 def test_a_worker_does_not_fetch_the_models_of_many_workflows_either(many, volume):

@@ -4,9 +4,11 @@ import json
 import os
 import random
 import threading
+from urllib.parse import urlsplit
 
 import pytest
 from support.git_host import git_host
+from support.web import make_certificate, serve_web
 from support.workflows import sampler_graph
 
 from engine import Catalog
@@ -97,11 +99,12 @@ def test_branches_tags_and_commits(fetch, host):
     first = host.git("rev-parse", "HEAD")
     host.git("tag", "-a", "v1", "-m", "annotated")
     host.git("tag", "light")
+    host.git("tag", "20240131")  # which could be the beginning of a commit
     host.git("checkout", "-q", "-b", "feature/x")
     host.repository(files=workflow(title="Branch"))
     host.git("checkout", "-q", "main")
     assert title(fetch("@feature/x")) == "Branch"
-    for ref in ("@v1", "@light", "@refs/tags/light", f"@{first}", "@main", ""):
+    for ref in ("@v1", "@light", "@refs/tags/light", "@20240131", f"@{first}", "@main", ""):
         assert title(fetch(ref)) == "Mine", ref
 
 
@@ -124,7 +127,8 @@ def test_a_folder_of_a_repository(fetch, host):
     ("what", "says"),
     [
         ("@nothing", "it has no branch and no tag nothing"),
-        (f"@{'1' * 40}", "does not answer as one of Git"),
+        ("@1a2b3c4d", "it has no branch and no tag 1a2b3c4d; a commit is written whole, with its 40 characters"),
+        (f"@{'1' * 40}", f"its host does not give the commit {'1' * 40}: is it pushed?"),
     ],
 )
 def test_a_wrong_ref_is_named(fetch, what, says):
@@ -168,8 +172,10 @@ def test_a_host_that_leads_on_to_another_is_not_followed(fetch, host, tmp_path):
         other.repository(files=workflow())
         host.leads_to = other.url
         collected = fetch(token=Token("tok-12345678", parse_repository(f"{host.url}/x").host))
-        assert "its host leads on to another, 127.0.0.1" in collected.problem
-        assert {sent for _, sent in other.asked} <= {None}
+        assert f"its host leads on to another, {urlsplit(other.url).netloc}: name that one" in collected.problem
+        assert other.asked == []  # it may be an address that nobody else is to reach
+        host.leads_to = other.url.replace("://", "://me:hush-hush@")
+        assert "hush-hush" not in fetch().problem
 
 
 def test_a_host_that_hangs_is_given_up(fetch, host):
@@ -189,7 +195,40 @@ def test_a_host_that_is_down_leaves_the_last_copy(fetch, unused_port, host, copi
     assert f"the last copy serves ({first.commit[:10]})" in collected.trouble
     never = Repository(f"http://127.0.0.1:{unused_port}/me/flows")
     found = collect([never], copies, token=None, seconds=SECONDS)[never]
-    assert f"{never}: its workflows are missing, since its host does not answer" in found.trouble
+    assert f"{never}: its workflows are missing, since its host does not answer: " in found.trouble
+    assert found.trouble.endswith("Connection refused")
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [
+        (
+            (200, [("Content-Type", "text/html")], b"<h1>Welcome to 10.0.0.7</h1>"),
+            "its host does not answer as one of Git: what it sends can't be read",
+        ),
+        ((403, []), "there is no such repository, or it is private and needs WORKFLOWS_TOKEN"),
+        ((503, []), "it answers with status 503"),
+    ],
+)
+def test_a_host_that_says_something_else_is_not_repeated(fetch, host, says, told):
+    host.says = says
+    problem = fetch().problem
+    assert told in problem
+    assert "10.0.0.7" not in problem
+    assert "info/refs?" not in problem
+
+
+def test_a_certificate_that_is_not_trusted_is_told_in_a_few_words(copies, tmp_path):
+    with serve_web(make_certificate(tmp_path)) as web:
+        repository = Repository(f"{web.url}/me/flows")
+        found = collect([repository], copies, token=None, seconds=SECONDS)[repository]
+    assert "no secure connection to its host is possible: " in found.problem
+    assert "Max retries" not in found.problem
+
+
+def test_a_token_with_odd_characters_is_told_by_its_variable(fetch, host):
+    problem = fetch(token=Token("tok€n-12345", parse_repository(f"{host.url}/x").host)).problem
+    assert problem == "WORKFLOWS_TOKEN holds characters that no token has"
 
 
 def test_links_lead_nowhere(fetch, host):
@@ -255,7 +294,25 @@ def test_a_place_that_can_not_be_written_is_told(host, tmp_path):
     (tmp_path / "file").write_text("")
     repository = Repository(f"{host.url}/me/flows")
     found = collect([repository], Copies(tmp_path / "file"), token=None, seconds=SECONDS)[repository]
-    assert "it can't be kept" in found.trouble
+    assert "it can't be kept: Not a directory" in found.trouble
+    assert str(tmp_path) not in found.trouble  # callers are told as well
+
+
+def test_what_goes_wrong_with_one_repository_leaves_the_others(fetch, host, copies):
+    first = fetch()
+    repository = Repository(f"{host.url}/me/flows")
+    assert collect([repository], copies, token=None, seconds=1e12)[repository].folder == first.folder
+
+
+def test_the_copy_that_counts_outlives_later_ones(fetch, host):
+    first = fetch()
+    for number in range(60):  # those of pushes that were taken back since
+        other = first.folder.parent / f"{number:040x}"
+        other.mkdir()
+    os.utime(first.folder, (1, 1))
+    second = fetch()
+    assert second.trouble == ""
+    assert title(second) == "Mine"
 
 
 def test_whose_token_it_is():

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.workflows_path import Repository, entries_of, folders_named, split_path
@@ -22,6 +22,9 @@ GITHUB = "https://github.com/me/flows"
         (f"git+{GITHUB}@v2#comfy", (Repository(GITHUB, "v2", "comfy"),)),
         (f"{GITHUB}@feature/x#a/b/", (Repository(GITHUB, "feature/x", "a/b"),)),
         (f"{GITHUB}#comfy", (Repository(GITHUB, "", "comfy"),)),
+        (f" {GITHUB}\n", (Repository(GITHUB),)),
+        (f"/a: {GITHUB}@v1 :\n{GITHUB}/", (Path("/a"), Repository(GITHUB, "v1"), Repository(GITHUB))),
+        (f"{GITHUB}@20240131", (Repository(GITHUB, "20240131"),)),
         (f"/a:{GITHUB}@main:/b", (Path("/a"), Repository(GITHUB, "main"), Path("/b"))),
         (
             "https://git.example.com:8443/x/y@v1:http://127.0.0.1:3000/z:/b",
@@ -49,7 +52,6 @@ def test_folders_and_repositories(text, entries):
         (f"{GITHUB}@", "a branch, a tag or a commit"),
         (f"{GITHUB}@-x", "a branch, a tag or a commit"),
         (f"{GITHUB}@a..b", "a branch, a tag or a commit"),
-        (f"{GITHUB}@1a2b3c4d", "with its 40 characters"),
         (f"{GITHUB}#../x", "a folder of the repository"),
     ],
 )
@@ -82,6 +84,7 @@ REPOSITORIES = st.builds(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.one_of(FOLDERS, REPOSITORIES), min_size=1, max_size=5))
 def test_what_is_written_is_read_again(entries):
     text = ":".join(map(str, entries))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine import in_capitals
 from engine.catalog import Catalog, Entry
-from engine.commands.folders import offered_workflows, workflow_folders
+from engine.commands.folders import folders_of, offered_workflows
 from engine.commands.models_progress import shown
 from engine.commands.output import print_json, print_line, print_note
 from engine.environments.choosing import settings_of_own
@@ -155,12 +155,12 @@ def fetch(names: Sequence[str], into: Path | None, *, everything: bool = False, 
 
 
 def _wanted(names: Sequence[str]) -> _Wanted:
-    # What the worker itself would use: it finds its ComfyUI and its volume where nobody names them.
-    from engine.starting.places import find
+    # What the worker itself would use: it finds its ComfyUI, its volume and the workflows there where none is named.
+    from engine.starting.places import find_all
 
-    settings = settings_of_own(load_settings(find(in_capitals(os.environ))))
+    settings = settings_of_own(load_settings(find_all(in_capitals(os.environ))))
     # Whoever names one means it, offered or not.
-    catalog = Catalog(workflow_folders(), only=() if names else offered_workflows())
+    catalog = Catalog(folders_of(settings), only=() if names else offered_workflows())
     for name in names:
         try:
             if name not in catalog:

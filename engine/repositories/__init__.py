@@ -6,17 +6,19 @@ No git is needed, and nothing of a repository is run: of the commit that the add
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import file_trouble
 from engine.repositories.copies import Copies, Copy
 from engine.repositories.fetching import Token, read
 from engine.workflows_path import Repository
 
 __all__ = ["Collected", "Copies", "Token", "collect", "kept", "token_for"]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,11 @@ def _collected(repository: Repository, copies: Copies, token: Token | None, seco
             if answer.problem:
                 return _without(repository, copies, last, answer.problem)
             return _of(repository, copies.keep(repository, made, answer.commit), answer.skipped)
-    except OSError as error:
-        return _without(repository, copies, last, f"it can't be kept: {file_trouble(error).message}")
+    except OSError as error:  # callers are told as well, so without the path
+        return _without(repository, copies, last, f"it can't be kept: {error.strerror}")
+    except Exception as error:  # whatever there is with one, the others and the worker go on
+        log.exception("the repository %s can't be read", repository)
+        return _without(repository, copies, last, f"reading it failed: {type(error).__name__}")
 
 
 def _of(repository: Repository, copy: Copy, skipped: tuple[str, ...] = ()) -> Collected:

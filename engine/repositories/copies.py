@@ -77,7 +77,8 @@ class Copies:
         """
         place = self.place(repository)
         place.mkdir(parents=True, exist_ok=True)
-        self._tidy(place)
+        last = self.last(repository)
+        self._tidy(place, last.commit if last else None)
         with tempfile.TemporaryDirectory(dir=place, prefix=_MAKING, ignore_cleanup_errors=True) as folder:
             yield Path(folder)
 
@@ -113,13 +114,13 @@ class Copies:
         return self._root / f"{name}-{sha256(str(repository).encode()).hexdigest()[:12]}"
 
     @staticmethod
-    def _tidy(place: Path) -> None:
-        """Remove what killed processes left, and commits of long ago."""
+    def _tidy(place: Path, current: str | None) -> None:
+        """Remove what killed processes left, and commits of long ago; not the current one, which may be an old one."""
         with contextlib.suppress(OSError):
             for left in place.glob(f"{_MAKING}*"):
                 if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
                     shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
-            commits = [each for each in place.iterdir() if _COMMIT.fullmatch(each.name)]
+            commits = [each for each in place.iterdir() if _COMMIT.fullmatch(each.name) and each.name != current]
             commits.sort(key=lambda each: each.stat().st_mtime, reverse=True)
             for old in commits[_MOST_COMMITS:]:
                 shutil.rmtree(old, ignore_errors=True)

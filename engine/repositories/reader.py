@@ -12,6 +12,7 @@ is no plain file is not written.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -22,7 +23,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
@@ -37,6 +38,8 @@ _KINDS = (b"templates", b"schemas")
 _MOST_MEMORY = 512 * 1024**2
 _MOST_NAMED = 10
 _NAME = re.compile(r"(?!\.)[^/\\\x00-\x1f]{1,200}\.json")
+_PART_OF_COMMIT = re.compile(r"[0-9a-fA-F]{7,40}")
+_STATUS = re.compile(r"unexpected http resp (\d+)")  # dulwich's words
 _FILTER = b"blob:limit=%d"
 _TREE = stat.S_IFDIR
 
@@ -45,15 +48,21 @@ class Refused(Exception):
     """The repository can't be had, for people."""
 
 
-class _Client(Urllib3HttpGitClient):
-    """Stays with the host it was given: dulwich would go on with the one that a redirect leads to."""
+class _SameHost(urllib3.Retry):
+    """Follows a redirect within the host alone; another one, which may be a private address, is not even asked."""
 
-    def _http_request(self, url: str, *arguments: Any, **more: Any) -> Any:
-        response, read = super()._http_request(url, *arguments, **more)
-        came_from = urljoin(url, response.geturl() or url)
-        if self._origin(came_from) != self._origin(self._base_url):
-            raise Refused(f"its host leads on to another, {urlsplit(came_from).hostname}: name that one")
-        return response, read
+    def increment(
+        self, method: str | None = None, url: str | None = None, response: Any = None, *arguments: Any, **more: Any
+    ) -> Self:
+        """As urllib3 has it, which calls this before it follows.
+
+        Raises:
+            Refused: the host leads on to another.
+        """
+        location = response.get_redirect_location() if response is not None else None
+        if url and location and _origin(meant := urljoin(url, location)) != _origin(url):
+            raise Refused(f"its host leads on to another, {_named(meant)}: name that one")
+        return super().increment(method, url, response, *arguments, **more)
 
 
 def main() -> None:
@@ -70,12 +79,18 @@ def main() -> None:
         known = ", or the token may not read it" if wanted["token"] else ", or it is private and needs WORKFLOWS_TOKEN"
         answer = {"problem": f"there is no such repository{known}"}
     except (GitProtocolError, HangupException, urllib3.exceptions.HTTPError) as error:
-        answer = {"problem": f"its host does not answer as one of Git: {_short(error)}"}
+        answer = {"problem": _of_host(error, wanted)}
     except MemoryError:
         answer = {"problem": "it is too large to be read"}
+    except UnicodeEncodeError:  # of all that is sent only the token can be anything
+        answer = {"problem": "WORKFLOWS_TOKEN holds characters that no token has"}
     except OSError as error:
         most = f"{wanted['most_bytes'] // 10**6} MB"
-        answer = {"problem": f"it is larger than {most}, or can't be kept: {error.strerror}"}
+        large = error.errno == errno.EFBIG
+        answer = {"problem": f"it is larger than {most}" if large else f"it can't be kept: {error.strerror}"}
+    except Exception as error:  # noqa: BLE001 - whatever a host sends, as a page for people
+        what = f"what it sends can't be read ({type(error).__name__})"
+        answer = {"problem": f"its host does not answer as one of Git: {what}"}
     sys.stdout.write(json.dumps(answer))
 
 
@@ -85,21 +100,26 @@ def _read(wanted: dict[str, Any]) -> dict[str, Any]:
     if commit.decode() == wanted["known"]:
         return {"commit": commit.decode(), "skipped": []}
     with tempfile.TemporaryDirectory() as folder, Repo.init_bare(folder) as repository:
-        client.fetch(
-            path,
-            repository,
-            determine_wants=lambda _refs, depth=None: [commit],  # noqa: ARG005 - dulwich passes it by name
-            depth=1,
-            # Where the host can: files of that size are no workflows. (Others send them, up to the bound of all.)
-            filter_spec=_FILTER % (wanted["most_file_bytes"] + 1),
-        )
+        try:
+            client.fetch(
+                path,
+                repository,
+                determine_wants=lambda _refs, depth=None: [commit],  # noqa: ARG005 - dulwich passes it by name
+                depth=1,
+                # Where the host can: files of that size are no workflows. (Others send them, up to the bound of all.)
+                filter_spec=_FILTER % (wanted["most_file_bytes"] + 1),
+            )
+        except (GitProtocolError, HangupException) as error:
+            if wanted["ref"] == commit.decode() and (isinstance(error, HangupException) or "not our ref" in str(error)):
+                raise Refused(f"its host does not give the commit {wanted['ref']}: is it pushed?") from error
+            raise
         store = repository.object_store
         found = _peeled(store, commit)
         skipped = _write(store, _folder(store, found, wanted["folder"]), wanted)
     return {"commit": commit.decode(), "skipped": skipped[:_MOST_NAMED]}
 
 
-def _client(wanted: dict[str, Any]) -> tuple[_Client, str]:
+def _client(wanted: dict[str, Any]) -> tuple[Urllib3HttpGitClient, str]:
     parts = urlsplit(wanted["url"])
     base = f"{parts.scheme}://{parts.netloc}"
     settings = ConfigDict()  # and nothing of what git is told on this machine
@@ -107,9 +127,9 @@ def _client(wanted: dict[str, Any]) -> tuple[_Client, str]:
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE")
     if bundle and parts.scheme == "https":
         pool.connection_pool_kw["ca_certs"] = bundle
-    pool.connection_pool_kw["retries"] = urllib3.Retry(1, redirect=3)
+    pool.connection_pool_kw["retries"] = _SameHost(1, redirect=3)
     user = wanted["user"] if wanted["token"] else None
-    client = _Client(
+    client = Urllib3HttpGitClient(
         base,
         pool_manager=pool,
         config=settings,
@@ -121,7 +141,7 @@ def _client(wanted: dict[str, Any]) -> tuple[_Client, str]:
     return client, parts.path
 
 
-def _commit(client: _Client, path: str, ref: str) -> ObjectID:
+def _commit(client: Urllib3HttpGitClient, path: str, ref: str) -> ObjectID:
     """What the ref stands for now; a whole commit for itself."""
     if re.fullmatch(r"[0-9a-f]{40}", ref):
         return ObjectID(ref.encode())
@@ -134,7 +154,8 @@ def _commit(client: _Client, path: str, ref: str) -> ObjectID:
             return ObjectID(found)
     if not ref:
         raise Refused("it has no commit yet")
-    raise Refused(f"it has no branch and no tag {ref}")
+    whole = "; a commit is written whole, with its 40 characters" if _PART_OF_COMMIT.fullmatch(ref) else ""
+    raise Refused(f"it has no branch and no tag {ref}{whole}")
 
 
 def _peeled(store: BaseObjectStore, name: ObjectID) -> Commit:
@@ -208,6 +229,34 @@ def _unauthorized(wanted: dict[str, Any]) -> str:
     if wanted["token"]:
         return "its host does not take WORKFLOWS_TOKEN for it"
     return "there is no such repository, or it is private and needs WORKFLOWS_TOKEN"
+
+
+def _of_host(error: Exception, wanted: dict[str, Any]) -> str:
+    """Why the host was of no use; of what urllib3 says the reason, without the address and the names of classes."""
+    cause = error.__cause__ if isinstance(error.__cause__, urllib3.exceptions.HTTPError) else error
+    reason = cause.reason if isinstance(cause, urllib3.exceptions.MaxRetryError) else cause
+    if isinstance(reason, urllib3.exceptions.NameResolutionError):
+        return "there is no host of that name, or no way to ask for it"
+    if isinstance(reason, urllib3.exceptions.SSLError):
+        inner = reason.args[0] if reason.args else reason
+        return f"no secure connection to its host is possible: {getattr(inner, 'verify_message', '') or _short(inner)}"
+    if isinstance(reason, urllib3.exceptions.NewConnectionError):
+        return f"its host does not answer: {_short(reason).rpartition(': ')[2]}"
+    if status := _STATUS.search(str(error)):
+        if status[1] == "403":
+            return _unauthorized(wanted)
+        return f"its host does not answer as one of Git: it answers with status {status[1]}"
+    return f"its host does not answer as one of Git: {_short(reason or error)}"
+
+
+def _named(url: str) -> str:
+    """Its host, without what may be a password before it."""
+    return urlsplit(url).netloc.rpartition("@")[2] or "which is none"
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
 
 
 def _short(error: BaseException) -> str:

@@ -37,7 +37,7 @@ class WorkflowSettings(BaseSettings):
     workflows_fetch_seconds: float = Field(
         30,
         gt=0,
-        allow_inf_nan=False,
+        le=3600,
         validation_alias=named("WORKFLOWS_FETCH_SECONDS"),
         description="how long a repository may take at the start; then its last copy serves",
     )

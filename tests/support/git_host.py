@@ -20,6 +20,7 @@ class GitHost:
         asked: every request's path with its `Authorization`.
         hangs: whether it takes a request and says nothing.
         leads_to: the URL of another host that every request is sent on to.
+        says: the status, the headers and the page that every request is answered with.
     """
 
     def __init__(self, folder):
@@ -28,6 +29,7 @@ class GitHost:
         self.asked = []
         self.hangs = False
         self.leads_to = None
+        self.says = None
         self._released = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -77,8 +79,9 @@ class GitHost:
                 if host.hangs:
                     host._released.wait(60)
                     return
-                if host.leads_to:
-                    self._say(302, [("Location", host.leads_to + self.path)])
+                leads_on = host.leads_to and (302, [("Location", host.leads_to + self.path)])
+                if said := host.says or leads_on:
+                    self._say(*said)
                 elif host.token and self._token() != host.token:
                     self._say(401, [("WWW-Authenticate", "Basic realm=x")])
                 else:
