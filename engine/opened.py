@@ -130,7 +130,7 @@ class Opened:
 
             self._end_others()
             # It has the model files that the templates name and no others, so that a misspelt name is refused.
-            print(SIMULATED, file=sys.stderr)  # noqa: T201 - the contract: it says so on stderr
+            self._say_that_it_simulates()
             nodes = known_nodes()
             choices = choices_from(_templates(self._catalog), nodes)
             simulator = self._stack.enter_context(Simulator(nodes, choices=choices))
@@ -139,6 +139,12 @@ class Opened:
         raise ComfyUnavailable(
             "no ComfyUI is set", hint="set COMFY_URL to one that runs, or COMFY_HOME to the folder of one to start"
         )
+
+    def _say_that_it_simulates(self) -> None:
+        if self._simulate:  # somebody is at a terminal
+            sys.stderr.write(f"{SIMULATED}\n")  # in one piece: other threads write there, too
+        else:
+            log.warning(SIMULATED)
 
     def _supervised(self, home: Path) -> Supervisor:
         """A ComfyUI of our own, not started yet."""

@@ -297,7 +297,8 @@ def test_a_model_that_runpod_has_cached_is_linked_where_comfyui_finds_it(tmp_pat
 
 def test_as_json_the_screen_is_one_line_of_the_log(tmp_path):
     done = start(tmp_path, COMFY_SIMULATE="1", LOG_FORMAT="json")
-    (line,) = [json.loads(each) for each in done.stderr.splitlines() if '"the worker starts"' in each]
+    lines = [json.loads(each) for each in done.stderr.splitlines()]  # each of them: nothing else is written there
+    (line,) = [each for each in lines if each["message"] == "the worker starts"]
     assert line["comfyui"] == "none: the simulator draws the pictures"
     assert "--- comfyui-workflow-engine" not in done.stderr
 

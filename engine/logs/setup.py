@@ -129,7 +129,8 @@ class LogFile(RotatingFileHandler):
             self._complained = now
             reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
             with contextlib.suppress(OSError, ValueError):
-                print(f"warning: the log file {self.baseFilename} can't be written: {reason}", file=sys.stderr)  # noqa: T201 - the log itself is what fails
+                # Not by the log, which is what fails; and in one piece, since other threads write there, too.
+                sys.stderr.write(f"warning: the log file {self.baseFilename} can't be written: {reason}\n")
 
     def _open(self) -> Any:
         path = Path(self.baseFilename)

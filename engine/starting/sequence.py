@@ -258,7 +258,7 @@ def _tell(facts: Facts, parts: _Parts, probe: Probe | None) -> None:
         fields: dict[str, Any] = {heading.lower(): text for heading, text in lines.items()}
         event(log, logging.INFO, "the worker starts", **fields)
     else:
-        print(shown(lines), file=sys.stderr, flush=True)  # noqa: T201 - a screen, and no line of the log
+        sys.stderr.write(f"{shown(lines)}\n")  # a screen, and no line of the log; in one piece
     if missing:
         raise missing
 
