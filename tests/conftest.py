@@ -249,31 +249,30 @@ def sharing_comfy(comfy_url, comfy_base):
 @pytest.fixture(scope="session")
 def checkpoint(comfy_url):
     """The name of a checkpoint of random weights that this ComfyUI has."""
-    with ComfyUI(comfy_url) as comfy:
-        known = comfy.node_catalogue().choices("CheckpointLoaderSimple.ckpt_name") or ()
-    if CHECKPOINT not in known:
-        pytest.skip(f"needs {CHECKPOINT} in that ComfyUI: see tests/support/random_checkpoint.py")
+    _needs(comfy_url, "CheckpointLoaderSimple.ckpt_name", [CHECKPOINT], made_by="random_checkpoint.py")
     return CHECKPOINT
 
 
 @pytest.fixture(scope="session")
 def lora_names(checkpoint, comfy_url):
     """The names of LoRAs of random weights that this ComfyUI has."""
-    with ComfyUI(comfy_url) as comfy:
-        known = comfy.node_catalogue().choices("LoraLoader.lora_name") or ()
-    if not {*LORAS} <= {*known}:
-        pytest.skip(f"needs {', '.join(LORAS)} in that ComfyUI: see tests/support/random_loras.py")
+    _needs(comfy_url, "LoraLoader.lora_name", LORAS, made_by="random_loras.py")
     return LORAS
 
 
 @pytest.fixture(scope="session")
 def upscaler(comfy_url):
     """The name of an upscale model of random weights that this ComfyUI has."""
-    with ComfyUI(comfy_url) as comfy:
-        known = comfy.node_catalogue().choices("UpscaleModelLoader.model_name") or ()
-    if UPSCALER not in known:
-        pytest.skip(f"needs {UPSCALER} in that ComfyUI: see tests/support/random_upscaler.py")
+    _needs(comfy_url, "UpscaleModelLoader.model_name", [UPSCALER], made_by="random_upscaler.py")
     return UPSCALER
+
+
+def _needs(comfy_url, listed, names, *, made_by):
+    """Skip the test where a ComfyUI does not list these model files."""
+    with ComfyUI(comfy_url) as comfy:
+        known = comfy.node_catalogue().choices(listed) or ()
+    if not {*names} <= {*known}:
+        pytest.skip(f"needs {', '.join(names)} in that ComfyUI: see tests/support/{made_by}")
 
 
 @pytest.fixture

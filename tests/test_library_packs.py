@@ -241,6 +241,7 @@ def damaged(data):
         catalogue_file({"Odd": GOOD | {"input": {"required": {"x": []}}}}),
         catalogue_file({"Odd": GOOD | {"output": 3}}),
     ],
+    ids=["damaged", "deep", "null", "list", "number", "from_files", "inputs", "required", "declared", "outputs"],
 )
 def test_a_snapshot_that_makes_no_sense_is_in_nobodys_way(tmp_path, data):
     (tmp_path / "odd.lock.json").write_text("{}")
