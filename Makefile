@@ -76,13 +76,15 @@ verify: setup
 	@test -n "$(COMFY_URL)$(COMFY_HOME)" || { echo "say which: make verify COMFY_URL=… or COMFY_HOME=…"; exit 2; }
 	COMFY_URL="$(COMFY_URL)" COMFY_HOME="$(COMFY_HOME)" COMFY_PYTHON="$(COMFY_PYTHON)" COMFY_ARGS="$(COMFY_ARGS)" \
 		$(BIN)/python -m pytest --verified=docs/verified.md
+	$(BIN)/python docs/library.py
 
-# How far each workflow of the library gets on a real ComfyUI, into docs/levels.json; `make generated` then tells it in
-# docs/library.md. It is a part of `make verify`.
+# How far each workflow of the library gets on a real ComfyUI, into docs/levels.json and the page about the library. It
+# is a part of `make verify`.
 levels: setup
 	@test -n "$(COMFY_HOME)" || { echo "say which: make levels COMFY_HOME=…"; exit 2; }
 	COMFY_HOME="$(COMFY_HOME)" COMFY_PYTHON="$(COMFY_PYTHON)" COMFY_ARGS="$(COMFY_ARGS)" \
 		$(BIN)/python -m pytest --levels=docs/levels.json tests/test_library.py
+	$(BIN)/python docs/library.py
 
 # Both images, really built and run, on a machine with buildah and debootstrap, as root; COMFY_HOME names a ComfyUI
 # whose source goes in. Minutes, and some gigabytes while it runs. Leaves the outcome in docs/verified.md.
