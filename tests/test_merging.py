@@ -257,7 +257,7 @@ def test_what_a_node_takes_with_it_is_listed(case):
 def test_a_parameter_that_is_still_used_keeps_the_value_it_had(case):
     graph, document = case
     document["computed"] = {"$['5'].inputs.height": "steps * 8"}
-    del document["parameters"]["height"], document["examples"][1]
+    del document["parameters"]["height"], document["rules"], document["examples"][1]
     new = copy.deepcopy(graph)
     del new["3"]["inputs"]["steps"]
     merged = merge(document, graph, new, NODES)
