@@ -20,7 +20,7 @@ from engine.media_forms import media_problem
 from engine.media_values import holds_media
 from engine.schema import ArrayParameter, MediaParameter, ObjectParameter, Parameter, SeedParameter
 from engine.value_schemas import RANDOM_SEED, fields_schema
-from engine.wording import did_you_mean, kind_of, listed, not_available, shown
+from engine.wording import count_of, did_you_mean, kind_of, listed, not_available, shown
 
 DRAWN_SEED_BITS = 53  # JavaScript callers read whole numbers exactly up to 2^53
 
@@ -169,11 +169,11 @@ class PayloadValidator:
             bound = context["min_length" if low else "max_length"]
             if low and bound == 1:
                 return "must not be empty"
-            return f"must have {'at least' if low else 'at most'} {_count(bound, 'character')} (got {len(value)})"
+            return f"must have {'at least' if low else 'at most'} {count_of(bound, 'character')} (got {len(value)})"
         if kind in {"too_short", "too_long"}:
             low = kind == "too_short"
             bound = context["min_length" if low else "max_length"]
-            return f"must have {'at least' if low else 'at most'} {_count(bound, 'item')} (got {len(value)})"
+            return f"must have {'at least' if low else 'at most'} {count_of(bound, 'item')} (got {len(value)})"
         if kind.startswith("engine_"):
             return f"{item['msg']}{got}"
         if kind == "string_unicode":
@@ -199,10 +199,6 @@ def _cut(name: str) -> str:
 def _number_text(number: Any) -> str:
     """A bound without the `.0` that pydantic gives to whole floats."""
     return str(int(number)) if isinstance(number, float) and number.is_integer() else str(number)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _wanted(parameter: Any) -> str:

@@ -30,6 +30,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f' (did you mean "{near}"?)' if near else ""
 
 
+def count_of(number: int, thing: str) -> str:
+    """`1 item`, `2 items`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def _of_the_same_words(name: str, known: Iterable[str]) -> str | None:
     """The known name that is one of the words of a name, or that has all of them; None where there is none."""
     words = name.lower().split("_")

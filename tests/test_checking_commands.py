@@ -21,7 +21,7 @@ def engine(tmp_path):
 def test_a_warning_fails_where_the_check_is_strict(engine, tmp_path):
     write_workflow(tmp_path, "poster", sampler_graph(), WARNED)
     done = engine("check")
-    assert done.stdout.splitlines()[0] == "ok      poster  (1 examples)"
+    assert done.stdout.splitlines()[0] == "ok      poster  (1 example)"
     assert "warning unlisted_model: templates/poster.json: 4.inputs.ckpt_name: " in done.stdout
     assert "1 of 1 workflows are fine (ComfyUI 0.8.0): 1 warning" in done.stderr
     assert engine("check", "--strict", status=1).stdout.startswith("FAILED  poster")
@@ -163,7 +163,7 @@ def test_saved_examples_show_what_changed(engine, tmp_path):
     assert "render_left_over: tests/rendered/poster/a-cat-2.json" in printed
     assert "removed, its example is gone" in engine("check", "--save", "--strict").stderr
     assert [path.name for path in kept.parent.iterdir()] == ["a-cat.json"]
-    assert engine("check", "--strict").stdout == "ok      poster  (1 examples)\n"
+    assert engine("check", "--strict").stdout == "ok      poster  (1 example)\n"
 
 
 def test_a_saved_graph_that_is_none_is_named(engine, tmp_path):

@@ -70,7 +70,7 @@ def test_the_hook_works_from_the_installed_package(installed, tmp_path):
     arguments = [*hook()["entry"].split()[1:], *hook()["args"]]
     theirs = write_workflow(tmp_path / "theirs", "poster", sampler_graph(), MAP)
     done = installed(*arguments)
-    assert done.stdout == "ok      poster  (1 examples)\n", done.stderr
+    assert done.stdout == "ok      poster  (1 example)\n", done.stderr
     assert done.returncode == 0
     write_workflow(theirs, "poster", sampler_graph(), WARNED)
     assert installed(*arguments).returncode == 1

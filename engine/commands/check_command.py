@@ -14,7 +14,7 @@ from engine.errors import StorageError, UnknownWorkflow, UsageError
 from engine.node_packs import KnownPacks, known_packs
 from engine.snapshots.catalogues import nodes_for
 from engine.snapshots.shelf import SNAPSHOTS, Shelved, shelved
-from engine.wording import listed
+from engine.wording import count_of, listed
 
 if TYPE_CHECKING:
     from engine.authoring.checking import Checked
@@ -110,7 +110,9 @@ def checked(entry: Entry, nodes: NodeCatalogue, packs: KnownPacks | None = None)
 def print_checked(report: Checked, *, strict: bool = False, notes: bool = True) -> None:
     """A line for the workflow and its findings below it, the worst first."""
     examples = len(report.workflow.examples) if report.workflow else 0
-    print_line(f"{'FAILED' if report.fails(strict=strict) else 'ok':<7} {report.name}  ({examples} examples)")
+    print_line(
+        f"{'FAILED' if report.fails(strict=strict) else 'ok':<7} {report.name}  ({count_of(examples, 'example')})"
+    )
     alike = Counter((each.code, each.severity) for each in report.findings)
     told: Counter[tuple[str, str]] = Counter()
     for each in report.findings:
