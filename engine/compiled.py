@@ -39,7 +39,7 @@ class Writer:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredOutput:
-    """A node whose results are returned under a name; see `engine.schema.Output`."""
+    """A node whose results are returned under a name; see `engine.map_parts.Output`."""
 
     name: str
     node_id: str

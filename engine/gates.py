@@ -16,7 +16,7 @@ from engine.wording import kind_of
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A check that the pictures of one output must pass; see `engine.schema.QualityGate`.
+    """A check that the pictures of one output must pass; see `engine.map_parts.QualityGate`.
 
     Attributes:
         place: its key in the map: `accept[0]`.

@@ -48,7 +48,7 @@ class Setter:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A node that stands once for each item of a list; see `engine.schema.Repeat`.
+    """A node that stands once for each item of a list; see `engine.map_parts.Repeat`.
 
     Attributes:
         node_id: the node.
@@ -74,7 +74,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Nodes that take part while a condition holds; see `engine.schema.Switch`.
+    """Nodes that take part while a condition holds; see `engine.map_parts.Switch`.
 
     Attributes:
         name: of the switch.

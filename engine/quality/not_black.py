@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.quality.check import Check
-from engine.quality.measuring import level_reached, sampled
+from engine.quality.measuring import level_reached, sampled, widest
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,10 +21,7 @@ def light(picture: Image, against: Image | None) -> float:  # noqa: ARG001 - eve
     lamps, a moon or a face of more than a hundredth; a stuck pixel or a small caption on black is less and does not
     count. The value, not the luminance: a deep blue is not black.
     """
-    from PIL import ImageChops
-
-    red, green, blue = sampled(picture).split()
-    return level_reached(ImageChops.lighter(ImageChops.lighter(red, green), blue), _SHARE) / 255
+    return level_reached(widest(sampled(picture)), _SHARE) / 255
 
 
 NOT_BLACK = Check("not_black", "how light the lightest hundredth of the picture is, 0 to 1", light, minimum=0.06)

@@ -54,9 +54,9 @@ class Readiness:
         """What is missing that every payload needs; with something here the workflow is not ready."""
         return [each for each in self._missing(workflow) if not each.for_some]
 
-    def for_some(self, workflow: Workflow) -> list[Missing]:
-        """What is missing that only some payloads need, as a default that another value can take the place of."""
-        return [each for each in self._missing(workflow) if each.for_some]
+    def all_of(self, workflow: Workflow) -> list[Missing]:
+        """All that is missing, also what only some payloads need, as a default that another value can replace."""
+        return self._missing(workflow)
 
     def state(self, workflow: Workflow) -> dict[str, Any]:
         """The status, in JSON's types: `ready`, or `not_ready` with what is `missing`.

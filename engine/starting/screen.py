@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from engine.catalog import Catalog
 from engine.installations import release_of
 from engine.machine import Space, disk, memory
 from engine.model_folders import model_folders
-from engine.readiness import Readiness
+from engine.readiness import Missing, Readiness
 from engine.settings import Settings
 from engine.starting.gpu import Gpus
 from engine.wording import listed
@@ -23,6 +23,9 @@ _MOST_WORKFLOWS, _MOST_KINDS = 12, 8
 _MOST_LOADED, _MOST_MISSING, _MOST_USERS = 100, 6, 3
 _MOST_UNREADY = 6
 _WIDTH = 11
+
+_Lacking: TypeAlias = Mapping[str, Sequence[Missing] | None]
+"""Workflow to what it lacks; None for one that is broken."""
 
 
 class Facts(NamedTuple):
@@ -55,7 +58,7 @@ class Facts(NamedTuple):
 
 def screen(facts: Facts, catalog: Catalog) -> dict[str, str]:
     """What there is to say, line by line: the heading of each, and its text. Nothing secret is in it."""
-    settings = facts.settings
+    settings, lacking = facts.settings, _lacking(facts, catalog)
     lines = {
         "mode": facts.mode,
         "volume": _volume(settings.volume_path, facts.made),
@@ -66,9 +69,9 @@ def screen(facts: Facts, catalog: Catalog) -> dict[str, str]:
         "GPU": _gpus(facts.gpus),
         "memory": _space(memory()),
         "disk": _space(disk(Path.cwd())),
-        "workflows": _workflows(facts, catalog),
+        "workflows": _workflows(lacking, catalog),
         "no access": "; ".join(catalog.troubles()),
-        "missing": _missing(facts, catalog),
+        "missing": _missing(facts, lacking),
         "results": _results(settings),
     }
     return {heading: text for heading, text in lines.items() if text}
@@ -157,10 +160,10 @@ def _gpus(gpus: Gpus | None) -> str:
     return f"{names}; the driver knows CUDA {gpus.cuda}"
 
 
-def _workflows(facts: Facts, catalog: Catalog) -> str:
+def _workflows(lacking: _Lacking, catalog: Catalog) -> str:
     """Those whose models are here first, of a large library a few; of node classes nothing is known yet."""
     names = sorted(catalog.sources())
-    unready = _unready(facts, catalog)
+    unready = _unready(lacking)
     if len(unready) > _MOST_UNREADY:
         ready = [name for name in names if name not in unready]
         told = f"{len(ready)} of {len(names)} have their models: {listed(ready, most=_MOST_WORKFLOWS)}"
@@ -181,38 +184,35 @@ def _lost(catalog: Catalog) -> str:
     return f"; WORKFLOWS names more, which are not there: {', '.join(missing[:_MOST_WORKFLOWS])}" if missing else ""
 
 
-def _unready(facts: Facts, catalog: Catalog) -> list[str]:
-    """The workflows that do not run as they come: something is missing that every payload needs, or a default names.
-
-    Of very many nothing is said, since loading takes long.
-    """
+def _lacking(facts: Facts, catalog: Catalog) -> _Lacking:
+    """What each workflow lacks; of very many nothing is said, since loading them takes long."""
     if facts.readiness is None or len(catalog) > _MOST_LOADED:
-        return []
-    ready = facts.readiness
+        return {}
+    return {
+        each.source.name: facts.readiness.all_of(each.workflow) if each.workflow else None for each in catalog.entries()
+    }
+
+
+def _unready(lacking: _Lacking) -> list[str]:
+    """The workflows that do not run as they come: something is missing that every payload needs, or a default names."""
     return [
-        each.source.name
-        for each in catalog.entries()
-        if each.workflow is None
-        or ready.of(each.workflow)
-        or any(missing.default_of for missing in ready.for_some(each.workflow))
+        name
+        for name, missing in lacking.items()
+        if missing is None or any(not each.for_some or each.default_of for each in missing)
     ]
 
 
-def _missing(facts: Facts, catalog: Catalog) -> str:
-    """What the workflows lack, and who needs it; of many workflows nothing is said, since loading them takes long."""
-    if facts.readiness is None or len(catalog) > _MOST_LOADED:
-        return ""
-    unready = _unready(facts, catalog)
+def _missing(facts: Facts, lacking: _Lacking) -> str:
+    """What the workflows lack, and who needs it."""
+    unready = _unready(lacking)
     if len(unready) > _MOST_UNREADY and not facts.fetched:
         whose = listed(unready, most=_MOST_USERS)
         return f"what {whose} need; `engine list` names them, WORKFLOWS=NAME,NAME offers fewer"
     needed: dict[str, list[str]] = {}
-    for workflow in (entry.workflow for entry in catalog.entries() if entry.workflow):
-        for each in facts.readiness.of(workflow):
-            needed.setdefault(each.name, []).append(workflow.name)
-        for each in facts.readiness.for_some(workflow):
-            when = "by default" if each.default_of else "at times"
-            needed.setdefault(each.name, []).append(f"{workflow.name} {when}")
+    for workflow, missing in lacking.items():
+        for each in missing or ():
+            when = "" if not each.for_some else " by default" if each.default_of else " at times"
+            needed.setdefault(each.name, []).append(f"{workflow}{when}")
     coming = set(facts.fetched)
     told = [
         f"{name} (for {listed(users, most=_MOST_USERS)}{'; being fetched' if name in coming else ''})"
