@@ -21,6 +21,8 @@ LAYERS = [
     {"commands"},
     {"starting"},
     {"worker", "server"},
+    {"mcp"},
+    {"local_queue"},
     {"draining", "reporting", "fitness", "warming", "journal"},
     {"envelope"},
     {"health", "job_account", "replies"},
