@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
+from engine.server import file_routes, job_routes, workflow_routes
+from engine.server.answers import handle_failures
 from engine.server.context import ServerContext
 
 
@@ -15,5 +17,7 @@ def create_app(context: ServerContext) -> FastAPI:
     """
     # The document of the API is ours (`engine.server.openapi`), and so is the page that shows it.
     app = FastAPI(title="ComfyUI workflows", openapi_url=None, docs_url=None, redoc_url=None)
-    # app.include_router(platform_routes.router(context)); likewise of the others
+    handle_failures(app)
+    for routes in (workflow_routes, job_routes, file_routes):
+        app.include_router(routes.router(context))
     return app
