@@ -19,7 +19,7 @@ from engine.server.context import ServerContext
 from engine.server.folder import data_folder
 from engine.server.links import linker, server_secret, shows_paths
 from engine.server.platform_documents import job_document
-from engine.server.uploads import Uploads, names_in_use
+from engine.server.uploads import UPLOADS, Uploads, names_in_use
 from engine.settings import Settings
 from engine.storage import Storages
 
@@ -47,7 +47,7 @@ class Shelf:
         self._settings = settings
         self.folder = data_folder(settings)
         self.secret = server_secret(self.folder)
-        self._uploads = Uploads(self.folder / "uploads", settings)
+        self._uploads = Uploads(self.folder / UPLOADS, settings)
         self._queue: LocalQueue | None = None
 
     def lanes(self, catalog: Catalog, stack: ExitStack, *, simulate: bool) -> list[Lane]:
