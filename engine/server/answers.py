@@ -50,7 +50,10 @@ def handle_failures(app: FastAPI) -> None:
     async def unfit(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - likewise
         found = [
-            Problem(".".join(str(each) for each in item["loc"] if each not in {"query", "path", "body"}), item["msg"])
+            Problem(
+                ".".join(str(each) for each in item["loc"] if each not in {"query", "path", "body"}),
+                item["msg"].replace("Input should", "must", 1),
+            )
             for item in error.errors()
         ]
         return failure_response(InvalidRequest(problems=found))
