@@ -12,7 +12,7 @@ SHORT = {"workflow": "resize", "payload": {"color": "#336699", "width": 64}}
 
 @pytest.fixture(scope="module")
 def server(playground):
-    return playground(step_seconds=0.02)
+    return playground(step_seconds=0.02, DRAIN_SECONDS="0")
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def memory(process):
 
 
 def test_two_hundred_clients_at_once_get_their_job_or_are_asked_to_come_again(slow, tmp_path):
-    own = {"COMFY_URL": slow, "API_QUEUE": "50", "API_BODY_BYTES": str(MEGABYTE)}
+    own = {"COMFY_URL": slow, "API_QUEUE": "50", "API_BODY_BYTES": str(MEGABYTE), "DRAIN_SECONDS": "0"}
     with serving(tmp_path, **own) as server:
         begun = requests.post(f"{server.url}/run", json={"input": RUNS | {"payload": RUNS["payload"] | {"steps": 150}}})
         assert begun.json()["status"] == "IN_QUEUE"
@@ -68,7 +68,7 @@ def test_two_hundred_clients_at_once_get_their_job_or_are_asked_to_come_again(sl
 
 
 def test_a_server_that_is_killed_ends_every_job_that_waited_once(slow, tmp_path):
-    own = {"COMFY_URL": slow, "COMFY_CLEANUP": "0"}
+    own = {"COMFY_URL": slow, "COMFY_CLEANUP": "0", "DRAIN_SECONDS": "0"}
     with serving(tmp_path, **own) as server:
         payload = RUNS["payload"] | {"steps": 40, "seed": 1}
         first = requests.post(f"{server.url}/run", json={"input": RUNS | {"payload": payload}}, timeout=30).json()["id"]
