@@ -19,7 +19,7 @@ from engine.local_queue.database import Database
 from engine.local_queue.problems import JobNotOver, QueueFull, UnknownJob
 from engine.local_queue.records import Counts, JobRecord, JobState, StoredFile, Submission
 from engine.local_queue.state import State
-from engine.local_queue.webhooks import Document, Webhooks, check_url, status_document
+from engine.local_queue.webhooks import DELAYS_SECONDS, Document, Webhooks, check_url, status_document
 from engine.local_queue.workers import Workers
 from engine.logs import event
 from engine.replies import MOST_LEVELS, failure_reply, too_deep
@@ -47,6 +47,7 @@ class LocalQueue:
         document: what a webhook is sent of a job that has ended, given it and the submission's `base_url`; called
             with the queue locked, so it must be quick. By default the least of what RunPod's `/status` says.
         private_webhooks: webhooks may go to private addresses (ALLOW_PRIVATE_URLS, or a server for this machine alone).
+        webhook_delays: seconds to wait after each try of a webhook that failed but the last.
         begin: run jobs from now on; else from `start` on.
 
     Raises:
@@ -62,6 +63,7 @@ class LocalQueue:
         most_kept: int,
         document: Document = status_document,
         private_webhooks: bool = False,
+        webhook_delays: Sequence[float] = DELAYS_SECONDS,
         begin: bool = True,
     ) -> None:
         self._most_waiting = most_waiting
@@ -78,7 +80,7 @@ class LocalQueue:
             raise
         self._workers = Workers(self._state, workers)
         self._clock = Clock(self._state)
-        self._webhooks = Webhooks(self._state, document, private=private_webhooks)
+        self._webhooks = Webhooks(self._state, document, private=private_webhooks, delays_seconds=webhook_delays)
         if begin:
             self.start()
 
