@@ -19,6 +19,7 @@ from engine.local_queue.database import Database
 from engine.local_queue.problems import JobNotOver, QueueFull, UnknownJob
 from engine.local_queue.records import Counts, JobRecord, JobState, StoredFile, Submission
 from engine.local_queue.state import State
+from engine.local_queue.store import Taken
 from engine.local_queue.webhooks import DELAYS_SECONDS, Document, Webhooks, check_url, status_document
 from engine.local_queue.workers import Workers
 from engine.logs import event
@@ -115,6 +116,10 @@ class LocalQueue:
             raise InvalidRequest(f"the input is nested more than {MOST_LEVELS} levels deep")
         if submission.webhook is not None:
             check_url(submission.webhook, private=self._private_webhooks)
+        try:
+            taken = Taken.of(submission)
+        except TypeError as error:
+            raise InvalidRequest(f"the input is not JSON: {error}") from error
         job_id = str(uuid.uuid4())
         state = self._state
         with state.lock:
@@ -123,7 +128,7 @@ class LocalQueue:
             if state.store.how_many(JobState.IN_QUEUE) >= self._most_waiting:
                 raise QueueFull(f"{self._most_waiting} jobs wait already", hint="send the job again in a while")
             with self._database.transaction():
-                state.store.add(job_id, submission, time.time())
+                state.store.add(job_id, taken, time.time())
                 if submission.webhook is not None:
                     state.posts.add(job_id, submission.webhook, submission.base_url)
             state.work.notify()

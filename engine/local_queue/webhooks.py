@@ -126,6 +126,8 @@ class Webhooks:
             failure, refused = "", False
             try:
                 with self._state.lock:
+                    if self._closed:
+                        return
                     body = json.dumps(self._document(self._state.record(post.job_id), post.base_url)).encode()
                 _send(post.url, body, private=self._private)
             except UnknownJob:
