@@ -15,6 +15,11 @@ from engine.server.platform_routes import LEAST_WAIT_MS, MOST_WAIT_MS, WAIT_MS
 _STRING: dict[str, Any] = {"type": "string"}
 _SEGMENT: dict[str, Any] = {"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9._-]+$"}
 _BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
+_NOT_EMPTY: dict[str, Any] = {**_BINARY, "minLength": 1}
+_EVENT: dict[str, Any] = {
+    "type": "object",
+    "properties": {"event": {"type": "string"}, "id": {"type": "string"}, "data": {"type": "string"}},
+}
 _WHOLE: dict[str, Any] = {"type": "integer", "minimum": 0}
 _MILLISECONDS: dict[str, Any] = {"type": "number", "minimum": 1000}
 
@@ -47,6 +52,7 @@ def _workflows(names: Sequence[str]) -> dict[str, Any]:
         404,
         413,
         415,
+        422,
         503,
         parameters=[name],
         requestBody={
@@ -75,7 +81,7 @@ def _jobs() -> dict[str, Any]:
     ]
     stream = {
         "description": "Events `status`, `progress` and, as the last, `done`; the data is JSON.",
-        "content": {"text/event-stream": {"schema": _STRING}},
+        "content": {"text/event-stream": {"schema": _EVENT}},
     }
     number = _parameter("number", "path", "Which of the job's files.", {**_WHOLE, "maximum": 999_999_999})
     filename = _parameter("filename", "path", "The file's name.", _SEGMENT)
@@ -118,7 +124,7 @@ def _jobs() -> dict[str, Any]:
 
 
 def _files() -> dict[str, Any]:
-    one = {"type": "array", "items": _BINARY, "minItems": 1, "description": "One file, or several."}
+    one = {"type": "array", "items": _NOT_EMPTY, "minItems": 1, "description": "One file, or several."}
     form = {"type": "object", "properties": {"file": one}, "required": ["file"], "additionalProperties": False}
     send = {
         "operationId": "send_files",
@@ -216,7 +222,7 @@ def _file(name: str, summary: str, parameters: Sequence[Mapping[str, Any]]) -> d
     whole = {"description": "The file.", "content": {"*/*": {"schema": _BINARY}}}
     part = {"description": "The part of it that the header `Range` asks for.", "content": {"*/*": {"schema": _BINARY}}}
     none = {"description": "It has no such range.", "content": {"text/plain": {"schema": _STRING}}}
-    responses = {"200": whole, "206": part, "416": none, **failures(404)}
+    responses = {"200": whole, "206": part, "416": none, **failures(404, 422)}
     return {
         "operationId": name,
         "tags": ["files"],

@@ -15,7 +15,7 @@ from engine.request_schemas import delivery_properties
 from engine.schema import ArrayParameter, MediaParameter, Parameter
 from engine.server.bodies import JSON, MULTIPART
 from engine.server.openapi_replies import DESCRIPTION, JOB, RENDERED, answer, failures
-from engine.server.run_queries import LONGEST_WAIT_MS, WAIT_MS
+from engine.server.run_queries import LEAST_SECONDS, LONGEST_WAIT_MS, WAIT_MS
 from engine.settings import Settings
 from engine.workflow import Workflow
 
@@ -48,6 +48,7 @@ def workflow_paths(
     title = workflow.title
     body = {"schema": reference(payload)} | _examples(workflow)
     path = f"/workflows/{workflow.name}"
+    needed = any(each.required for each in workflow.parameters.values())
 
     def operation(verb: str, summary: str, **more: Any) -> dict[str, Any]:
         name = names.operation(verb, workflow.name)
@@ -66,7 +67,7 @@ def workflow_paths(
                 description=_about(workflow),
                 parameters=_query(settings),
                 requestBody={
-                    "required": True,
+                    "required": needed,
                     "content": {
                         JSON: body,
                         MULTIPART: {"schema": reference(form), "encoding": _encoding(workflow)},
@@ -83,7 +84,7 @@ def workflow_paths(
             "post": operation(
                 "render",
                 f"{title}: the graph that a payload gives; nothing is queued",
-                requestBody={"required": True, "content": {JSON: body}},
+                requestBody={"required": needed, "content": {JSON: body}},
                 responses={
                     "200": answer("The graph.", reference(RENDERED)),
                     **failures(400, 404, 413, 415, 422, 503),
@@ -129,10 +130,10 @@ def _form(workflow: Workflow, schema: Mapping[str, Any], component: Mapping[str,
 def _field(parameter: Parameter, schema: Mapping[str, Any], component: Mapping[str, Any]) -> dict[str, Any]:
     about = {key: schema[key] for key in ("description", "deprecated") if key in schema}
     if isinstance(parameter, MediaParameter):
-        return {**about, "type": "string", "format": "binary"}
+        return {**about, "type": "string", "format": "binary", "minLength": 1}
     if isinstance(parameter, ArrayParameter) and isinstance(parameter.items, MediaParameter):
         bounds = {key: schema[key] for key in ("minItems", "maxItems") if key in schema}
-        return {**about, **bounds, "type": "array", "items": {"type": "string", "format": "binary"}}
+        return {**about, **bounds, "type": "array", "items": {"type": "string", "format": "binary", "minLength": 1}}
     kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
     if "object" in kinds or "array" in kinds:
         return dict(component)
@@ -165,7 +166,7 @@ def _query(settings: Settings) -> list[dict[str, Any]]:
         parameter(
             "timeout_seconds",
             "How long it may run, within the operator's bound; waiting does not count.",
-            {"type": "number", "exclusiveMinimum": 0},
+            {"type": "number", "minimum": LEAST_SECONDS},
         ),
         parameter(
             "retries",
