@@ -77,7 +77,7 @@ LAYERS = [
         "model_entries",
     },
     {"verdicts"},
-    {"wording", "errors", "dialing", "plain_sessions"},
+    {"wording", "errors", "dialing", "plain_sessions", "runpod_sdk"},
     {"addresses", "containers", "workflows_path"},
 ]
 
