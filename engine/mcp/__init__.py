@@ -16,4 +16,7 @@ INSTALL = "pip install 'mcp>=2.3' beside the engine, or install the engine with 
 
 def is_installed() -> bool:
     """Whether the library is there; it is not loaded for that."""
-    return find_spec("mcp") is not None
+    try:
+        return find_spec("mcp") is not None
+    except (ImportError, ValueError):  # somebody keeps it from being imported
+        return False

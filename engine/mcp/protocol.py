@@ -24,12 +24,13 @@ from engine.logs import event
 from engine.mcp.answers import failure_of, result_of
 from engine.mcp.calls import Calls
 from engine.mcp.telling import Telling
-from engine.mcp.tools import Tools, instructions
+from engine.mcp.tools import Offer, Tools, instructions
 from engine.replies import failure_reply
 
 log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 2.0
+_FIRST_LOOK_SECONDS = 3.0
 _TELL_SECONDS = 1.0
 _MOST_SESSIONS = 256
 """Clients that are told of changes; beyond that the oldest are forgotten, and still see them when they list again."""
@@ -75,7 +76,7 @@ class Protocol:
             "comfyui-workflows",
             version=importlib.metadata.version("comfyui-workflow-engine"),
             title="ComfyUI workflows",
-            instructions=instructions(tools.offer(), simulated=options.simulated, media=calls.media),
+            instructions=instructions(Offer((), ()), simulated=options.simulated, media=calls.media),
             lifespan=self._watching,
             get_tool_input_schema=lambda _: None,  # none of our arguments goes into a header
             on_list_tools=self._list,
@@ -90,8 +91,13 @@ class Protocol:
         return self.server.create_initialization_options(NotificationOptions(tools_changed=True))
 
     async def _list(self, context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:  # noqa: ARG002
-        offer = await to_thread.run_sync(self._tools.offer)
+        offer = await self._offer()
         return types.ListToolsResult.model_validate({"tools": list(offer.tools)})
+
+    async def _offer(self) -> Offer:
+        offer = await to_thread.run_sync(self._tools.offer, abandon_on_cancel=True)
+        self.server.instructions = instructions(offer, simulated=self._options.simulated, media=self._calls.media)
+        return offer
 
     async def _met(self, context: Context, params: types.NotificationParams) -> None:  # noqa: ARG002
         """A client is there that can be told of changes without having asked."""
@@ -142,6 +148,8 @@ class Protocol:
 
     @contextlib.asynccontextmanager
     async def _watching(self, server: Server[Any]) -> AsyncIterator[None]:  # noqa: ARG002
+        with anyio.move_on_after(_FIRST_LOOK_SECONDS):
+            await self._offer()  # so that whoever comes first is told what is left out
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch)
             yield None
@@ -151,8 +159,9 @@ class Protocol:
         """Look now and then whether the tools have changed, and tell all that are there."""
         before = None
         while True:
-            state = await to_thread.run_sync(self._state)
+            state = await to_thread.run_sync(self._state, abandon_on_cancel=True)
             if before is not None and state is not None and state != before:
+                await self._offer()
                 await self._tell_of_change()
             before = state or before
             await anyio.sleep(_LOOK_SECONDS)
