@@ -43,13 +43,13 @@ def serve() -> None:
         starting = threading.Thread(target=_start, args=(backend, stop), name="start-comfyui")
         starting.start()  # so that the tools are listed meanwhile
         try:
-            _serve(runner, settings, in_bucket=storages.default_mode in ("s3", "gcs"))
+            _serve(runner, settings)
         finally:
             stop.cancel()
             starting.join()
 
 
-def _serve(runner: Runner, settings: Settings, *, in_bucket: bool) -> None:
+def _serve(runner: Runner, settings: Settings) -> None:
     from engine.mcp.protocol import Options, Protocol
     from engine.mcp.running import RunnerCalls
     from engine.mcp.stdio import serve as serve_stdio
@@ -58,8 +58,7 @@ def _serve(runner: Runner, settings: Settings, *, in_bucket: bool) -> None:
     calls = RunnerCalls(runner)
     simulated = not (settings.comfy_url or settings.comfy_home)
     try:
-        # A picture in a bucket is not on this machine: a small one comes with the reply.
-        options = Options(simulated=simulated, delivery={"thumbnail": 512} if in_bucket else {})
+        options = Options(simulated=simulated, in_bucket=runner.results_in_bucket)
         serve_stdio(Protocol(Tools(runner, calls.media), calls, options))
     finally:
         calls.close()

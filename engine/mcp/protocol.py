@@ -6,7 +6,7 @@ import contextlib
 import importlib.metadata
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -34,6 +34,7 @@ _FIRST_LOOK_SECONDS = 3.0
 _TELL_SECONDS = 1.0
 _MOST_SESSIONS = 256
 """Clients that are told of changes; beyond that the oldest are forgotten, and still see them when they list again."""
+_THUMBNAIL_PIXELS = 512
 _LINKS_SINCE = "2025-06-18"
 
 Context = ServerRequestContext[Any, Any]
@@ -45,12 +46,12 @@ class Options:
 
     Attributes:
         simulated: pictures are stand-ins.
-        delivery: what each request says of its delivery, such as thumbnails where results go to a bucket.
+        in_bucket: results go to a bucket, so that they are not on this machine.
         base_url: of this server, as whoever sent an HTTP request reaches it.
     """
 
     simulated: bool
-    delivery: Mapping[str, Any] = field(default_factory=dict)
+    in_bucket: bool
     base_url: Callable[[Any], str] = lambda _: ""
 
 
@@ -130,8 +131,8 @@ class Protocol:
 
     async def _run(self, context: Context, name: str, arguments: Mapping[str, Any], base_url: str) -> dict[str, Any]:
         request: dict[str, Any] = {"workflow": name, "payload": dict(arguments)}
-        if self._options.delivery:
-            request["delivery"] = dict(self._options.delivery)
+        if self._options.in_bucket:
+            request["delivery"] = {"thumbnail": _THUMBNAIL_PIXELS}  # the picture to look at
         telling = Telling(context.session.report_progress)
         failure: EngineError | None = None
         reply: dict[str, Any] = {}

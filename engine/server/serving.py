@@ -85,7 +85,7 @@ def runner_of(settings: Settings, catalog: Catalog, backend: Backend, shelf: She
     Raises:
         SettingsError: the settings of a bucket can't be right.
     """
-    storages = Storages(settings, default="directory")
+    storages = Storages(settings, default="directory", link=shelf.link)
     storages.check()
     return Runner(catalog, backend.comfy, storages, settings, backend)
 
