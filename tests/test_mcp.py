@@ -1,10 +1,7 @@
 """Workflows as tools of agents: `engine mcp` with the library's own client, over real pipes, on a simulator that is
 slow enough to be watched."""
 
-import base64
-import io
 import json
-import queue
 import shutil
 import subprocess
 import sys
@@ -15,9 +12,9 @@ from urllib.parse import unquote, urlsplit
 import jsonschema
 import pytest
 import requests
-from anyio import from_thread
-from mcp import Client, MCPError, StdioServerParameters
+from mcp import MCPError, StdioServerParameters
 from PIL import Image
+from support.agent import blocks, connected, picture
 from support.command import ENGINE, run_engine
 from support.workflows import ROOT
 
@@ -33,38 +30,6 @@ def copy_workflow(name, folder, as_name=None):
     for part in ("templates", "schemas"):
         (folder / part).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / part / f"{name}.json", folder / part / f"{as_name or name}.json")
-
-
-class Session:
-    """A client of its own process of `engine mcp`, to be used from a test's thread."""
-
-    def __init__(self, portal, parameters, mode):
-        self._portal = portal
-        self.changes = queue.Queue()
-        client = Client(parameters, mode=mode, message_handler=self._told)
-        self.opened, self.client = portal.wrap_async_context_manager(client), client
-
-    async def _told(self, message):
-        if getattr(message, "method", "") == "notifications/tools/list_changed":
-            self.changes.put(message)
-
-    def tools(self):
-        return {each.name: each for each in self._portal.call(self.client.list_tools).tools}
-
-    def call(self, name, arguments, on_progress=None):
-        async def told(progress, total, message):
-            if on_progress:
-                on_progress(progress, total, message)
-
-        return self._portal.call(lambda: self.client.call_tool(name, arguments, progress_callback=told))
-
-    def begin(self, name, arguments, on_progress):
-        """A call that can be cancelled."""
-
-        async def told(progress, total, message):
-            on_progress(progress, total, message)
-
-        return self._portal.start_task_soon(lambda: self.client.call_tool(name, arguments, progress_callback=told))
 
 
 @pytest.fixture(scope="module")
@@ -87,27 +52,13 @@ def folder(tmp_path_factory):
 def agent(simulator, folder):
     environment = {"COMFY_URL": simulator.url, "WORKFLOWS_PATH": str(folder / "workflows"), "OUTPUT_FOLDER": "made"}
     parameters = StdioServerParameters(command=ENGINE, args=["mcp"], cwd=folder, env=environment)
-    with from_thread.start_blocking_portal() as portal:
-        session = Session(portal, parameters, "legacy")
-        with session.opened:
-            yield session
-
-
-def blocks(result, kind):
-    return [block for block in result.content if block.type == kind]
+    with connected(parameters, "legacy") as agent:
+        yield agent
 
 
 def size_of(path):
     with Image.open(path) as picture:
         return picture.size
-
-
-def picture(block):
-    content = base64.b64decode(block.data)
-    decoded = Image.open(io.BytesIO(content))
-    decoded.load()
-    assert block.mime_type == f"image/{decoded.format.lower()}"
-    return decoded, len(content)
 
 
 def test_stdout_carries_the_protocol_alone(tmp_path):
@@ -166,8 +117,7 @@ def test_a_picture_goes_in_and_comes_back(agent, folder):
     Image.new("RGB", (64, 32), "#2266aa").save(folder / "small.png")
     result = agent.call("resize", {"image": str(folder / "small.png"), "width": 96, "height": 0})
     assert not result.is_error
-    shown, _ = picture(blocks(result, "image")[0])
-    assert shown.size == (96, 48)
+    assert picture(blocks(result, "image")[0])[0] == (96, 48)
     (output,) = result.structured_content["outputs"]
     assert Path(output["path"]).parent == folder / "made"
     (link,) = blocks(result, "resource_link")
@@ -178,7 +128,7 @@ def test_a_picture_goes_in_and_comes_back(agent, folder):
 def test_a_large_picture_is_scaled_down_in_the_answer_alone(agent):
     result = agent.call("txt2img", {"prompt": "a harbour", "width": 2048, "height": 1024, "steps": 1, "seed": 7})
     shown, size = picture(blocks(result, "image")[0])
-    assert shown.size == (LONGEST_SIDE, LONGEST_SIDE // 2)
+    assert shown == (LONGEST_SIDE, LONGEST_SIDE // 2)
     assert size <= MOST_BYTES
     assert size_of(result.structured_content["outputs"][0]["path"]) == (2048, 1024)
     assert '"seed": 7' in blocks(result, "text")[0].text

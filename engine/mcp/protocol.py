@@ -111,7 +111,7 @@ class Protocol:
         base_url = self._options.base_url(context.request) if context.request is not None else ""
         try:
             # Before it waits for others: what is wrong with it is known now.
-            await to_thread.run_sync(self._check, params.name, arguments)
+            await to_thread.run_sync(self._tools.check, params.name, arguments)
             reply = await self._run(context, params.name, arguments, base_url)
         except UnknownWorkflow as error:
             raise MCPError(types.INVALID_PARAMS, failure_reply(error)["error"]) from None
@@ -125,9 +125,6 @@ class Protocol:
             return failure_of(shown) if "error" in shown else result_of(reply, shown, simulated=simulated, links=links)
 
         return types.CallToolResult.model_validate(await to_thread.run_sync(answer))
-
-    def _check(self, name: str, arguments: Mapping[str, Any]) -> None:
-        self._tools.catalog[name].validate(dict(arguments), self._tools.live())
 
     async def _run(self, context: Context, name: str, arguments: Mapping[str, Any], base_url: str) -> dict[str, Any]:
         request: dict[str, Any] = {"workflow": name, "payload": dict(arguments)}

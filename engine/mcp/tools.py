@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from engine.errors import ComfyUnavailable
 from engine.jobs import Runner
 from engine.mcp.arguments import arguments_schema, example_text
 from engine.nodes import NodeCatalogue
+from engine.plans import NamedPlan
 from engine.schema import MEDIA_TYPES
 from engine.wording import listed
 from engine.workflow import Workflow
@@ -65,6 +67,19 @@ class Tools:
             except ComfyUnavailable:
                 return None
         return self._runner.live.known
+
+    def check(self, name: str, arguments: Mapping[str, Any]) -> None:
+        """See that nothing that can be known now speaks against a call.
+
+        Raises:
+            UnknownWorkflow: there is no such tool; with the nearest.
+            EngineError: what is wrong with the arguments, or missing on this machine.
+        """
+        plan = NamedPlan(self.catalog[name], dict(arguments), {}, self._runner.live)
+        plan.check_ready(self._runner.readiness)
+        if self._runner.started:
+            with contextlib.suppress(ComfyUnavailable):
+                plan.settle(self._runner.readiness)
 
     def offer(self) -> Offer:
         """The tools as they are now."""
