@@ -1,7 +1,9 @@
 """Workflows as tools of agents: `engine mcp` with the library's own client, over real pipes, on a simulator that is
 slow enough to be watched."""
 
+import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -61,19 +63,24 @@ def size_of(path):
         return picture.size
 
 
-def test_stdout_carries_the_protocol_alone(tmp_path):
+@contextlib.contextmanager
+def raw(folder, *asked, **environment):
+    """A process of `engine mcp` that was greeted and then asked, with plain pipes."""
     hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
-    asked = [
-        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello},
-        {"jsonrpc": "2.0", "method": "notifications/initialized"},
-        {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "resize", "arguments": {"width": 8}}},
+    messages = [
+        {"id": 1, "method": "initialize", "params": hello},
+        {"method": "notifications/initialized"},
+        *({"id": 2 + number, "method": "tools/call", "params": each} for number, each in enumerate(asked)),
     ]
-    process = subprocess.Popen(
-        [ENGINE, "mcp"], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    with process:
-        process.stdin.write("".join(f"{json.dumps(each)}\n" for each in asked))
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([ENGINE, "mcp"], cwd=folder, env=os.environ | environment, **pipes) as process:
+        process.stdin.write("".join(f"{json.dumps({'jsonrpc': '2.0'} | each)}\n" for each in messages))
         process.stdin.flush()
+        yield process
+
+
+def test_stdout_carries_the_protocol_alone(tmp_path):
+    with raw(tmp_path, {"name": "resize", "arguments": {"width": 8}}) as process:
         answers = {(answer := json.loads(process.stdout.readline()))["id"]: answer for _ in range(2)}
         rest, said = process.communicate()
     assert process.returncode == 0
@@ -84,6 +91,22 @@ def test_stdout_carries_the_protocol_alone(tmp_path):
     assert not result["isError"]
     assert "No ComfyUI is set up here" in result["content"][0]["text"]
     assert size_of(tmp_path / "outputs" / "resize_00001_.png")[0] == 8
+
+
+def in_work(simulator):
+    found = requests.get(f"{simulator.url}/queue", timeout=10).json()
+    return found["queue_running"] + found["queue_pending"]
+
+
+def test_it_ends_when_told_to_though_its_client_holds_the_pipe(tmp_path, simulator):
+    call = {"name": "txt2img", "arguments": {"prompt": "a harbour", "steps": 150}, "_meta": {"progressToken": 1}}
+    with raw(tmp_path, call, COMFY_URL=simulator.url) as process:
+        while "step" not in json.loads(process.stdout.readline()).get("params", {}).get("message", ""):
+            pass
+        process.terminate()
+        assert process.wait(30) == 0
+        process.communicate()
+    assert not in_work(simulator)
 
 
 def everything(schema):
@@ -166,11 +189,7 @@ def test_a_call_that_is_cancelled_stops_on_comfyui(agent, simulator, wait_until)
     assert at_it.wait(30)
     future.cancel()
 
-    def waiting_or_running():
-        found = requests.get(f"{simulator.url}/queue", timeout=10).json()
-        return found["queue_running"] + found["queue_pending"]
-
-    wait_until(lambda: not waiting_or_running())
+    wait_until(lambda: not in_work(simulator))
     history = requests.get(f"{simulator.url}/history", timeout=10).json().values()
     assert "99" not in [str(each["prompt"][2].get("3", {}).get("inputs", {}).get("seed")) for each in history
                         if each["status"]["status_str"] == "success"]  # fmt: skip
