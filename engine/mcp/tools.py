@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from engine.workflow import Workflow
 
 _LONGEST_EXAMPLE = 400
 _MOST_NAMED = 30
+_LACKING_SECONDS = 30.0
 
 MEDIA_HERE = "the path of a file on this machine, a URL (https://…), or a data URI"
 MEDIA_SENT = "a URL (https://…), a data URI, or the name of a file that was uploaded (POST /files of this server)"
@@ -53,6 +55,7 @@ class Tools:
     def __init__(self, runner: Runner, media: str) -> None:
         self._runner = runner
         self._media = media
+        self._lacked: tuple[tuple[Any, ...], float, tuple[str, ...]] = ((), 0.0, ())
 
     @property
     def catalog(self) -> Catalog:
@@ -96,15 +99,21 @@ class Tools:
 
     def state(self) -> tuple[Any, ...]:
         """What changes when the tools do: cheap enough to be asked every few seconds."""
-        readiness = self._runner.readiness
         files = tuple(
             (name, source.folder, _changed(source.template), _changed(source.map))
             for name, source in self.catalog.sources().items()
         )
-        lacking = tuple(
-            entry.workflow.name for entry in self.catalog.entries() if entry.workflow and readiness.of(entry.workflow)
-        )
-        return files, lacking, id(self._runner.live.known)
+        return files, self._lacking(files), id(self._runner.live.known)
+
+    def _lacking(self, files: tuple[Any, ...]) -> tuple[str, ...]:
+        """The workflows that are not ready; asked seldom, since ComfyUI may be asked for it."""
+        known, until, names = self._lacked
+        if files != known or time.monotonic() >= until:
+            readiness = self._runner.readiness
+            there = (entry.workflow for entry in self.catalog.entries())
+            names = tuple(each.name for each in there if each and readiness.of(each))
+            self._lacked = (files, time.monotonic() + _LACKING_SECONDS, names)
+        return names
 
 
 def _changed(path: Path) -> tuple[int, int] | None:
