@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from engine.server import file_routes, job_routes, mcp_routes, page_routes, platform_routes, workflow_routes
+from engine.server import (
+    event_routes,
+    file_routes,
+    job_routes,
+    mcp_routes,
+    page_routes,
+    platform_routes,
+    workflow_routes,
+)
 from engine.server.answers import handle_failures
 from engine.server.context import ServerContext
 from engine.server.security import secure
@@ -22,7 +30,7 @@ def create_app(context: ServerContext) -> FastAPI:
         title="ComfyUI workflows", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lambda _: running()
     )
     handle_failures(app)
-    for routes in (platform_routes, workflow_routes, job_routes, file_routes, page_routes):
+    for routes in (platform_routes, workflow_routes, job_routes, event_routes, file_routes, page_routes):
         app.include_router(routes.router(context))
     app.router.routes.append(mcp)
     secure(app, context)

@@ -10,6 +10,7 @@ from engine.errors import Cancelled, EngineError, ExecutionTimeout
 from engine.local_queue import JobRecord, JobState
 from engine.replies import failure_reply
 from engine.server.links import with_base
+from engine.server.platform_documents import output_of
 
 _LONGEST_TEXT = 4096
 """What is longer is a file that was sent in the payload, which nobody wants to see again."""
@@ -57,7 +58,7 @@ def failure_of(record: JobRecord) -> dict[str, Any]:
 
 def _outcome(record: JobRecord, base_url: str, *, paths: bool) -> dict[str, Any]:
     if record.state is JobState.COMPLETED:
-        return {"output": with_base(record.reply, base_url, paths=paths), "error": None, "failure": None}
+        return {"output": with_base(output_of(record), base_url, paths=paths), "error": None, "failure": None}
     return {"output": None, **(failure_of(record) if record.state.final else {"error": None, "failure": None})}
 
 

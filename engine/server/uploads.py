@@ -25,6 +25,9 @@ from engine.server.folder import data_folder
 from engine.server.problems import BodyTooLong
 from engine.settings import Settings
 
+UPLOADS = "uploads"
+"""The folder's name, below API_FOLDER."""
+
 _CHUNK_BYTES = 256 * 1024
 _HASH_DIGITS = 12
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,60}-[0-9a-f]{12}(\.[a-z0-9]{1,16})?")
@@ -232,7 +235,7 @@ def _not_kept(error: OSError) -> EngineError:
 
 def uploads_of(context: ServerContext) -> Uploads:
     """The server's; what its jobs hold stays."""
-    folder = data_folder(context.settings) / "uploads"
+    folder = data_folder(context.settings) / UPLOADS
     return Uploads(folder, context.settings, lambda: names_in_use(context.queue))
 
 

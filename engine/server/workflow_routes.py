@@ -16,10 +16,12 @@ from engine.plans import NamedPlan
 from engine.request import parse_request
 from engine.server import bodies
 from engine.server.answers import json_response
+from engine.server.body_bounds import release_body
 from engine.server.context import ServerContext
 from engine.server.forms import payload_of
 from engine.server.job_documents import failure_of, job_document
 from engine.server.links import base_url, shows_paths, with_base
+from engine.server.platform_documents import output_of
 from engine.server.problems import UnknownForm, status_of
 from engine.server.run_queries import RunQuery, run_query
 from engine.server.uploads import uploads_of
@@ -82,6 +84,7 @@ class _Workflows:
         workflow = await run_in_threadpool(self._catalog.__getitem__, name)
         payload = await self._payload(request, workflow)
         base = base_url(request, self._context.settings)
+        release_body(request)  # the job holds what it needs of it
         record = await run_in_threadpool(self._queued, workflow, payload, query, base)
         if query.wait_ms and not record.state.final:
             record = await until_over(self._context, record.id, query.wait_ms / 1000)
@@ -94,7 +97,7 @@ class _Workflows:
             headers["Location"] = f"/jobs/{record.id}"
             return json_response(job_document(record, base, paths=paths), 202, headers)
         if record.state is JobState.COMPLETED:
-            return json_response(with_base(record.reply, base, paths=paths), 200, headers)
+            return json_response(with_base(output_of(record), base, paths=paths), 200, headers)
         document = failure_of(record)
         status = 504 if record.state is JobState.TIMED_OUT else status_of(str(document["failure"].get("code")))
         return json_response(document, status, headers)
