@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -24,6 +25,8 @@ class WebEndpoint:
     """
 
     def __init__(self, protocol: Protocol, *, most_body_bytes: int) -> None:
+        # At INFO it writes the id of each session, which is as good as a password to it.
+        logging.getLogger("mcp").setLevel(max(logging.WARNING, logging.getLogger().level))
         self._manager = StreamableHTTPSessionManager(
             protocol.server,
             max_request_body_size=most_body_bytes,
