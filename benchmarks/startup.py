@@ -1,4 +1,7 @@
-"""`engine list` over 1,000 workflows, the whole process, against importing pydantic and Jinja2, in one run."""
+"""`engine list` over 1,000 workflows, the whole process, against importing pydantic and Jinja2, in one run.
+
+And the import of RunPod's SDK, as the worker does it and as it is.
+"""
 
 import os
 import shutil
@@ -35,6 +38,12 @@ def main():
     print(f"engine list over {WORKFLOWS} workflows: {ours * 1000:.0f} ms, the whole process")
     print(f"python -c 'import pydantic, jinja2': {theirs * 1000:.0f} ms; ratio {ours / theirs:.2f}")
     assert ours <= 2 * theirs, "listing should cost at most twice those imports"
+    quick = [sys.executable, "-c", "from engine.runpod_sdk import load_runpod; load_runpod()"]
+    pairs = [
+        (seconds(quick, os.environ), seconds([sys.executable, "-c", "import runpod"], os.environ)) for _ in range(5)
+    ]
+    ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
+    print(f"the import of RunPod's SDK: {ours * 1000:.0f} ms by the worker, {theirs * 1000:.0f} ms as it is")
 
 
 if __name__ == "__main__":

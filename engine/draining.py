@@ -26,6 +26,7 @@ from engine.cancellation import CancellationToken
 from engine.envelope import failure_reply
 from engine.errors import Cancelled
 from engine.logs import event
+from engine.runpod_sdk import load_runpod
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +82,7 @@ class Shutdown:
 
     def serve(self, handler: Callable[[dict[str, Any]], Awaitable[Reply]]) -> None:
         """Hand the jobs that the SDK takes to a handler, until the worker is told to end, or the SDK ends by itself."""
-        import runpod
-
+        runpod = load_runpod()
         try:
             runpod.serverless.start({"handler": handler, "concurrency_modifier": self._concurrency})
         except asyncio.CancelledError:
@@ -258,6 +258,7 @@ def _end_now(status: int) -> None:
 
 def _jobs_of_the_sdk() -> int:
     """How many jobs the SDK has, those included that it has not begun."""
+    load_runpod()
     from runpod.serverless.modules.worker_state import JobsProgress
 
     count: int = JobsProgress().get_job_count()

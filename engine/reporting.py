@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.logs import event
 from engine.results import Progress
+from engine.runpod_sdk import load_runpod
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +116,7 @@ def progress_document(progress: Progress) -> dict[str, Any]:
 
 def post_to_runpod() -> Post:
     """What sends progress as the SDK's `progress_update` does (runpod 1.12, rp_progress.py), but awaited."""
+    load_runpod()
     from runpod.http_client import AsyncClientSession
     from runpod.serverless.modules.rp_http import send_result
 

@@ -26,7 +26,7 @@ LAYERS = [
     {"draining", "reporting", "fitness", "warming", "journal"},
     {"envelope"},
     {"health", "job_account", "replies"},
-    {"request"},
+    {"request", "request_schemas"},
     {"dialects"},
     {"jobs", "backend"},
     {"attempts"},
@@ -77,7 +77,7 @@ LAYERS = [
         "model_entries",
     },
     {"verdicts"},
-    {"wording", "errors", "dialing", "plain_sessions"},
+    {"wording", "errors", "dialing", "plain_sessions", "runpod_sdk"},
     {"addresses", "containers", "workflows_path"},
 ]
 

@@ -9,6 +9,7 @@ from engine.server import (
     file_routes,
     job_routes,
     mcp_routes,
+    openapi,
     page_routes,
     platform_routes,
     workflow_routes,
@@ -30,7 +31,7 @@ def create_app(context: ServerContext) -> FastAPI:
         title="ComfyUI workflows", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lambda _: running()
     )
     handle_failures(app)
-    for routes in (platform_routes, workflow_routes, job_routes, event_routes, file_routes, page_routes):
+    for routes in (platform_routes, workflow_routes, job_routes, event_routes, file_routes, openapi, page_routes):
         app.include_router(routes.router(context))
     app.router.routes.append(mcp)
     secure(app, context)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import socket
@@ -31,6 +30,7 @@ from engine.models.hub_caches import link_repositories, own_cache, runpod_cache
 from engine.models.linking import link_cached
 from engine.models.required import required_models
 from engine.reporting import post_to_runpod
+from engine.runpod_sdk import load_runpod
 from engine.settings import Settings, load_settings
 from engine.starting.gpu import Gpus, Probe
 from engine.starting.model_fetch import ModelFetch
@@ -193,7 +193,7 @@ def _get_ready(parts: _Parts, facts: Facts, probe: Probe | None, until: float) -
         tasks = [
             submit(_tell, facts, parts, probe),
             submit(parts.runner.warm),
-            submit(importlib.import_module, "runpod"),  # takes a second or two
+            submit(load_runpod),
         ]
         if at_boot:
             tasks.append(submit(_have_comfyui, parts, cancel))
@@ -280,8 +280,6 @@ def _tell(facts: Facts, parts: _Parts, probe: Probe | None) -> None:
 
 def _take_jobs(parts: _Parts, before_first: WarmUp | None) -> None:
     """Answer jobs until the SDK, or whoever runs the process, says that it is over."""
-    import runpod
-
     shutdown = Shutdown(parts.settings.drain_seconds)
     settings, has_queue = parts.settings, _has_queue()
     # Without a queue there is none to post to, and nothing comes twice.
@@ -295,7 +293,7 @@ def _take_jobs(parts: _Parts, before_first: WarmUp | None) -> None:
         refresh=settings.refresh_worker,
     )
     for check in checks(parts.settings, parts.catalog, parts.backend.comfy):
-        runpod.serverless.register_fitness_check(check)
+        load_runpod().serverless.register_fitness_check(check)
     shutdown.serve(worker.handle)
 
 
