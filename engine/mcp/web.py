@@ -35,8 +35,17 @@ class WebEndpoint:
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request."""
-        await self._manager.handle_request(scope, receive, send)
+        """Answer a request; a stream that is left in the middle, as when the server ends, is ended."""
+        open_ended = False
+
+        async def noted(message: Any) -> None:
+            nonlocal open_ended
+            open_ended = message["type"] == "http.response.start" or bool(message.get("more_body"))
+            await send(message)
+
+        await self._manager.handle_request(scope, receive, noted)
+        if open_ended:
+            await send({"type": "http.response.body", "body": b""})
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """Has to be entered around the application's life, once."""
