@@ -17,19 +17,12 @@ from engine.replies import failure_reply
 
 log = logging.getLogger(__name__)
 
-Prepare = Callable[[Any], Any]
-"""Makes of a job's input the one that is run, such as one in which the names of uploads have become the files.
-
-What it gives is neither kept nor shown. It may raise `EngineError`, which is then the job's failure.
-"""
-
 
 class RunnerAnswer:
     """Answers jobs with a runner, as a worker on RunPod answers them.
 
     Args:
         runner: runs them.
-        prepare: see `Prepare`; left out, the input is run as it was sent.
         before_first: done before each job that runs something, such as fetching models; it has to see for itself that
             it is done once.
     """
@@ -38,11 +31,9 @@ class RunnerAnswer:
         self,
         runner: Runner,
         *,
-        prepare: Prepare | None = None,
         before_first: Callable[[CancellationToken], None] | None = None,
     ) -> None:
         self._runner = runner
-        self._prepare = prepare
         self._before_first = before_first
 
     def __call__(
@@ -56,9 +47,8 @@ class RunnerAnswer:
         try:
             if self._before_first and self._runs_here(submission.input):
                 self._before_first(cancel)
-            document = self._prepare(submission.input) if self._prepare else submission.input
             return answer(
-                document,
+                submission.input,
                 self._runner,
                 job_id=job_id,
                 cancel=cancel,

@@ -19,7 +19,8 @@ from engine.local_queue.database import Database
 from engine.local_queue.problems import JobNotOver, QueueFull, UnknownJob
 from engine.local_queue.records import Counts, JobRecord, JobState, StoredFile, Submission
 from engine.local_queue.state import State
-from engine.local_queue.webhooks import Document, Webhooks, check_url, status_document
+from engine.local_queue.store import Taken
+from engine.local_queue.webhooks import DELAYS_SECONDS, Document, Webhooks, check_url, status_document
 from engine.local_queue.workers import Workers
 from engine.logs import event
 from engine.replies import MOST_LEVELS, failure_reply, too_deep
@@ -47,6 +48,7 @@ class LocalQueue:
         document: what a webhook is sent of a job that has ended, given it and the submission's `base_url`; called
             with the queue locked, so it must be quick. By default the least of what RunPod's `/status` says.
         private_webhooks: webhooks may go to private addresses (ALLOW_PRIVATE_URLS, or a server for this machine alone).
+        webhook_delays: seconds to wait after each try of a webhook that failed but the last.
         begin: run jobs from now on; else from `start` on.
 
     Raises:
@@ -62,6 +64,7 @@ class LocalQueue:
         most_kept: int,
         document: Document = status_document,
         private_webhooks: bool = False,
+        webhook_delays: Sequence[float] = DELAYS_SECONDS,
         begin: bool = True,
     ) -> None:
         self._most_waiting = most_waiting
@@ -78,7 +81,7 @@ class LocalQueue:
             raise
         self._workers = Workers(self._state, workers)
         self._clock = Clock(self._state)
-        self._webhooks = Webhooks(self._state, document, private=private_webhooks)
+        self._webhooks = Webhooks(self._state, document, private=private_webhooks, delays_seconds=webhook_delays)
         if begin:
             self.start()
 
@@ -113,6 +116,10 @@ class LocalQueue:
             raise InvalidRequest(f"the input is nested more than {MOST_LEVELS} levels deep")
         if submission.webhook is not None:
             check_url(submission.webhook, private=self._private_webhooks)
+        try:
+            taken = Taken.of(submission)
+        except TypeError as error:
+            raise InvalidRequest(f"the input is not JSON: {error}") from error
         job_id = str(uuid.uuid4())
         state = self._state
         with state.lock:
@@ -121,7 +128,7 @@ class LocalQueue:
             if state.store.how_many(JobState.IN_QUEUE) >= self._most_waiting:
                 raise QueueFull(f"{self._most_waiting} jobs wait already", hint="send the job again in a while")
             with self._database.transaction():
-                state.store.add(job_id, submission, time.time())
+                state.store.add(job_id, taken, time.time())
                 if submission.webhook is not None:
                     state.posts.add(job_id, submission.webhook, submission.base_url)
             state.work.notify()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.local_queue.database import Database
 from engine.local_queue.problems import UnknownJob
@@ -35,6 +35,49 @@ _FORGET = (
 )
 
 
+class Taken(NamedTuple):
+    """A submission in the table's words; made before the queue is locked, since a long one takes a while.
+
+    Attributes:
+        workflow: its name.
+        submission: all of it, as JSON.
+        shown: what is kept of the input, as JSON.
+        shortened: whether that lacks something.
+        search: what the history is searched for.
+        execution_seconds: that it may run.
+        lifetime_seconds: after which it is given up.
+    """
+
+    workflow: str
+    submission: str
+    shown: str
+    shortened: bool
+    search: str
+    execution_seconds: float | None
+    lifetime_seconds: float | None
+
+    @classmethod
+    def of(cls, submission: Submission) -> Taken:
+        """A submission in the table's words.
+
+        Raises:
+            TypeError: its input is not of JSON's types.
+        """
+        shown, shortened = shown_of(submission.input)
+        payload = shown.get("payload") if isinstance(shown, dict) else shown
+        # Not `asdict`, which copies all of the input.
+        fields = {each.name: getattr(submission, each.name) for each in dataclasses.fields(submission)}
+        return cls(
+            _clean(submission.workflow),
+            json.dumps(fields),
+            json.dumps(shown),
+            shortened,
+            _clean(searchable(submission.workflow, payload)),
+            submission.execution_seconds,
+            submission.lifetime_seconds,
+        )
+
+
 class Store:
     """The jobs. The order in which they came is the order of `seq`: one that is put back is first again by itself."""
 
@@ -42,27 +85,25 @@ class Store:
         self._database = database
         self._connection = database.connection
 
-    def add(self, job_id: str, submission: Submission, now: float) -> None:
+    def add(self, job_id: str, taken: Taken, now: float) -> None:
         """Take a job."""
-        shown, shortened = shown_of(submission.input)
-        payload = shown.get("payload") if isinstance(shown, dict) else shown
-        expires_at = None if submission.lifetime_seconds is None else now + submission.lifetime_seconds
+        expires_at = None if taken.lifetime_seconds is None else now + taken.lifetime_seconds
         with self._database.transaction() as connection:
             connection.execute(
                 "INSERT INTO jobs (id, state, workflow, shown, shortened, search, created_at, expires_at,"
                 " execution_seconds) VALUES (?, 'IN_QUEUE', ?, ?, ?, ?, ?, ?, ?)",
                 (
                     job_id,
-                    _clean(submission.workflow),
-                    json.dumps(shown),
-                    shortened,
-                    _clean(searchable(submission.workflow, payload)),
+                    taken.workflow,
+                    taken.shown,
+                    taken.shortened,
+                    taken.search,
                     now,
                     expires_at,
-                    submission.execution_seconds,
+                    taken.execution_seconds,
                 ),
             )
-            connection.execute("INSERT INTO requests VALUES (?, ?)", (job_id, json.dumps(asdict(submission))))
+            connection.execute("INSERT INTO requests VALUES (?, ?)", (job_id, taken.submission))
 
     def record(self, job_id: str) -> JobRecord:
         """A job as it stands, without its progress.

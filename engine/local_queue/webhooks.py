@@ -13,7 +13,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,7 +32,9 @@ log = logging.getLogger(__name__)
 Document = Callable[[JobRecord, str], Mapping[str, Any]]
 """What is posted of a job: it, and what links in it begin with."""
 
-_DELAYS_SECONDS = (10.0, 10.0, 60.0, 300.0, 900.0, 3600.0)
+DELAYS_SECONDS = (10.0, 10.0, 60.0, 300.0, 900.0, 3600.0)
+"""After each try that failed but the last."""
+
 _POST_SECONDS = 10.0
 _THREADS = 4
 _DISK_SECONDS = 5.0
@@ -90,12 +92,16 @@ class Webhooks:
         state: the queue's.
         document: what is posted.
         private: whether they may go to this machine's own network.
+        delays_seconds: after each try that failed but the last.
     """
 
-    def __init__(self, state: State, document: Document, *, private: bool) -> None:
+    def __init__(
+        self, state: State, document: Document, *, private: bool, delays_seconds: Sequence[float] = DELAYS_SECONDS
+    ) -> None:
         self._state = state
         self._document = document
         self._private = private
+        self._delays_seconds = tuple(delays_seconds)
         self._closed = False
         self._posting: set[str] = set()
         self._threads: list[threading.Thread] = []
@@ -120,6 +126,8 @@ class Webhooks:
             failure, refused = "", False
             try:
                 with self._state.lock:
+                    if self._closed:
+                        return
                     body = json.dumps(self._document(self._state.record(post.job_id), post.base_url)).encode()
                 _send(post.url, body, private=self._private)
             except UnknownJob:
@@ -148,8 +156,8 @@ class Webhooks:
     def _settle(self, post: Post, failure: str, *, refused: bool) -> None:
         while not self._closed:
             try:
-                if failure and not refused and post.tries < len(_DELAYS_SECONDS):
-                    seconds = _DELAYS_SECONDS[post.tries]
+                if failure and not refused and post.tries < len(self._delays_seconds):
+                    seconds = self._delays_seconds[post.tries]
                     self._state.posts.again(post.job_id, time.time() + seconds)
                     self._say(logging.WARNING, "a webhook was not taken", post, reason=failure, again_in=seconds)
                 else:

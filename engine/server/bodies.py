@@ -67,9 +67,26 @@ async def json_of(request: Request, most_bytes: int) -> Any:
         UnknownForm: it says that it is something else.
     """
     kind = media_type(request)
-    if kind and kind != JSON and not kind.endswith("+json"):
+    is_other = kind not in ("", JSON) and not kind.endswith("+json")
+    if is_other and kind != URLENCODED:
         raise UnknownForm(f"the body is {kind[:100]}", hint=f"send {JSON}")
     body = await body_of(request, most_bytes)
+    if is_other and not is_json(body):
+        raise UnknownForm(f"the body is {kind[:100]}", hint=f"send {JSON}")
+    return await parsed(body)
+
+
+def is_json(body: bytes) -> bool:
+    """Whether a body that is said to be a form is JSON, as of `curl -d '{…}'`; a form has no brace as it is."""
+    return body.lstrip().startswith(b"{")
+
+
+async def parsed(body: bytes) -> Any:
+    """A body as JSON; an empty one is an empty object.
+
+    Raises:
+        NotJson: it is none.
+    """
     if not body.strip():
         return {}
     return await run_in_threadpool(_parsed, body) if len(body) > _LARGE_BYTES else _parsed(body)
@@ -84,14 +101,12 @@ def _parsed(body: bytes) -> Any:
         raise NotJson("; ".join(map(str, error.problems))) from None
 
 
-async def urlencoded_of(request: Request, most_bytes: int) -> Fields:
+def urlencoded(body: bytes) -> Fields:
     """The fields of a form without files.
 
     Raises:
-        BodyTooLong: it is longer than that.
         NotJson: it is no form.
     """
-    body = await body_of(request, most_bytes)
     try:
         text = body.decode("ascii")
         return [*parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)]

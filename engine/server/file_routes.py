@@ -13,11 +13,12 @@ from starlette.datastructures import UploadFile
 from engine.errors import InvalidRequest, Problem
 from engine.media.sniff import HEAD_BYTES, content_type
 from engine.server import bodies
-from engine.server.answers import json_response
+from engine.server.answers import failure_response, json_response
 from engine.server.context import ServerContext
 from engine.server.links import is_signed
 from engine.server.problems import Unauthorized, UnknownFile
 from engine.server.uploads import Upload, Uploads, uploads_of
+from engine.text_values import BOOLEANS
 from engine.wording import did_you_mean
 
 _NO_SCRIPT = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
@@ -41,27 +42,30 @@ def router(context: ServerContext) -> APIRouter:
 
     @routes.get("/files/{name}")
     async def sent(name: str, request: Request) -> Response:
+        download = _download(request)
         path = await run_in_threadpool(uploads.find, name)
         if path is None:
             near = did_you_mean(name[:100], await run_in_threadpool(uploads.names))
             raise UnknownFile(f"there is no file of that name that was sent here, or it is no longer kept{near}")
         kind = await run_in_threadpool(_kind_of, path)
-        return _file(path, name, kind, request)
+        return _file(path, name, kind, download=download)
 
     @routes.get("/jobs/{job_id}/files/{number}/{filename}")
     async def result(job_id: str, number: str, filename: str, request: Request) -> Response:
         if not (number.isascii() and number.isdecimal() and len(number) < 10):
             raise UnknownFile("a result is asked for by its number")
+        download = _download(request)
         signature = request.query_params.get("signature")
         if signature is not None and not is_signed(context.secret, job_id, int(number), signature):
-            raise Unauthorized("the signature of the link is not right", hint="take the link as the job gives it")
+            error = Unauthorized("the signature of the link is not right", hint="take the link as the job gives it")
+            return failure_response(error, {"WWW-Authenticate": "Bearer"})
         kept = await run_in_threadpool(context.queue.file, job_id, int(number))
         path = Path(kept.path)
         if path.name != filename:
             raise UnknownFile("the job has no such file", hint="take the link as the job gives it")
         if not await run_in_threadpool(path.is_file):
             raise UnknownFile("the result is no longer there: its file was moved or removed")
-        return _file(path, filename, kept.content_type, request)
+        return _file(path, filename, kept.content_type, download=download)
 
     return routes
 
@@ -97,16 +101,23 @@ async def _raw(request: Request, uploads: Uploads) -> list[Upload]:
         await run_in_threadpool(receiving.__exit__, None, None, None)
 
 
+def _download(request: Request) -> bool:
+    texts = request.query_params.getlist("download")
+    if len(texts) > 1 or any(each.lower() not in BOOLEANS for each in texts):
+        raise InvalidRequest(problems=[Problem("download", "must be 1 or 0, once")])
+    return any(BOOLEANS[each.lower()] for each in texts)
+
+
 def _kind_of(path: Path) -> str:
     with path.open("rb") as file:
         return content_type(file.read(HEAD_BYTES), path.name)
 
 
-def _file(path: Path, filename: str, kind: str, request: Request) -> Response:
+def _file(path: Path, filename: str, kind: str, *, download: bool) -> Response:
     """A file, whole or in ranges. What a browser could run as a page is only ever saved."""
     plain = kind.partition(";")[0]
     shown = plain.startswith(("image/", "video/", "audio/")) and plain != "image/svg+xml"
-    inline = (shown or plain == "text/plain") and request.query_params.get("download") not in ("1", "true")
+    inline = (shown or plain == "text/plain") and not download
     headers = {
         "Content-Disposition": f"{'inline' if inline else 'attachment'}; filename*=utf-8''{quote(filename, safe='')}",
         "Content-Security-Policy": _NO_SCRIPT,

@@ -17,7 +17,9 @@ WAIT_MS, LONGEST_WAIT_MS = 90_000, 300_000
 """How long a call waits for its job, in milliseconds; as RunPod's /runsync does
 (https://docs.runpod.io/serverless/endpoints/send-requests)."""
 
-_NUMBERS = frozenset({"timeout_seconds", "retries"})
+LEAST_SECONDS = 1
+"""That a job may be bound to: below, it could only ever be late."""
+
 _BOOLEANS = frozenset({"progress", "previews"})
 _DELIVERY = "delivery."
 KEYS = (
@@ -76,8 +78,13 @@ def run_query(items: Iterable[tuple[str, str]]) -> RunQuery:
             keys.setdefault("delivery", {})[wish] = _value(text) if wish in DELIVERY_VALUES else text
         elif name in _BOOLEANS:
             keys[name] = BOOLEANS.get(text.lower(), text)
+        elif name == "timeout_seconds":
+            value = _value(text)
+            if isinstance(value, str) or isinstance(value, bool) or value < LEAST_SECONDS:
+                problems.append(Problem(name, f"must be seconds, at least {LEAST_SECONDS} (got {shown(text)})"))
+            keys[name] = value
         else:
-            keys[name] = _value(text) if name in _NUMBERS else text
+            keys[name] = _value(text) if name == "retries" else text
     if problems:
         raise InvalidRequest(problems=problems)
     return RunQuery(0 if is_async else wait_ms, keys)
@@ -86,5 +93,6 @@ def run_query(items: Iterable[tuple[str, str]]) -> RunQuery:
 def _value(text: str) -> Any:
     """A number or a boolean; the text where it is none, so that validation says so."""
     with contextlib.suppress(InvalidMap):
-        return parse_json(text, label="")
+        value = parse_json(text, label="")
+        return value if isinstance(value, int | float) else text
     return text

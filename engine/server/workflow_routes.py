@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from engine.errors import ComfyUnavailable
+from engine.errors import ComfyUnavailable, InvalidPayload, Problem
 from engine.local_queue import JobRecord, JobState, Submission
 from engine.nodes import NodeCatalogue
 from engine.plans import NamedPlan
@@ -26,6 +26,7 @@ from engine.server.problems import UnknownForm, status_of
 from engine.server.run_queries import RunQuery, run_query
 from engine.server.uploads import uploads_of
 from engine.server.waiting import until_over
+from engine.wording import kind_of
 from engine.workflow import Workflow
 
 _NO_LISTS = NodeCatalogue({}, live=True)
@@ -110,7 +111,10 @@ class _Workflows:
             async with bodies.multipart_of(request, most_bytes=most_bytes, most_field_bytes=most) as fields:
                 return await payload_of(fields, workflow, self._uploads, most_text_bytes=most)
         if kind == bodies.URLENCODED:
-            fields = await bodies.urlencoded_of(request, most)
+            body = await bodies.body_of(request, most)
+            if bodies.is_json(body):
+                return await bodies.parsed(body)
+            fields = bodies.urlencoded(body)
             return await payload_of(fields, workflow, self._uploads, most_text_bytes=most)
         if kind not in ("", bodies.JSON) and not kind.endswith("+json"):
             raise UnknownForm(f"the body is {kind[:100]}; {_TAKEN}")
@@ -163,9 +167,11 @@ class _Workflows:
         from engine.authoring.local_calls import local_calls
 
         workflow = self._catalog[name]
+        if not isinstance(payload, Mapping):
+            raise InvalidPayload(problems=[Problem("", f"a payload is an object (got {kind_of(payload)})")])
         return local_calls(
             workflow,
-            payload if isinstance(payload, Mapping) else {},
+            payload,
             url=base,
             token_needed=self._context.settings.api_token is not None,
             is_upload=self._uploads.could_be_one,
