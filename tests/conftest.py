@@ -26,6 +26,8 @@ from support.verified import STATS, VerifiedReport
 from engine.cancellation import CancellationToken
 from engine.comfyui import ComfyProcess, ComfyUI, SharedFolders, new_prompt_id
 
+pytest_plugins = ["support.browser_fixtures"]
+
 # Read before any test wipes them.
 COMFY_URL = os.environ.get("COMFY_URL")
 COMFY_HOME = os.environ.get("COMFY_HOME")
