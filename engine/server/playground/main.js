@@ -1,0 +1,83 @@
+// The frame of the pages: which is shown, the header, the dialog that asks for the token.
+
+import { onTokenNeeded } from "./api.js";
+import { createCompare } from "./compare.js";
+import { fill, h } from "./dom.js";
+import { createHeader } from "./header.js";
+import { createHistory } from "./history.js";
+import { createJobPage } from "./job_page.js";
+import { createList } from "./list.js";
+import { askForToken } from "./token.js";
+import { createWorkflowPage } from "./workflow_page.js";
+
+/**
+ * A page: its element, its title, and what ends it (requests, listeners) when another is shown.
+ *
+ * @typedef {{element: HTMLElement, title: string, close?: () => void}} Page
+ */
+
+/** @type {[RegExp, (...parts: string[]) => Page | Promise<Page>][]} */
+const ROUTES = [
+  [/^#?\/?$/, () => createList()],
+  [/^#\/workflows\/([^/]+)$/, (name) => createWorkflowPage(name ?? "")],
+  [/^#\/history$/, () => ({ ...createHistory(), title: "History" })],
+  [/^#\/jobs\/([^/]+)$/, (id) => createJobPage(id ?? "")],
+  [/^#\/compare\/([^/]+)\/([^/]+)$/, (one, other) => ({ ...createCompare(one ?? "", other ?? ""), title: "Compare" })],
+];
+
+const main = /** @type {HTMLElement} */ (document.getElementById("main"));
+const header = createHeader();
+/** @type {Page | null} */
+let shown = null;
+let visits = 0;
+
+async function show() {
+  const visit = ++visits;
+  const [page, focus] = [await pageAt(location.hash), visit > 1];
+  if (visit !== visits) {
+    page.close?.(); // another was chosen meanwhile
+    return;
+  }
+  shown?.close?.();
+  shown = page;
+  document.title = `${page.title} · Workflows`;
+  header.show(location.hash);
+  fill(main, page.element);
+  window.scrollTo(0, 0);
+  if (focus) main.focus({ preventScroll: true });
+}
+
+/**
+ * @param {string} hash
+ * @returns {Promise<Page>}
+ */
+async function pageAt(hash) {
+  try {
+    for (const [pattern, create] of ROUTES) {
+      const found = pattern.exec(hash);
+      if (found) return await create(...found.slice(1).map(decodeURIComponent));
+    }
+  } catch (error) {
+    return notice("This page can't be shown", error instanceof Error ? error.message : String(error));
+  }
+  return notice("There is no such page", "The workflows are listed on the first page.");
+}
+
+/**
+ * @param {string} title
+ * @param {string} text
+ * @returns {Page}
+ */
+function notice(title, text) {
+  const back = h("p", null, h("a", { href: "#/" }, "All workflows"));
+  return { title, element: h("div", { class: "page narrow" }, h("h1", null, title), h("p", { role: "alert" }, text), back) };
+}
+
+document.getElementById("top")?.replaceWith(header.element);
+onTokenNeeded(askForToken);
+window.addEventListener("hashchange", show);
+document.querySelector(".skip")?.addEventListener("click", (event) => {
+  event.preventDefault(); // the address is the page's, and would be lost
+  main.focus();
+});
+void show();
