@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements.lock
 UV := .tools/bin/uv
+MODULES := node_modules/.complete
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --quiet
 # What goes into the image, and what it is built with: parts of the lock, since every hash is to be checked there too.
@@ -31,12 +32,19 @@ $(VENV)/.complete: requirements.lock pyproject.toml | $(UV)
 test: setup
 	$(BIN)/python -m pytest -n auto
 
-lint: setup
+lint: setup $(MODULES)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/node node_modules/eslint/bin/eslint.js engine/server
+	$(BIN)/node node_modules/typescript/bin/tsc
 
-# The locks again, after a change of pyproject.toml.
+# What the playground's JavaScript is checked with; only `make lint` needs it.
+$(MODULES): package.json package-lock.json .npmrc | $(VENV)/.complete
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm ci --loglevel=error
+	@touch $@
+
+# The locks again, after a change of pyproject.toml. (That of JavaScript: .venv/bin/npm install, after one of package.json.)
 lock: | $(UV)
 	$(COMPILE) --extra gcs --extra mcp --extra ui --group test --group lint --group build --group image --output-file $(LOCK) pyproject.toml
 	$(COMPILE) --extra gcs --group build --constraints $(LOCK) --output-file $(ENGINE_LOCK) pyproject.toml

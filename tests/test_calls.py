@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from support.command import NODE
 
 from engine.authoring.calls import LANGUAGES, RUNPOD_URL, example_call
 
@@ -84,13 +85,12 @@ def endpoint():
 
 def execute(language, text, folder):
     """Run a call as its reader would: saved to a file, in a shell of its own."""
-    needs = {"curl": "curl", "javascript": "node"}.get(language)
-    if needs and not shutil.which(needs):
-        pytest.skip(f"needs {needs} on the PATH")
+    if language == "curl" and not shutil.which("curl"):
+        pytest.skip("needs curl on the PATH")
     suffix, command = {
         "curl": (".sh", ["sh"]),
         "python": (".py", [sys.executable]),
-        "javascript": (".mjs", ["node"]),
+        "javascript": (".mjs", [NODE]),
     }[language]
     script = folder / f"call{suffix}"
     script.write_text(text + "\n", encoding="utf-8", newline="")

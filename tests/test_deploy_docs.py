@@ -14,7 +14,7 @@ import pytest
 import requests
 import yaml
 from PIL import Image
-from support.command import ENGINE
+from support.command import ENGINE, NODE
 from support.hub_formats import HUB
 from support.runpod_api import API_KEY, serve_runpod_api
 from support.runpod_queue import ENDPOINT_ID, serve_runpod_queue
@@ -29,7 +29,7 @@ DEPLOY = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
 SCALING = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
 PAGES = {"deploy": DEPLOY, "scaling": SCALING}
 RUNPODS_API = "https://api.runpod.ai/v2"
-INTERPRETERS = {"sh": ["sh", "-e"], "python": [sys.executable], "javascript": ["node"]}
+INTERPRETERS = {"sh": ["sh", "-e"], "python": [sys.executable], "javascript": [NODE]}
 SUFFIXES = {"sh": "sh", "python": "py", "javascript": "mjs"}
 
 # RunPod's own variables, and what stands in capitals without being one: states of a job, pools of GPUs.

