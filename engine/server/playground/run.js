@@ -1,0 +1,148 @@
+// Runs a workflow with what stands in its form, and shows what becomes of it, also of what was begun before.
+
+import { announce } from "./announce.js";
+import { ApiError, onReachable, request } from "./api.js";
+import { fill, h } from "./dom.js";
+import { failureNotice } from "./gallery.js";
+import { icon } from "./icons.js";
+import { start } from "./jobs.js";
+import { createJobs } from "./list_of_jobs.js";
+import { takePending } from "./pending.js";
+
+/**
+ * @typedef {{element: HTMLElement, payload: () => any, fill: (payload: any) => void, focusFirst: () => void,
+ *   showProblems: (problems: import("./api.js").Problem[]) => void}} Form
+ * @typedef {import("./jobs.js").Job} Job
+ */
+
+const AT_FIRST = 12;
+
+/**
+ * The run button with its troubles (`bar`), and below it the workflow's jobs (`results`); `element` holds both.
+ *
+ * @param {{workflow: any, form: Form}} parts the workflow as GET /workflows/NAME tells it
+ * @returns {{element: HTMLElement, bar: HTMLElement, results: HTMLElement, run: () => Promise<void>, close: () => void}}
+ */
+export function createRunner({ workflow, form }) {
+  const name = /** @type {string} */ (workflow.name ?? workflow.workflow);
+  const trouble = h("div", { role: "alert" });
+  const mac = /Mac|iPhone|iPad/.test(navigator.platform);
+  const button = h("button", { class: "button primary run", type: "button", onclick: run }, icon("play"), h("span", null, "Run"));
+  const hint = h("span", { class: "muted small keys" }, h("kbd", null, mac ? "⌘ Enter" : "Ctrl Enter"));
+  const bar = h("div", { class: "runner" }, h("div", { class: "line" }, button, hint), trouble);
+  const none = h("p", { class: "empty", hidden: true }, "Results will be here, and in the history.");
+  const all = h("a", { href: "#/history", class: "small" }, "History");
+  const jobs = createJobs({ again, started, ended, removed: empty });
+  const results = h("section", { class: "run-results", "aria-label": "Results" }, h("div", { class: "line" }, h("h2", { class: "grow" }, "Results"), all), none, jobs.element);
+  const element = h("div", { class: "run-page" }, bar, results);
+  const unheard = onReachable((reachable) => {
+    if (!reachable) fill(trouble, failureNotice("The server can't be reached.", "it is tried again until it answers; jobs are kept"));
+    else if (trouble.textContent?.includes("can't be reached")) fill(trouble);
+    if (reachable && !loaded) void load();
+  });
+  let sending = false;
+  let loaded = false;
+  let lastSent = "";
+
+  async function run() {
+    if (sending) return;
+    sending = true;
+    // Not `disabled`, which would take the focus from whoever pressed it.
+    button.setAttribute("aria-disabled", "true");
+    button.lastElementChild?.replaceChildren("Sending");
+    fill(trouble);
+    form.showProblems([]);
+    try {
+      const job = await start(name, form.payload());
+      lastSent = job.id;
+      announce("Queued.");
+      started(job);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      refused(error.message, error.failure.hint, error.problems);
+    } finally {
+      sending = false;
+      button.removeAttribute("aria-disabled");
+      button.lastElementChild?.replaceChildren("Run");
+    }
+  }
+
+  /**
+   * @param {string} message
+   * @param {string | undefined} hint
+   * @param {import("./api.js").Problem[]} problems
+   */
+  function refused(message, hint, problems) {
+    form.showProblems(problems);
+    fill(trouble, failureNotice(message, hint, problems));
+  }
+
+  /** @param {Job} job */
+  function started(job) {
+    jobs.prepend([job]);
+    empty();
+    // On a narrow page the results are far below the button.
+    const reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    jobs.element.firstElementChild?.scrollIntoView({ block: "nearest", behavior: reduced ? "auto" : "smooth" });
+  }
+
+  /** @param {Job} job */
+  function ended(job) {
+    // What is wrong with a value can be found out late, of a picture that is fetched; the form says so too.
+    const problems = job.failure?.problems;
+    if (job.id === lastSent && problems?.length) form.showProblems(problems);
+  }
+
+  /**
+   * @param {Job} job
+   * @param {Record<string, any>} payload
+   */
+  function again(job, payload) {
+    form.fill(payload);
+    fill(trouble);
+    announce("The form has the values of that job.");
+    if (job.payload_shortened) refused("Files that were sent within the request are not kept.", "add them once more", []);
+    form.element.scrollIntoView({ block: "nearest" });
+    form.focusFirst();
+  }
+
+  function empty() {
+    none.hidden = jobs.count > 0;
+  }
+
+  async function load() {
+    try {
+      const page = await request("GET", `/jobs?workflow=${encodeURIComponent(name)}&limit=${AT_FIRST}`);
+      loaded = true;
+      jobs.append(page.jobs);
+      empty();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.status) fill(trouble, failureNotice(error.message, error.failure.hint));
+    }
+  }
+
+  /** @param {KeyboardEvent} event */
+  function pressed(event) {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.defaultPrevented) return;
+    if (document.querySelector("dialog[open]")) return;
+    event.preventDefault();
+    void run();
+  }
+
+  document.addEventListener("keydown", pressed);
+  const pending = takePending(name);
+  if (pending) form.fill(pending);
+  void load();
+  return {
+    element,
+    bar,
+    results,
+    run,
+    close() {
+      document.removeEventListener("keydown", pressed);
+      unheard();
+      jobs.clear();
+    },
+  };
+}
