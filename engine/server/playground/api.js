@@ -179,7 +179,7 @@ function newToken(wrong) {
 }
 
 /** @returns {string} */
-function token() {
+export function token() {
   try {
     return localStorage.getItem(KEPT) ?? memory;
   } catch {

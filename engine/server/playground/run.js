@@ -11,7 +11,7 @@ import { takePending } from "./pending.js";
 
 /**
  * @typedef {{element: HTMLElement, payload: () => any, fill: (payload: any) => void, focusFirst: () => void,
- *   showProblems: (problems: import("./api.js").Problem[]) => void}} Form
+ *   settled: () => Promise<void>, showProblems: (problems: import("./api.js").Problem[]) => void}} Form
  * @typedef {import("./jobs.js").Job} Job
  */
 
@@ -53,6 +53,7 @@ export function createRunner({ workflow, form }) {
     fill(trouble);
     form.showProblems([]);
     try {
+      await form.settled();
       const job = await start(name, form.payload());
       lastSent = job.id;
       announce("Queued.");
