@@ -6,13 +6,15 @@ BIN := $(VENV)/bin
 LOCK := requirements.lock
 UV := .tools/bin/uv
 MODULES := node_modules/.complete
+VIEWER := LICENSE NOTICE swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt swagger-ui.css
+VENDORED := engine/server/viewer/vendored
 COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --quiet
 # What goes into the image, and what it is built with: parts of the lock, since every hash is to be checked there too.
 ENGINE_LOCK := docker/engine.lock
 TOOLS_LOCK := docker/tools.lock
 
-.PHONY: run setup test lint lock generated rendered bench authoring outage verify image-test reliability soak levels
+.PHONY: run setup test lint viewer lock generated rendered bench authoring outage verify image-test reliability soak levels
 
 run: setup
 	$(BIN)/engine run txt2img -p prompt="a lighthouse at dusk, oil painting" -p seed=7
@@ -38,11 +40,16 @@ lint: setup $(MODULES)
 	$(BIN)/mypy
 	$(BIN)/node node_modules/eslint/bin/eslint.js engine/server
 	$(BIN)/node node_modules/typescript/bin/tsc
+	@for file in $(VIEWER); do cmp node_modules/swagger-ui-dist/$$file $(VENDORED)/$$file || exit 1; done
 
-# What the playground's JavaScript is checked with; only `make lint` needs it.
+# What the JavaScript of the local server's pages is checked with; only `make lint` needs it.
 $(MODULES): package.json package-lock.json .npmrc | $(VENV)/.complete
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm ci --loglevel=error
 	@touch $@
+
+# The viewer of the API's reference, as package.json says.
+viewer: $(MODULES)
+	cd node_modules/swagger-ui-dist && cp $(VIEWER) $(abspath $(VENDORED))
 
 # The locks again, after a change of pyproject.toml. (That of JavaScript: .venv/bin/npm install, after one of package.json.)
 lock: | $(UV)

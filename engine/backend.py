@@ -36,9 +36,13 @@ class Backend:
         settings: COMFY_URL comes before COMFY_HOME; VERSION_ID names the worker's own environment.
         catalog: its templates' model files are what the simulator has.
         simulate: use the simulator where none is set, and say so on stderr.
+
+    Raises:
+        SettingsError: COMFY_URL names several: each wants a backend of its own.
     """
 
     def __init__(self, settings: Settings, catalog: Catalog, *, simulate: bool) -> None:
+        _ = settings.only_comfy_url
         self._settings = settings
         self._catalog = catalog
         self._simulate = simulate

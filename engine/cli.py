@@ -27,6 +27,12 @@ def _run(options: argparse.Namespace) -> None:
     run_command.run(options.name, options.param, options.payload, options.out, *wishes, as_json=options.json)
 
 
+def _serve(options: argparse.Namespace) -> None:
+    from engine.commands import serve_command
+
+    serve_command.serve(options.host, options.port)
+
+
 def _list(options: argparse.Namespace) -> None:
     from engine.commands import catalog_commands
 
@@ -218,6 +224,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--version-id", metavar="ID", help="the environment to run in; by default VERSION_ID's")
     run.add_argument("--out", type=Path, metavar="DIR", help="the folder for the results")
     run.add_argument("--retries", type=int, choices=range(11), metavar="N", help="further tries, if its checks fail")
+    serve = command("serve", _serve, "Serve the workflows here: pages to try them, and the API.", takes_json=False)
+    serve.add_argument("--host", metavar="ADDRESS", help="where to listen; by default API_HOST, else 127.0.0.1")
+    serve.add_argument("--port", type=int, metavar="N", help="its port; by default API_PORT, else 8000")
     command("list", _list, "List the workflows, and what is wrong with broken ones.")
     describe = command("describe", _describe, "Show a workflow's parameters, outputs and examples.")
     describe.add_argument("name", metavar="NAME")

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import importlib.metadata
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,13 @@ from engine.job import Job
 from engine.job_run import JobRun
 from engine.live_nodes import LiveNodes
 from engine.making import Made, Maker
-from engine.media import MediaReader, finish
+from engine.media import KeptFiles, MediaReader, finish
 from engine.nodes import NodeCatalogue
 from engine.plans import NamedPlan, Plan
 from engine.readiness import Coming, Readiness
 from engine.results import InputFile, JobResult, StoredOutput
 from engine.settings import Settings
-from engine.storage import Storages
+from engine.storage import DeliveryRequest, Storages
 from engine.tally import Tally
 from engine.tries import Tries
 
@@ -43,6 +43,7 @@ class Runner:
         storages: where results go.
         settings: bounds of time and size.
         environments: which ComfyUIs `comfy` may give; left out, there is one.
+        kept: files that were sent to this machine before, which payloads may name; for the local server alone.
 
     Attributes:
         catalog: the workflows.
@@ -60,10 +61,12 @@ class Runner:
         storages: Storages,
         settings: Settings,
         environments: Environments | None = None,
+        *,
+        kept: KeptFiles | None = None,
     ) -> None:
         self.catalog = catalog
         self.settings = settings
-        self.media = MediaReader(settings)
+        self.media = MediaReader(settings, kept=kept)
         self.live = LiveNodes(comfy)
         self.coming = Coming()
         self._readiness: dict[str | None, tuple[Settings, Readiness]] = {}
@@ -249,6 +252,14 @@ class Runner:
         return self._storages.delivery(
             job.delivery, s3_config=job.s3_config, parameters=plan.parameters, allow_folder=job.allow_files
         )
+
+    def check_delivery(self, asked: DeliveryRequest | None, parameters: Sequence[str]) -> None:
+        """Check that results can be delivered as a request asks, before it is queued.
+
+        Raises:
+            InvalidRequest: they can't; with every problem.
+        """
+        self._storages.delivery(asked, parameters=parameters)
 
     def _fetch(self, job: Job, plan: Plan, folder: Path, cancel: CancellationToken) -> dict[str, InputFile]:
         wanted = plan.wanted(self.settings)

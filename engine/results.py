@@ -100,7 +100,9 @@ class OutputFile:
 
 @dataclass(frozen=True, slots=True)
 class StoredOutput:
-    """A result where the caller can get at it: at most one of url, base64 and path; a text has none of them.
+    """A result where the caller can get at it: by url, base64 or path; a text has none of them.
+
+    Only what lies in a folder that a server gives out has two of them: its path, and a link to that server.
 
     Attributes:
         file: the result.

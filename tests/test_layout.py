@@ -50,7 +50,7 @@ LAYERS = [
     {"bindings", "fitting", "expressions", "payload_schema", "ui_format"},
     {"value_checks"},
     {"rewiring"},
-    {"payload", "expression_filters", "graph"},
+    {"payload", "expression_filters", "graph", "text_values"},
     {"map_file", "value_schemas"},
     {"media_values", "media_forms"},
     {"model_folders"},

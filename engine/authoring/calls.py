@@ -42,7 +42,7 @@ def _curl(url: str, job: dict[str, Any]) -> str:
     """
     return "\n".join(
         [
-            f"curl --silent --show-error --fail-with-body {_shell(url)} \\",
+            f"curl --silent --show-error --fail-with-body {shell(url)} \\",
             f'  --header "Authorization: Bearer ${KEY_VARIABLE}" \\',
             "  --header 'Content-Type: application/json' \\",
             "  --data-binary @- <<'JSON'",
@@ -58,9 +58,9 @@ def _python(url: str, job: dict[str, Any]) -> str:
 import requests
 
 reply = requests.post(
-    {_text(url)},
+    {text(url)},
     headers={{"Authorization": f"Bearer {{os.environ['{KEY_VARIABLE}']}}"}},
-    json={_python_literal(job, "    ")},
+    json={python_literal(job, "    ")},
     timeout={WAIT_SECONDS},
 )
 reply.raise_for_status()
@@ -72,12 +72,12 @@ for output in job["output"]["outputs"]:
 
 
 def _javascript(url: str, job: dict[str, Any]) -> str:
-    if _survives_javascript(job):
-        body = f"JSON.stringify({_indented(_json(job), '  ')})"
+    if survives_javascript(job):
+        body = f"JSON.stringify({indented(_json(job), '  ')})"
     else:
         # Written as text, since JavaScript would change it on the way.
-        body = _text(json.dumps(job, ensure_ascii=not _is_unicode(job)))
-    return f"""const reply = await fetch({_text(url)}, {{
+        body = text(json.dumps(job, ensure_ascii=not is_unicode(job)))
+    return f"""const reply = await fetch({text(url)}, {{
   method: "POST",
   headers: {{
     "Authorization": `Bearer ${{process.env.{KEY_VARIABLE}}}`,
@@ -102,15 +102,15 @@ LANGUAGES: Mapping[str, Callable[[str, dict[str, Any]], str]] = {
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=not _is_unicode(value))
+    return json.dumps(value, indent=2, ensure_ascii=not is_unicode(value))
 
 
-def _text(text: str) -> str:
+def text(value: str) -> str:
     """A text as a literal: JSON's form of it is one in Python and in JavaScript (ECMAScript 2019 and later) as well."""
-    return json.dumps(text, ensure_ascii=False) if _is_unicode(text) else ascii(text)
+    return json.dumps(value, ensure_ascii=False) if is_unicode(value) else ascii(value)
 
 
-def _is_unicode(value: Any) -> bool:
+def is_unicode(value: Any) -> bool:
     """Whether it can be written as UTF-8: a file of JSON may hold half a character."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
@@ -119,32 +119,34 @@ def _is_unicode(value: Any) -> bool:
     return True
 
 
-def _shell(text: str) -> str:
-    return "'" + text.replace("'", "'\"'\"'") + "'"
+def shell(value: str) -> str:
+    """A text as one word of a shell."""
+    return "'" + value.replace("'", "'\"'\"'") + "'"
 
 
-def _indented(text: str, indent: str) -> str:
-    return text.replace("\n", f"\n{indent}")
+def indented(lines: str, indent: str) -> str:
+    """Lines, all but the first of them indented."""
+    return lines.replace("\n", f"\n{indent}")
 
 
-def _python_literal(value: Any, indent: str) -> str:
+def python_literal(value: Any, indent: str) -> str:
     """JSON's types as Python writes them: True, False and None; one entry a line."""
     deeper = f"{indent}    "
     if isinstance(value, dict) and value:
-        lines = [f"{deeper}{_text(key)}: {_python_literal(each, deeper)},\n" for key, each in value.items()]
+        lines = [f"{deeper}{text(key)}: {python_literal(each, deeper)},\n" for key, each in value.items()]
         return "{\n" + "".join(lines) + indent + "}"
     if isinstance(value, list) and value:
-        return "[\n" + "".join(f"{deeper}{_python_literal(each, deeper)},\n" for each in value) + indent + "]"
-    return _text(value) if isinstance(value, str) else repr(value)
+        return "[\n" + "".join(f"{deeper}{python_literal(each, deeper)},\n" for each in value) + indent + "]"
+    return text(value) if isinstance(value, str) else repr(value)
 
 
-def _survives_javascript(value: Any) -> bool:
+def survives_javascript(value: Any) -> bool:
     """Whether a literal of it, read by JavaScript and written again, is the same: large seeds are not.
 
     Nor is an object with a key `__proto__`, which a literal takes for the object's prototype.
     """
     if isinstance(value, dict):
-        return "__proto__" not in value and all(_survives_javascript(each) for each in value.values())
+        return "__proto__" not in value and all(survives_javascript(each) for each in value.values())
     if isinstance(value, list):
-        return all(_survives_javascript(each) for each in value)
+        return all(survives_javascript(each) for each in value)
     return not isinstance(value, int) or abs(value) <= _LARGEST_EXACT

@@ -11,12 +11,10 @@ from typing import Any
 from engine.documents import parse_json, read_json
 from engine.errors import InvalidMap, InvalidRequest, UsageError
 from engine.request import parse_request
-from engine.schema import MediaParameter, Parameter, StringParameter
+from engine.schema import Parameter, StringParameter
 from engine.storage import DeliveryRequest
+from engine.text_values import DELIVERY_VALUES, value_of_text
 from engine.workflow import Workflow
-
-_NO_TEXTS = frozenset({"quality", "lossless", "expires_in", "thumbnail"})  # of a delivery
-_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
 def payload_from(workflow: Workflow, parameters: Sequence[str], file: Path | None) -> dict[str, Any]:
@@ -63,17 +61,9 @@ def _json(key: str, value: str) -> Any:
 
 
 def _typed(key: str, value: str, parameter: Parameter | None) -> Any:
-    """The value as the parameter's type; as it is where it does not look like one, so that validation says so."""
-    if parameter is None or isinstance(parameter, MediaParameter):
-        return value
     if isinstance(parameter, StringParameter):
         return _text_of(key, value)
-    if parameter.type == "boolean":
-        return _BOOLEANS.get(value.lower(), value)
-    try:
-        return parse_json(value, label=key)
-    except InvalidMap:
-        return value
+    return value_of_text(value, parameter)
 
 
 def _text_of(key: str, value: str) -> str:
@@ -99,7 +89,7 @@ def delivery_from(wishes: Sequence[str]) -> DeliveryRequest | None:
         if not equals or not key:
             raise UsageError(f"-d {text}: not of the form key=value")
         document[key] = value
-        if key in _NO_TEXTS:
+        if key in DELIVERY_VALUES:
             with contextlib.suppress(InvalidMap):
                 document[key] = parse_json(value, label=key)
     try:

@@ -34,11 +34,11 @@ def readiness() -> Iterator[Readiness | None]:
         settings = None
     if settings is None:
         yield None
-    elif settings.comfy_url:
+    elif url := settings.only_comfy_url:
         from engine.comfyui import ComfyUI
         from engine.live_nodes import LiveNodes
 
-        with ComfyUI(settings.comfy_url, connect_timeout=2.0, read_timeout=5.0) as comfy:
+        with ComfyUI(url, connect_timeout=2.0, read_timeout=5.0) as comfy:
             live = LiveNodes(lambda: comfy)
             with contextlib.suppress(ComfyUnavailable):
                 live.get()

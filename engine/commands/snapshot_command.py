@@ -139,7 +139,7 @@ def verify(
     place = chosen(name, folder)
     settings = load_settings()
     if not (url or home):
-        url, home = settings.comfy_url, settings.comfy_home
+        url, home = settings.only_comfy_url, settings.comfy_home
     if url:
         live = _of_url(url)
     elif home:

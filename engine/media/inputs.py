@@ -20,7 +20,7 @@ from engine.media.checking import Checked, Preparation, Received, check, prepara
 from engine.media.opening import Opener
 from engine.media.placing import placed
 from engine.media.problems import MediaProblem, Passing, Rejected, TooLarge
-from engine.media.references import Context, Reference, interpret
+from engine.media.references import Context, KeptFiles, Reference, interpret
 from engine.media.sink import Sink
 from engine.media.wanted import Wanted
 from engine.media.watch import Watch
@@ -40,12 +40,20 @@ class MediaReader:
         settings: what may be fetched, from where, how large it may be and how long it may take.
         public: whether a URL's address and port may be connected to; by default the public internet, and everything
             where `allow_private_urls` is set.
+        kept: files that were sent to this machine before, which values may name; None where there are none.
 
     Raises:
         SettingsError: the bucket for inputs is described wrongly.
     """
 
-    def __init__(self, settings: Settings, *, public: Callable[[str, int], bool] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        public: Callable[[str, int], bool] | None = None,
+        kept: KeptFiles | None = None,
+    ) -> None:
+        self._kept = kept
         self._settings = settings
         self._buckets = Buckets(settings)
         self._opener = Opener(settings, self._buckets, public)
@@ -90,7 +98,7 @@ class MediaReader:
         if not wanted:
             return {}
         folder.mkdir(parents=True, exist_ok=True)
-        context = Context(sent or {}, allow_files, self._buckets.takes_names, self._buckets.takes_urls)
+        context = Context(sent or {}, allow_files, self._buckets.takes_names, self._buckets.takes_urls, self._kept)
         # Set when this thread is interrupted: it must not wait for fetches that nobody waits for.
         stop = CancellationToken()
         tokens = (stop, cancel) if cancel else (stop,)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import PurePosixPath
-from typing import Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, Protocol
 
 from engine.media import local
 from engine.media.inline import could_be_base64
@@ -24,6 +24,7 @@ _KEYS = ("url", "filename", "headers")
 _SHORTEST_BASE64 = 32
 _LONGEST_NAME = 1024
 
+_SEND = "send it to POST /files again; the name in the answer is what stands here"
 _SENT_SHOWN = 5
 _SENT_COMPARED = 1000
 _LONGEST_COMPARED = 200
@@ -46,6 +47,19 @@ class Reference:
     filename: str = field(default="", compare=False)
 
 
+class KeptFiles(Protocol):
+    """Files that were sent to this machine before, each under a name of its own."""
+
+    def find(self, name: str) -> Path | None:
+        """The file of that name; None where there is none (any more)."""
+
+    def names(self) -> Sequence[str]:
+        """What there is, the latest first."""
+
+    def could_be_one(self, name: str) -> bool:
+        """Whether such a name was given out, as far as can be told by its looks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What decides how a value is read.
@@ -55,24 +69,26 @@ class Context:
         allow_files: whether a value may name a file of this machine.
         takes_names: whether a bare name is one in a bucket.
         takes_s3: whether there are buckets that `s3://` may name.
+        kept: files that were sent before; None where there are none.
     """
 
     sent: Mapping[str, Any]
     allow_files: bool = False
     takes_names: bool = False
     takes_s3: bool = False
+    kept: KeptFiles | None = None
 
 
 def interpret(value: Any, context: Context) -> Reference:
     """What a value refers to.
 
-    In this order: an object with a `url`; a data URI; a URL; the name of a file sent along; `@path` and, where files
-    are allowed, a path; a bare name, where they are taken; base64 of 32 characters or more. Where both files and bare
-    names may be meant, a text without an `@` is a path only if something is there.
+    In this order: an object with a `url`; a data URI; a URL; the name of a file sent along, or before; `@path` and,
+    where files are allowed, a path; a bare name, where they are taken; base64 of 32 characters or more. Where both
+    files and bare names may be meant, a text without an `@` is a path only if something is there.
 
     Raises:
         Rejected: it is nothing of these.
-        Unavailable: it names a file of this machine, and that is not allowed.
+        Unavailable: it names a file of this machine, and that is not allowed; or one sent before that has gone.
     """
     if isinstance(value, Mapping):
         return _of_object(value, context)
@@ -83,10 +99,15 @@ def interpret(value: Any, context: Context) -> Reference:
     for name in (value, text):
         if name in context.sent:
             return _sent_along(name, context)
+    if context.kept and (found := _sent_before(text, context.kept)):
+        return found
     if text.startswith("@") or (context.allow_files and _is_path(text, context)):
         return _of_file(text, context)
     if context.takes_names and _is_name(text):
         return Reference("bare name", text)
+    if context.kept and context.kept.could_be_one(text):
+        near = did_you_mean(text, context.kept.names()[:_SENT_COMPARED])
+        raise Unavailable(f"{shown(text)} is no file that was sent here, or it is no longer kept{near}", hint=_SEND)
     if len(text) >= _SHORTEST_BASE64 and could_be_base64(text):
         return Reference("base64", text)
     raise _no_form(text, context)
@@ -152,6 +173,11 @@ def _sent_along(name: str, context: Context) -> Reference:
             raise Rejected("names a file sent along that holds neither base64 nor a URL", hint=FORMS_HINT)
         found = known or Reference("base64", text)
     return found if found.filename else replace(found, filename=PurePosixPath(name.replace("\\", "/")).name[-255:])
+
+
+def _sent_before(name: str, kept: KeptFiles) -> Reference | None:
+    path = kept.find(name)
+    return Reference("file", str(path), filename=path.name) if path else None
 
 
 def _is_path(text: str, context: Context) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from engine.catalog import Catalog
 from engine.jobs import Runner
@@ -21,6 +22,7 @@ class ServerContext:
         queue: takes jobs.
         secret: signs the links to results; the same after a restart.
         simulated: whether the pictures are the simulator's.
+        ending: set once the server ends: whoever waits for a job is answered with how it stands.
     """
 
     settings: Settings
@@ -29,3 +31,4 @@ class ServerContext:
     queue: LocalQueue
     secret: bytes
     simulated: bool
+    ending: asyncio.Event = field(default_factory=asyncio.Event)

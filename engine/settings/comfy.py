@@ -9,15 +9,19 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from engine.settings.fields import UpperCase, Url, named
+from engine.errors import Problem, SettingsError
+from engine.settings.fields import UpperCase, Urls, named
 from engine.volume import VERSION_ID
 
 
 class ComfySettings(BaseSettings):
     """ComfyUI."""
 
-    comfy_url: Url = Field(
-        None, validation_alias=named("COMFY_URL"), description="a ComfyUI that runs, such as http://127.0.0.1:8188"
+    comfy_url: Urls = Field(
+        None,
+        validation_alias=named("COMFY_URL"),
+        description="a ComfyUI that runs, such as http://127.0.0.1:8188; of the local server also several, with "
+        "commas, each of which runs a job at a time",
     )
     comfy_folder: Path | None = Field(
         None,
@@ -140,3 +144,24 @@ class ComfySettings(BaseSettings):
         if value is not None and not ((value / "input").is_dir() and (value / "output").is_dir()):
             raise ValueError("holds no input/ and output/ of a ComfyUI")
         return value
+
+    @property
+    def comfy_urls(self) -> tuple[str, ...]:
+        """Each ComfyUI that COMFY_URL names; none where it is not set."""
+        return tuple(self.comfy_url.split(",")) if self.comfy_url else ()
+
+    @property
+    def only_comfy_url(self) -> str | None:
+        """The ComfyUI that COMFY_URL names, for what uses one.
+
+        Raises:
+            SettingsError: it names several.
+        """
+        if len(self.comfy_urls) > 1:
+            raise SettingsError(
+                problems=[
+                    Problem("COMFY_URL", f"names {len(self.comfy_urls)}, and only the local server uses several")
+                ],
+                hint="name one; or start the local server (engine serve, or a Pod), which runs a job on each",
+            )
+        return self.comfy_url

@@ -59,6 +59,12 @@ def _url(value: Any) -> Any:
     return value.rstrip("/") if isinstance(value, str) else value
 
 
+def _urls(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return ",".join(_url(each.strip()) for each in value.split(","))
+
+
 def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
@@ -68,6 +74,9 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 Url = Annotated[str | None, BeforeValidator(_url)]
 """An http or https URL; without the slash at its end."""
+
+Urls = Annotated[str | None, BeforeValidator(_urls)]
+"""One http or https URL, or several with commas; without the slashes at their ends."""
 
 UpperCase = BeforeValidator(_upper)
 """Takes a word in small letters too."""

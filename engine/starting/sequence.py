@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from engine import in_capitals
 from engine.backend import Backend
@@ -44,6 +44,10 @@ from engine.warming import WarmUp
 from engine.wording import listed
 from engine.worker import Worker, build
 
+if TYPE_CHECKING:
+    from engine.local_queue.lanes import Lane
+    from engine.server.serving import Shelf
+
 log = logging.getLogger(__name__)
 
 _CLEAN_UP_SECONDS = 10.0
@@ -62,6 +66,13 @@ class _Parts(NamedTuple):
     backend: Backend
     runner: Runner
     fetch: ModelFetch
+
+
+class _Served(NamedTuple):
+    """What the local server has."""
+
+    shelf: Shelf
+    lanes: list[Lane]
 
 
 def start(choice: Choice) -> None:
@@ -105,9 +116,13 @@ def _start(choice: Choice) -> None:
         workflows = WorkflowFetch(settings)
         catalog = workflows.catalog
         facts = _at_the_volume(Facts(f"{choice.mode} ({choice.reason})", settings))
-        backend = stack.enter_context(Backend(settings, catalog, simulate=False))
-        runner = build(settings, catalog, backend)
-        backend.callback(runner.close)
+        served = _served(settings, catalog, stack) if choice.mode == "serve" else None
+        if served:
+            backend, runner = served.lanes[0]
+        else:
+            backend = stack.enter_context(Backend(settings, catalog, simulate=False))
+            runner = build(settings, catalog, backend)
+            backend.callback(runner.close)
         fetch = ModelFetch(settings, runner.coming, runner.live.outdated)
         stack.callback(fetch.close)
         stack.enter_context(ending_in_time())
@@ -118,8 +133,8 @@ def _start(choice: Choice) -> None:
         # A local API answers at once, and nobody counts the time that a Pod takes.
         until = begun + settings.runpod_init_timeout - _SPARE_SECONDS if choice.mode == "serverless" else begun
         warm_up = _get_ready(parts, facts, probe, until)
-        if listener:
-            _serve_locally(parts, warm_up, listener)
+        if listener and served:
+            _serve_locally(parts, served, warm_up, listener)
         else:
             _take_jobs(parts, warm_up)
 
@@ -263,10 +278,14 @@ def _tell(facts: Facts, parts: _Parts, probe: Probe | None) -> None:
         raise missing
 
 
-def _worker(parts: _Parts, shutdown: Shutdown, before_first: WarmUp | None, *, has_queue: bool) -> Worker:
-    settings = parts.settings
+def _take_jobs(parts: _Parts, before_first: WarmUp | None) -> None:
+    """Answer jobs until the SDK, or whoever runs the process, says that it is over."""
+    import runpod
+
+    shutdown = Shutdown(parts.settings.drain_seconds)
+    settings, has_queue = parts.settings, _has_queue()
     # Without a queue there is none to post to, and nothing comes twice.
-    return Worker(
+    worker = Worker(
         parts.runner,
         post_to_runpod() if settings.runpod_progress and has_queue else None,
         journal=open_journal(settings) if has_queue else None,
@@ -275,33 +294,41 @@ def _worker(parts: _Parts, shutdown: Shutdown, before_first: WarmUp | None, *, h
         let_go_seconds=settings.comfy_stop_seconds + _CLEAN_UP_SECONDS,
         refresh=settings.refresh_worker,
     )
-
-
-def _take_jobs(parts: _Parts, before_first: WarmUp | None) -> None:
-    """Answer jobs until the SDK, or whoever runs the process, says that it is over."""
-    import runpod
-
-    shutdown = Shutdown(parts.settings.drain_seconds)
-    worker = _worker(parts, shutdown, before_first, has_queue=_has_queue())
     for check in checks(parts.settings, parts.catalog, parts.backend.comfy):
         runpod.serverless.register_fitness_check(check)
     shutdown.serve(worker.handle)
 
 
 def _address(settings: Settings) -> socket.socket:
-    """The address of the local API, taken before anything slow is begun."""
-    from engine.server import bound
+    """The address of the local server, taken before anything slow is begun."""
+    from engine.server.listening import bound
 
     return bound(settings)
 
 
-def _serve_locally(parts: _Parts, before_first: WarmUp | None, listener: socket.socket) -> None:
-    """Answer what comes by HTTP until the process is told to end."""
-    from engine.server import serve
+def _served(settings: Settings, catalog: Catalog, stack: ExitStack) -> _Served:
+    """What the local server has: a runner for each ComfyUI, and a folder for its queue."""
+    from engine.server.serving import Shelf
 
-    shutdown = Shutdown(parts.settings.drain_seconds)
-    worker = _worker(parts, shutdown, before_first, has_queue=False)
-    serve(worker.handle, parts.settings, listener, shutdown)
+    shelf = Shelf(settings)
+    return _Served(shelf, shelf.lanes(catalog, stack, simulate=False))
+
+
+def _serve_locally(parts: _Parts, served: _Served, before_first: WarmUp | None, listener: socket.socket) -> None:
+    """Answer what comes by HTTP until the process is told to end."""
+    from engine.server.context import ServerContext
+    from engine.server.listening import url_of
+    from engine.server.serving import serve
+
+    def begun() -> None:
+        event(log, logging.INFO, "the local API listens", url=url_of(parts.settings))
+
+    name = parts.settings.warmup_workflow
+    others = [WarmUp(lane.runner, name) if name else None for lane in served.lanes[1:]]
+    with served.shelf.queue(served.lanes, [before_first, *others]) as queue:
+        simulated = parts.settings.comfy_simulate
+        context = ServerContext(parts.settings, parts.catalog, parts.runner, queue, served.shelf.secret, simulated)
+        serve(context, listener, begun)
 
 
 def _has_queue() -> bool:

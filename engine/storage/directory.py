@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -30,18 +30,24 @@ _COUNTER = re.compile(r"^(?P<before>.*_)(?P<count>\d{5})_$")
 _PASSES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
 
 
+Link = Callable[[str, Path, str], str]
+"""From a job's id, the file of a result and its media type to the link that opens it."""
+
+
 class DirectoryStorage:
     """Copies results into a folder, as `txt2img_00001_.png` or as a request names them, and never overwrites a file.
 
     Args:
         folder: where to; made when the first result is stored. Results say their path as this was given:
             relative below a relative folder, absolute below an absolute one.
+        link: gives each result a link beside its path; None for none.
     """
 
     name = "directory"
 
-    def __init__(self, folder: Path | str) -> None:
+    def __init__(self, folder: Path | str, link: Link | None = None) -> None:
         self._folder = Path(folder)
+        self._link = link
 
     def put(
         self,
@@ -69,7 +75,8 @@ class DirectoryStorage:
                 cancel.raise_if_cancelled()
                 target = self._copy(output.path, next(names))
                 written.append(target)
-                stored.append(StoredOutput(output, path=str(target)))
+                link = self._link(naming.job_id, target, output.content_type) if self._link else None
+                stored.append(StoredOutput(output, path=str(target), url=link))
         except Cancelled:
             _remove(written)
             raise

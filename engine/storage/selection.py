@@ -17,7 +17,7 @@ from engine.settings import Settings
 from engine.storage.base import Storage
 from engine.storage.callers_bucket import CallersBuckets, options_of
 from engine.storage.configured import buckets, spool_of
-from engine.storage.directory import DirectoryStorage
+from engine.storage.directory import DirectoryStorage, Link
 from engine.storage.gcs import GCSStorage
 from engine.storage.inline import InlineStorage
 from engine.storage.object_wishes import gcs_problems, s3_problems
@@ -37,12 +37,15 @@ class Storages:
     Args:
         settings: the operator's.
         default: where results go when neither the settings nor the request say, and there is no bucket.
+        link: gives each result in a folder a link, where a server has it; see `DirectoryStorage`.
 
     Raises:
         SettingsError: the settings of a bucket, or of names, can't be right; with every problem.
     """
 
-    def __init__(self, settings: Settings, *, default: Literal["inline", "directory"]) -> None:
+    def __init__(
+        self, settings: Settings, *, default: Literal["inline", "directory"], link: Link | None = None
+    ) -> None:
         self._settings = settings
         s3, gcs = buckets(settings)
         at_once = settings.uploads_at_once
@@ -52,7 +55,7 @@ class Storages:
         self._s3 = S3Storage(s3, uploads_at_once=at_once, retry_seconds=seconds) if s3 else None
         self._gcs = GCSStorage(gcs, uploads_at_once=at_once, retry_seconds=seconds) if gcs else None
         self._inline = InlineStorage(limit - min(_ROOM_BYTES, limit // 10))
-        self._directory = DirectoryStorage(settings.output_folder)
+        self._directory = DirectoryStorage(settings.output_folder, link)
         self._callers = CallersBuckets(
             uploads_at_once=at_once, allow_private=settings.allow_private_urls, retry_seconds=seconds
         )

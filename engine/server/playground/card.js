@@ -9,7 +9,7 @@ import { failureNotice, resultCard } from "./gallery.js";
 import { icon } from "./icons.js";
 import { cancel, describe, forget, isOver, outputsOf, payloadAgain, seedNames, start, valuesOf } from "./jobs.js";
 import { createProgress } from "./progress.js";
-import { countWords, dateWords, gistOf, stateWords, tookWords } from "./words.js";
+import { countWords, dateWords, gistOf, stateWords, tookWords, valueWords } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
 
@@ -71,7 +71,8 @@ export function createCard(first, actions) {
     progress?.close();
     progress = null;
     const buttons = h("span", { class: "contents" });
-    fill(body, resultCard(job, [buttons]));
+    const remove = button("Delete", () => tried(removed));
+    fill(body, resultCard(job, [buttons, remove]));
     void offer(buttons);
     if (hadFocus) element.querySelector("a")?.focus({ preventScroll: true });
   }
@@ -89,12 +90,12 @@ export function createCard(first, actions) {
   /** @param {HTMLElement} place where the buttons come */
   async function offer(place) {
     const compare = outputsOf(job).some((output) => /^(image|video|text)\//.test(output.content_type)) ? compareButton() : null;
-    const remove = button("Delete", () => tried(removed));
-    fill(place, compare, remove);
+    fill(place, compare);
     const seeds = job.payload && job.workflow ? await describe(job.workflow).then(seedNames, () => null) : null;
     if (!seeds) return; // the workflow is gone
-    const used = seeds.some((name) => valuesOf(job)[name] !== undefined);
-    const words = used && job.status === "COMPLETED" ? "Again with this seed" : "Use these values";
+    const used = seeds.filter((name) => job.output?.values?.[name] !== undefined);
+    head.lastElementChild?.append(...used.map((name) => ` · ${name} ${valueWords(job.output.values[name])}`));
+    const words = used.length ? "Again with this seed" : "Use these values";
     const again = button(words, () => actions.again(job, payloadAgain(job, seeds, true)));
     again.prepend(icon("reset"));
     // What was dropped for its length can't be sent once more: a person adds it in the form.

@@ -147,8 +147,8 @@ function overlay(one, other) {
     { class: "overlay" },
     h("img", { src: picture(other), alt: "Second result" }),
     h("img", { src: picture(one), alt: "First result", class: "upper" }),
-    h("span", { class: "edge" }),
     range,
+    h("span", { class: "edge" }),
   );
   moved();
   return box;

@@ -14,7 +14,7 @@ import { gistOf, sizeWords, stateWords, valueWords } from "./words.js";
  * What a finished job gave: its results, or why there are none; warnings; its values; buttons.
  *
  * @param {Job} job
- * @param {(HTMLElement | null)[]} actions buttons
+ * @param {HTMLElement[]} actions buttons; those for its files come after the first
  * @returns {HTMLElement}
  */
 export function resultCard(job, actions = []) {
@@ -25,7 +25,7 @@ export function resultCard(job, actions = []) {
     { class: "result" },
     job.status === "COMPLETED" ? results(job, outputs) : failure(job),
     Array.isArray(warnings) && warnings.map((text) => h("p", { class: "notice" }, icon("warning"), String(text))),
-    h("div", { class: "line actions" }, ...actions, ...downloads(outputs)),
+    h("div", { class: "line actions" }, actions[0], downloads(outputs), actions.slice(1)),
     values(job),
   );
 }

@@ -1,0 +1,139 @@
+"""The bodies of requests, read within bounds."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+
+from engine.documents import parse_json
+from engine.errors import InvalidMap
+from engine.server.problems import BodyTooLong, NotJson, UnknownForm
+
+_MOST_FIELDS = 1000
+_MOST_FILES = 100
+_LARGE_BYTES = 64 * 1024  # a longer text is read as JSON in a thread
+
+JSON, MULTIPART, URLENCODED = "application/json", "multipart/form-data", "application/x-www-form-urlencoded"
+
+Fields = list[tuple[str, str | UploadFile]]
+"""Of a form: names with texts and files, in the order they came."""
+
+
+def media_type(request: Request) -> str:
+    """What the body is said to be, without parameters and in small letters; empty where nothing is said."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def chunks(request: Request, most_bytes: int) -> AsyncGenerator[bytes, None]:
+    """The body as it comes.
+
+    Raises:
+        BodyTooLong: it is longer than that, or says so.
+    """
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > most_bytes:
+        raise _too_long(most_bytes)
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most_bytes:
+            raise _too_long(most_bytes)
+        yield chunk
+
+
+async def body_of(request: Request, most_bytes: int) -> bytes:
+    """The whole body.
+
+    Raises:
+        BodyTooLong: it is longer than that.
+    """
+    return b"".join([chunk async for chunk in chunks(request, most_bytes)])
+
+
+async def json_of(request: Request, most_bytes: int) -> Any:
+    """The body as JSON; an empty one is an empty object.
+
+    Raises:
+        BodyTooLong: it is longer than that.
+        NotJson: it is none.
+        UnknownForm: it says that it is something else.
+    """
+    kind = media_type(request)
+    if kind and kind != JSON and not kind.endswith("+json"):
+        raise UnknownForm(f"the body is {kind[:100]}", hint=f"send {JSON}")
+    body = await body_of(request, most_bytes)
+    if not body.strip():
+        return {}
+    return await run_in_threadpool(_parsed, body) if len(body) > _LARGE_BYTES else _parsed(body)
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return parse_json(body.decode("utf-8-sig"), label="the body")
+    except UnicodeDecodeError as error:
+        raise NotJson(f"the body is not UTF-8 text (byte {error.start})", hint="send JSON as UTF-8") from error
+    except InvalidMap as error:
+        raise NotJson("; ".join(map(str, error.problems))) from None
+
+
+async def urlencoded_of(request: Request, most_bytes: int) -> Fields:
+    """The fields of a form without files.
+
+    Raises:
+        BodyTooLong: it is longer than that.
+        NotJson: it is no form.
+    """
+    body = await body_of(request, most_bytes)
+    try:
+        text = body.decode("ascii")
+        return [*parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)]
+    except ValueError as error:
+        raise NotJson(f"the body is no form: {error}") from error
+
+
+@contextlib.asynccontextmanager
+async def multipart_of(request: Request, *, most_bytes: int, most_field_bytes: int) -> AsyncIterator[Fields]:
+    """The fields and files of a form, within the block; files lie on disk but for the first megabyte of each.
+
+    Args:
+        request: whose body it is.
+        most_bytes: of the whole.
+        most_field_bytes: of one that is no file.
+
+    Raises:
+        BodyTooLong: it is longer than that.
+        NotJson: it is no form.
+    """
+    parser = MultiPartParser(
+        request.headers,
+        chunks(request, most_bytes),
+        max_files=_MOST_FILES,
+        max_fields=_MOST_FIELDS,
+        max_part_size=most_field_bytes,
+    )
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        if "exceeded" in error.message:
+            raise BodyTooLong(f"a field of the form has more than {most_field_bytes} bytes") from error
+        raise NotJson(f"the body is no form: {error.message}") from error
+    except (ClientDisconnect, BodyTooLong):
+        raise
+    except ValueError as error:  # a header that is none, a boundary that is too long
+        raise NotJson("the body is no form") from error
+    try:
+        yield form.multi_items()
+    finally:
+        await form.close()
+
+
+def _too_long(most_bytes: int) -> BodyTooLong:
+    return BodyTooLong(f"the body has more than the {most_bytes} bytes that are taken")
