@@ -6,7 +6,6 @@ import logging
 import threading
 from contextlib import ExitStack
 
-from engine.backend import Backend
 from engine.cancellation import CancellationToken
 from engine.catalog import Catalog
 from engine.commands.folders import folders_of
@@ -14,12 +13,12 @@ from engine.commands.output import print_note
 from engine.draining import ending_in_time
 from engine.environments.choosing import settings_of_own
 from engine.errors import Cancelled, EngineError, Problem, SettingsError
-from engine.jobs import Runner
+from engine.local_queue.lanes import Lane
 from engine.logs import event
 from engine.logs.setup import configure
 from engine.server.context import ServerContext
 from engine.server.listening import bound, url_of
-from engine.server.serving import Shelf, answer_of, runner_of
+from engine.server.serving import Shelf
 from engine.server.serving import serve as answer_requests
 from engine.settings import Settings, load_settings
 
@@ -43,18 +42,18 @@ def serve(host: str | None = None, port: int | None = None) -> None:
         listener = stack.enter_context(bound(settings))
         catalog = Catalog(folders_of(settings), only=settings.workflows)
         shelf = Shelf(settings)
-        backend = stack.enter_context(Backend(settings, catalog, simulate=True))
-        runner = runner_of(settings, catalog, backend, shelf)
-        backend.callback(runner.close)
+        lanes = shelf.lanes(catalog, stack, simulate=True)
         stack.enter_context(ending_in_time())
-        backend.comfy()  # which says where it is the simulator
+        for lane in lanes:
+            lane.backend.comfy()  # the first says where it is the simulator
         _tell_comfyui(settings)
         print_note(f"{len(catalog)} workflows; results go to {settings.output_folder}, the history to {shelf.folder}")
         cancel = CancellationToken()
         stack.callback(cancel.cancel)
-        threading.Thread(target=_get_ready, args=(backend, runner, cancel), name="ready", daemon=True).start()
-        queue = stack.enter_context(shelf.queue(settings, [answer_of(runner)]))
-        context = ServerContext(settings, catalog, runner, queue, shelf.secret, _is_simulated(settings))
+        for lane in lanes:
+            threading.Thread(target=_get_ready, args=(lane, cancel), name="ready", daemon=True).start()
+        queue = stack.enter_context(shelf.queue(lanes))
+        context = ServerContext(settings, catalog, lanes[0].runner, queue, shelf.secret, _is_simulated(settings))
         answer_requests(context, listener, lambda: print_note(f"open {_page(settings)} in a browser; Ctrl-C ends it"))
 
 
@@ -74,9 +73,9 @@ def _is_simulated(settings: Settings) -> bool:
 
 
 def _tell_comfyui(settings: Settings) -> None:
-    if settings.comfy_url:
-        print_note(f"ComfyUI: {_without_password(settings.comfy_url)}")
-    elif settings.comfy_home:
+    for url in settings.comfy_urls:
+        print_note(f"ComfyUI: {_without_password(url)}")
+    if settings.comfy_home and not settings.comfy_url:
         print_note(f"ComfyUI: {settings.comfy_home}; it starts now, and jobs wait for it")
 
 
@@ -93,12 +92,12 @@ def _page(settings: Settings) -> str:
     return url_of(settings)
 
 
-def _get_ready(backend: Backend, runner: Runner, cancel: CancellationToken) -> None:
+def _get_ready(lane: Lane, cancel: CancellationToken) -> None:
     """Have ComfyUI before the first job wants it; what goes wrong here that job is told again."""
     try:
-        runner.warm()
-        backend.comfy().ready(cancel)
-        runner.live.get()
+        lane.runner.warm()
+        lane.backend.comfy().ready(cancel)
+        lane.runner.live.get()
     except Cancelled:
         return
     except EngineError as error:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from engine.backend import Backend
 from engine.catalog import Catalog
 from engine.jobs import Runner
+from engine.media import KeptFiles
 from engine.settings import Settings
 from engine.storage import Storages
 
@@ -25,7 +26,12 @@ class Lane(NamedTuple):
 
 
 def runners(
-    settings: Settings, catalog: Catalog, storages: Callable[[Settings], Storages], *, simulate: bool
+    settings: Settings,
+    catalog: Catalog,
+    storages: Callable[[Settings], Storages],
+    *,
+    simulate: bool,
+    kept: KeptFiles | None = None,
 ) -> list[Lane]:
     """A lane for each ComfyUI that COMFY_URL names; one where it names none, or one.
 
@@ -36,12 +42,13 @@ def runners(
         catalog: the workflows, which all share.
         storages: gives where results go; called once for each.
         simulate: use the simulator where no ComfyUI is set.
+        kept: files that were sent to this machine before, which payloads may name.
     """
     lanes = []
     for url in settings.comfy_urls or (None,):
         own = settings.model_copy(update={"comfy_url": url})
         backend = Backend(own, catalog, simulate=simulate)
-        runner = Runner(catalog, backend.comfy, storages(own), own, backend)
+        runner = Runner(catalog, backend.comfy, storages(own), own, backend, kept=kept)
         backend.callback(runner.close)
         lanes.append(Lane(backend, runner))
     return lanes

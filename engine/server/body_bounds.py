@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import Request
-from starlette.requests import ClientDisconnect
 
 from engine.server.asgi import App, Message, Receive, Scope, Send, header, refuse
 from engine.server.problems import BodyTooLong, TooManyRequests
@@ -94,9 +93,6 @@ def with_bounds(app: App, longest: int) -> App:
 
         try:
             await app(scope, counted, unless_refused)
-        except ClientDisconnect:
-            if not body.refused:
-                raise
         finally:
             body.release()
 

@@ -24,7 +24,7 @@ class Server(uvicorn.Server):
     """Takes no more requests once it is told to end, and lets go of the connections when the queue has stopped.
 
     SIGTERM: jobs that run may finish for a while, and whoever waits for one still gets it. SIGINT (Ctrl-C): they are
-    interrupted at once. A second signal ends the waiting.
+    interrupted at once. So does a second signal.
 
     Args:
         config: uvicorn's.
@@ -55,8 +55,7 @@ class Server(uvicorn.Server):
             loop = asyncio.get_running_loop()
             if self.should_exit:
                 event(log, logging.WARNING, "told again to end: what is left is cut short")
-                loop.call_soon_threadsafe(self._ending.set)
-                self.force_exit = True
+                threading.Thread(target=self._stop, args=(loop, 0.0), name="stop at once", daemon=True).start()
                 return
             self.should_exit = True
             number = signal.Signals(sig)
@@ -71,8 +70,8 @@ class Server(uvicorn.Server):
         self._begun()
 
     def until_stopped(self) -> None:
-        """Wait for the jobs that may still finish, unless a second signal has ended the waiting."""
-        if self._stopping and not self.force_exit:
+        """Wait for the jobs that may still finish."""
+        if self._stopping:
             self._stopping.join()
 
     def _stop(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:

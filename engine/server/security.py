@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 
 from engine.errors import EngineError
 from engine.logs import about, event
@@ -101,6 +102,8 @@ def without_crashes(app: App) -> App:
             return
         try:
             await app(scope, receive, noted)
+        except ClientDisconnect:  # the caller has gone, or its body was refused while it was read
+            return
         except Exception:  # noqa: BLE001 - the outermost edge of a request
             with about(request=header(scope, "x-request-id")[:64] or None):
                 event(log, logging.ERROR, "a request failed", exc_info=True, method=scope["method"], path=scope["path"])

@@ -1,120 +1,115 @@
-"""The server as a process runs it: its queue, its runner, and the end of both."""
+"""The server as a process runs it: its queue, a runner for each ComfyUI, and the end of both."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import socket
-import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-from engine.backend import Backend
 from engine.cancellation import CancellationToken
 from engine.catalog import Catalog
-from engine.comfy_contract import OnProgress
-from engine.envelope import answer
-from engine.jobs import Runner
-from engine.local_queue import Answer, LocalQueue, Submission
+from engine.errors import ComfyUnavailable
+from engine.local_queue import Answer, LocalQueue
+from engine.local_queue.answering import RunnerAnswer
+from engine.local_queue.lanes import Lane, runners
 from engine.server.context import ServerContext
 from engine.server.folder import data_folder
-from engine.server.links import linker, server_secret
-from engine.server.uploads import UPLOADS, Uploads
+from engine.server.links import linker, server_secret, shows_paths
+from engine.server.platform_documents import job_document
+from engine.server.uploads import UPLOADS, Uploads, names_in_use
 from engine.settings import Settings
 from engine.storage import Storages
 
 _ANSWER_SECONDS = 15.0
 """After the drain: for jobs to be interrupted, and for the last answers to go out."""
 
+BeforeFirst = Callable[[CancellationToken], None]
+
 
 class Shelf:
     """What a server keeps on this machine, and the queue once there is one.
 
     Args:
-        settings: API_FOLDER.
+        settings: the operator's.
+
+    Attributes:
+        folder: holds it.
+        secret: signs links.
 
     Raises:
         SettingsError: the folder can't be used.
     """
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self.folder = data_folder(settings)
         self.secret = server_secret(self.folder)
+        self._uploads = Uploads(self.folder / UPLOADS, settings)
         self._queue: LocalQueue | None = None
-        self._there = threading.Event()
 
-    def link(self, job_id: str, path: Path, content_type: str) -> str:
-        """The link to a result of a job that runs; see `engine.server.links.linker`."""
-        return linker(self.secret, self._keep)(job_id, path, content_type)
+    def lanes(self, catalog: Catalog, stack: ExitStack, *, simulate: bool) -> list[Lane]:
+        """A runner for each ComfyUI; results go into a folder, where no bucket is set, and have links.
+
+        Args:
+            catalog: the workflows.
+            stack: closes them.
+            simulate: use the simulator where no ComfyUI is set.
+
+        Raises:
+            SettingsError: the settings of a bucket can't be right.
+        """
+
+        def storages(settings: Settings) -> Storages:
+            made = Storages(settings, default="directory", link=linker(self.secret, self._keep))
+            made.check()
+            return made
+
+        found = runners(self._settings, catalog, storages, simulate=simulate, kept=self._uploads)
+        for lane in found:
+            stack.enter_context(lane.backend)
+        return found
 
     @contextlib.contextmanager
-    def queue(self, settings: Settings, workers: Sequence[Answer]) -> Iterator[LocalQueue]:
+    def queue(self, lanes: Sequence[Lane], before_first: Sequence[BeforeFirst | None] = ()) -> Iterator[LocalQueue]:
         """The queue, within the block.
 
         Args:
-            settings: API_QUEUE and API_HISTORY.
-            workers: what does the work, one for each ComfyUI.
+            lanes: what does the work.
+            before_first: for each what is done before its first job; empty for nothing.
 
         Raises:
             SettingsError: the folder can't be used, or another server has it.
         """
-        queue = LocalQueue(self.folder, workers, most_waiting=settings.api_queue, most_kept=settings.api_history)
-        self._queue = queue
-        self._there.set()
+        settings = self._settings
+        befores = before_first or [None] * len(lanes)
+        workers: list[Answer] = [
+            RunnerAnswer(lane.runner, before_first=before) for lane, before in zip(lanes, befores, strict=True)
+        ]
+        queue = LocalQueue(
+            self.folder,
+            workers,
+            most_waiting=settings.api_queue,
+            most_kept=settings.api_history,
+            document=job_document,
+            private_webhooks=settings.allow_private_urls or shows_paths(settings),
+            begin=False,
+        )
         try:
+            self._queue = queue  # before the jobs of the last start go on, whose results are to be kept
+            self._uploads.in_use = lambda: names_in_use(queue)
+            queue.start()
             yield queue
         finally:
             queue.stop(0)
             queue.close()
 
     def _keep(self, job_id: str, path: Path, content_type: str) -> int:
-        self._there.wait()  # a job of the last start may be the first that is done in this one
-        assert self._queue is not None  # noqa: S101 - it is there
+        if self._queue is None:
+            raise ComfyUnavailable("the server has not begun", hint="send the job again")
         return self._queue.keep_file(job_id, path, content_type)
-
-
-def runner_of(settings: Settings, catalog: Catalog, backend: Backend, shelf: Shelf) -> Runner:
-    """What runs a server's jobs: results go into a folder, where no bucket is set, and have links.
-
-    Args:
-        settings: the operator's.
-        catalog: the workflows.
-        backend: the ComfyUI.
-        shelf: where the links lead.
-
-    Raises:
-        SettingsError: the settings of a bucket can't be right.
-    """
-    storages = Storages(settings, default="directory", link=shelf.link)
-    storages.check()
-    kept = Uploads(shelf.folder / UPLOADS, settings)
-    return Runner(catalog, backend.comfy, storages, settings, backend, kept=kept)
-
-
-def answer_of(runner: Runner, before_first: Callable[[CancellationToken], None] | None = None) -> Answer:
-    """What does the work of a job, with a runner.
-
-    Args:
-        runner: runs it.
-        before_first: done before the first job.
-    """
-
-    def answered(
-        job_id: str, submission: Submission, cancel: CancellationToken, on_progress: OnProgress
-    ) -> dict[str, Any]:
-        if before_first:
-            before_first(cancel)
-        return answer(
-            submission.input,
-            runner,
-            job_id=job_id,
-            cancel=cancel,
-            on_progress=on_progress,
-            s3_config=submission.s3_config,
-        )
-
-    return answered
 
 
 def serve(context: ServerContext, listener: socket.socket, begun: Callable[[], None]) -> None:

@@ -45,6 +45,7 @@ from engine.wording import listed
 from engine.worker import Worker, build
 
 if TYPE_CHECKING:
+    from engine.local_queue.lanes import Lane
     from engine.server.serving import Shelf
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,13 @@ class _Parts(NamedTuple):
     backend: Backend
     runner: Runner
     fetch: ModelFetch
+
+
+class _Served(NamedTuple):
+    """What the local server has."""
+
+    shelf: Shelf
+    lanes: list[Lane]
 
 
 def start(choice: Choice) -> None:
@@ -108,9 +116,13 @@ def _start(choice: Choice) -> None:
         workflows = WorkflowFetch(settings)
         catalog = workflows.catalog
         facts = _at_the_volume(Facts(f"{choice.mode} ({choice.reason})", settings))
-        backend = stack.enter_context(Backend(settings, catalog, simulate=False))
-        shelf, runner = _runner(choice, settings, catalog, backend)
-        backend.callback(runner.close)
+        served = _served(settings, catalog, stack) if choice.mode == "serve" else None
+        if served:
+            backend, runner = served.lanes[0]
+        else:
+            backend = stack.enter_context(Backend(settings, catalog, simulate=False))
+            runner = build(settings, catalog, backend)
+            backend.callback(runner.close)
         fetch = ModelFetch(settings, runner.coming, runner.live.outdated)
         stack.callback(fetch.close)
         stack.enter_context(ending_in_time())
@@ -121,20 +133,10 @@ def _start(choice: Choice) -> None:
         # A local API answers at once, and nobody counts the time that a Pod takes.
         until = begun + settings.runpod_init_timeout - _SPARE_SECONDS if choice.mode == "serverless" else begun
         warm_up = _get_ready(parts, facts, probe, until)
-        if listener and shelf:
-            _serve_locally(parts, shelf, warm_up, listener)
+        if listener and served:
+            _serve_locally(parts, served, warm_up, listener)
         else:
             _take_jobs(parts, warm_up)
-
-
-def _runner(choice: Choice, settings: Settings, catalog: Catalog, backend: Backend) -> tuple[Shelf | None, Runner]:
-    """What runs the jobs; and what a server keeps on this machine, where it is one."""
-    if choice.mode != "serve":
-        return None, build(settings, catalog, backend)
-    from engine.server.serving import Shelf, runner_of
-
-    shelf = Shelf(settings)
-    return shelf, runner_of(settings, catalog, backend, shelf)
 
 
 def _check_comfyui(settings: Settings) -> None:
@@ -304,18 +306,28 @@ def _address(settings: Settings) -> socket.socket:
     return bound(settings)
 
 
-def _serve_locally(parts: _Parts, shelf: Shelf, before_first: WarmUp | None, listener: socket.socket) -> None:
+def _served(settings: Settings, catalog: Catalog, stack: ExitStack) -> _Served:
+    """What the local server has: a runner for each ComfyUI, and a folder for its queue."""
+    from engine.server.serving import Shelf
+
+    shelf = Shelf(settings)
+    return _Served(shelf, shelf.lanes(catalog, stack, simulate=False))
+
+
+def _serve_locally(parts: _Parts, served: _Served, before_first: WarmUp | None, listener: socket.socket) -> None:
     """Answer what comes by HTTP until the process is told to end."""
     from engine.server.context import ServerContext
     from engine.server.listening import url_of
-    from engine.server.serving import answer_of, serve
+    from engine.server.serving import serve
 
     def begun() -> None:
         event(log, logging.INFO, "the local API listens", url=url_of(parts.settings))
 
-    with shelf.queue(parts.settings, [answer_of(parts.runner, before_first)]) as queue:
+    name = parts.settings.warmup_workflow
+    others = [WarmUp(lane.runner, name) if name else None for lane in served.lanes[1:]]
+    with served.shelf.queue(served.lanes, [before_first, *others]) as queue:
         simulated = parts.settings.comfy_simulate
-        context = ServerContext(parts.settings, parts.catalog, parts.runner, queue, shelf.secret, simulated)
+        context = ServerContext(parts.settings, parts.catalog, parts.runner, queue, served.shelf.secret, simulated)
         serve(context, listener, begun)
 
 

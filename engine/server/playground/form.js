@@ -159,8 +159,7 @@ export function createForm(workflow, { onChange }) {
     /** @type {HTMLElement[]} */
     const lines = [];
     for (const { parameter, message } of problems) {
-      const found = placesOf(parameter ?? "").map((steps) => [steps, fields.find((each) => each.name === steps[0])?.find(steps.slice(1))]);
-      const known = /** @type {Field[]} */ (found.flatMap(([, each]) => each ?? []));
+      const known = placesOf(parameter ?? "").flatMap(([first, ...rest]) => fields.find((each) => each.name === first)?.find(rest) ?? []);
       for (const each of known) {
         // What is just being typed is not told to be wrong before it is done.
         const busy = each.element.contains(document.activeElement) && !each.element.classList.contains("wrong");

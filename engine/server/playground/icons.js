@@ -5,7 +5,7 @@ const SHAPES = {
   check: "M3 8.5l3.2 3.2L13 5",
   close: "M4 4l8 8M12 4l-8 8",
   copy: "M6 6h7v7H6zM3.5 10H3V3h7v.5",
-  dice: "M3 3h10v10H3zM5.7 5.7h.01M10.3 10.3h.01M8 8h.01M5.7 10.3h.01M10.3 5.7h.01",
+  dice: "M2 4a2 2 0 012-2h8a2 2 0 012 2v8a2 2 0 01-2 2H4a2 2 0 01-2-2zM5 5h.01M11 11h.01M8 8h.01M5 11h.01M11 5h.01",
   down: "M4 6.5l4 4 4-4",
   download: "M8 2.5v8M4.5 7.5L8 11l3.5-3.5M3 13.5h10",
   file: "M4 2h5l3 3v9H4zM9 2v3h3",

@@ -1,7 +1,7 @@
 // The first page: the workflows, searched by name and words.
 
 import { request } from "./api.js";
-import { fill, h } from "./dom.js";
+import { h } from "./dom.js";
 import { icon } from "./icons.js";
 
 /**

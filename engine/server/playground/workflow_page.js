@@ -19,6 +19,8 @@ export async function createWorkflowPage(name) {
   const path = `/workflows/${encodeURIComponent(name)}`;
   const workflow = await request("GET", path);
   const ended = new AbortController();
+  let timer = 0;
+  let asking = false;
   const form = createForm(workflow, { onChange: soon });
   const use = createUse(workflow);
   const graph = createGraph(workflow);
@@ -38,9 +40,6 @@ export async function createWorkflowPage(name) {
     void runner.run();
   });
   runner.bar.addEventListener("click", () => tabs.show("results"));
-  let timer = 0;
-  let asking = false;
-
   function soon() {
     clearTimeout(timer);
     timer = setTimeout(() => void ask(), PAUSE_MS);

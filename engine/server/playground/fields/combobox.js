@@ -7,7 +7,7 @@ import { icon } from "../icons.js";
 const MOST = 200;
 
 /** @type {(given: import("./field.js").Given) => import("./field.js").Control} */
-export function combobox({ schema, suggestions, changed, id, label }) {
+export function combobox({ schema, suggestions, changed, id }) {
   const known = schema["enum"] ?? suggestions;
   const choices = /** @type {string[]} */ (known.filter((/** @type {any} */ each) => typeof each === "string"));
   const nullable = schema["default"] === null;
@@ -15,7 +15,7 @@ export function combobox({ schema, suggestions, changed, id, label }) {
   let options = [];
   let active = -1;
   let before = "";
-  const popup = h("div", { class: "popup", role: "listbox", id: uniqueId("list"), "aria-label": label, hidden: true, tabIndex: -1 });
+  const popup = h("div", { class: "popup", role: "listbox", id: uniqueId("list"), "aria-label": "Choices", hidden: true, tabIndex: -1 });
   const input = h("input", {
     id,
     class: "input",

@@ -73,7 +73,8 @@ export function field(given, make) {
       class: "reset",
       hidden: true,
       title: `Back to the default${told(start)}`,
-      "aria-label": `${label}: back to the default${told(start)}`,
+      "aria-label": `Back to the default${told(start)}`,
+      "aria-describedby": given.labelId,
       onclick: () => {
         put(undefined);
         given.changed();
@@ -171,14 +172,19 @@ function told(value) {
   return `: ${text.length > 40 ? `${text.slice(0, 40)}…` : text}`;
 }
 
+/** @type {Record<string, string>} */
+const WRITTEN = { cfg: "CFG", ckpt: "checkpoint", clip: "CLIP", fps: "FPS", lora: "LoRA", loras: "LoRAs", url: "URL", vae: "VAE" };
+
 /**
  * The name of a parameter as people write it: `negative_prompt` is "Negative prompt".
  *
  * @param {string} name
  * @param {Schema} schema
+ * @returns {string}
  */
 export function labelOf(name, schema) {
-  return schema["title"] ?? (name.charAt(0).toUpperCase() + name.slice(1)).replaceAll("_", " ");
+  const words = name.split("_").map((word) => WRITTEN[word] ?? word).join(" ");
+  return schema["title"] ?? words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 /**

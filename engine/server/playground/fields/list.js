@@ -125,7 +125,5 @@ export function list(given) {
 
 /** @param {string} label */
 function singular(label) {
-  const words = label.endsWith("s") && !label.endsWith("ss") ? label.slice(0, -1) : label;
-  return words.charAt(0) + words.slice(1);
+  return label.endsWith("s") && !label.endsWith("ss") ? label.slice(0, -1) : label;
 }
-

@@ -9,7 +9,7 @@ const DRAWN = -1;
 const DRAWN_BELOW = 2n ** 53n;
 
 /** @type {(given: import("./field.js").Given) => import("./field.js").Control} */
-export function seed({ schema, changed, id, label }) {
+export function seed({ schema, changed, id, labelId }) {
   const input = h("input", {
     id,
     class: "input mono",
@@ -20,8 +20,8 @@ export function seed({ schema, changed, id, label }) {
     placeholder: "a new one for each run",
     oninput: () => told(),
   });
-  const dice = h("button", { type: "button", class: "icon-button", title: "Draw a new one", "aria-label": `${label}: draw a new one`, onclick: () => keep(draw()) }, icon("dice"));
-  const lock = h("button", { type: "button", class: "icon-button", onclick: () => keep(input.value.trim() === "" ? last || draw() : "") });
+  const dice = h("button", { type: "button", class: "icon-button", title: "Draw a new one", "aria-label": "Draw a new one", "aria-describedby": labelId, onclick: () => keep(draw()) }, icon("dice"));
+  const lock = h("button", { type: "button", class: "icon-button", "aria-label": "Keep it", "aria-describedby": labelId, onclick: () => keep(input.value.trim() === "" ? last || draw() : "") });
   let last = "";
 
   function draw() {
@@ -46,7 +46,6 @@ export function seed({ schema, changed, id, label }) {
     const kept = input.value.trim() !== "";
     if (kept) last = input.value.trim();
     lock.setAttribute("aria-pressed", String(kept));
-    lock.setAttribute("aria-label", `${label}: keep it`);
     lock.title = kept ? "Kept for every run; press to draw a new one for each" : "A new one for each run; press to keep one";
     fill(lock, icon(kept ? "locked" : "unlocked"));
   }
@@ -55,6 +54,7 @@ export function seed({ schema, changed, id, label }) {
   return {
     element: h("div", { class: "seed" }, input, dice, lock),
     input,
+    wide: true,
     value() {
       const digits = input.value.trim();
       if (digits === "") return DRAWN;
