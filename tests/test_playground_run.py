@@ -170,8 +170,8 @@ def test_two_results_are_compared(url, page, make):
     ids = make("to be compared", seed=1), make("to be compared", seed=2)
     page.goto(f"{url}/#/history")
     for each in ids:
-        page.locator(f"[data-job='{each}']").get_by_role("button", name="Compare").click()
-    page.get_by_role("link", name="Compare").click()
+        page.locator(f"[data-job='{each}']").get_by_role("button", name="Compare", exact=True).click()
+    page.get_by_role("link", name="Compare", exact=True).click()
     assert [drawn(picture) for picture in page.locator("figure img").all()] == [64, 64]
     assert page.locator("tbody tr").all_inner_texts() == ["seed\t1\t2"]
     page.get_by_role("button", name="Slider").click()
@@ -212,22 +212,23 @@ def test_all_of_it_fits_a_phone(url, pages, make):
 
 def test_the_token_is_asked_for_and_a_restart_is_outlived(playground, pages, page, tmp_path):
     port = free_port()
-    server = playground(API_TOKEN="right", port=port, folder=tmp_path / "kept")
-    headers = {"Authorization": "Bearer right"}
+    token = "a-token-of-the-tests"
+    server = playground(API_TOKEN=token, port=port, folder=tmp_path / "kept")
+    headers = {"Authorization": f"Bearer {token}"}
     payload = SMALL | {"prompt": "kept over a restart"}
     requests.post(f"{server.url}/workflows/txt2img", json=payload, headers=headers, timeout=90).raise_for_status()
     page.goto(f"{server.url}/#/history")
-    for token in ("wrong", "right"):
-        page.get_by_label("Token").fill(token)
+    for given in ("a-wrong-one-of-them", token):
+        page.get_by_label("Token", exact=True).fill(given)
         page.get_by_role("button", name="Continue").click()
-        if token == "wrong":
+        if given != token:
             expect(page.get_by_role("dialog")).to_contain_text("is not the server's")
     made = card(page, "kept over a restart")
     assert drawn(made.get_by_role("img")) == 64
     server.process.terminate()
     server.process.wait(30)
     expect(page.get_by_role("alert").filter(has_text="can't be reached")).to_be_visible(timeout=15_000)
-    playground(API_TOKEN="right", port=port, folder=tmp_path / "kept")
+    playground(API_TOKEN=token, port=port, folder=tmp_path / "kept")
     expect(page.get_by_text("can't be reached")).to_have_count(0, timeout=15_000)
     page.reload()
     assert drawn(made.get_by_role("img")) == 64

@@ -48,10 +48,11 @@ export function dateWords(date) {
   return when.toLocaleString([], today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" });
 }
 
-/** @param {any} value of a payload */
+/** @param {any} value of a payload; a very long one is cut off */
 export function valueWords(value) {
   if (value === null || value === undefined) return "none";
-  return typeof value === "object" ? stringifyExact(value) : String(value);
+  const text = typeof value === "object" ? stringifyExact(value) : String(value);
+  return text.length > 4000 ? `${text.slice(0, 4000)}…` : text;
 }
 
 /**
