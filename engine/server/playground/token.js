@@ -8,17 +8,21 @@ let asked = null;
 /**
  * Ask once, whoever else wants to know meanwhile.
  *
+ * @param {{wrong: boolean}} before whether one was given that is not right
  * @returns {Promise<string | null>} the token; null of who gave up
  */
-export function askForToken() {
-  asked ??= ask().finally(() => {
+export function askForToken({ wrong }) {
+  asked ??= ask(wrong).finally(() => {
     asked = null;
   });
   return asked;
 }
 
-/** @returns {Promise<string | null>} */
-function ask() {
+/**
+ * @param {boolean} wrong
+ * @returns {Promise<string | null>}
+ */
+function ask(wrong) {
   const id = uniqueId("token");
   const input = h("input", { class: "input", id, type: "password", autocomplete: "current-password", required: true, spellcheck: false });
   const dialog = h(
@@ -29,6 +33,7 @@ function ask() {
       { method: "dialog" },
       h("h2", { id: `${id}-title` }, "This server needs a token"),
       h("p", { class: "muted" }, "It is the text in the server's API_TOKEN. This browser keeps it."),
+      wrong && h("p", { class: "problem", role: "alert" }, "The server does not know that one."),
       h("label", { for: id }, "Token"),
       input,
       h(
