@@ -26,7 +26,7 @@ LAYERS = [
     {"draining", "reporting", "fitness", "warming", "journal"},
     {"envelope"},
     {"health", "job_account", "replies"},
-    {"request"},
+    {"request", "request_schemas"},
     {"dialects"},
     {"jobs", "backend"},
     {"attempts"},

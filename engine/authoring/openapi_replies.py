@@ -41,9 +41,13 @@ _OF_KIND: dict[str | None, dict[str, Any]] = {
 _KINDS = [kind for kind in _OF_KIND if kind]
 
 
-def shared_schemas() -> dict[str, Any]:
-    """What is alike for every workflow: a failure, timings, progress."""
-    classes = [each for each in error_classes() if each.__module__ == "engine.errors"]
+def shared_schemas(*, every_error: bool = False) -> dict[str, Any]:
+    """What is alike for every workflow: a failure, timings, progress.
+
+    Args:
+        every_error: the codes of the local server are among those of a failure, too.
+    """
+    classes = [each for each in error_classes() if every_error or each.__module__ == "engine.errors"]
     codes = {each.code: each for each in classes}
     meanings = "\n".join(
         f"- `{code}`: {each.meaning}{' (a retry can help)' if each.retryable else ''}" for code, each in codes.items()

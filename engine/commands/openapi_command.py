@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -60,14 +59,9 @@ def write(names: Sequence[str], out: Path | None, url: str | None, *, strict: bo
 
 def _delivery_schema() -> dict[str, Any]:
     """The wishes of a delivery with their texts, absent where they are null."""
-    from engine.storage import DeliveryRequest
+    from engine.request_schemas import delivery_properties
 
-    attributes = (DeliveryRequest.__doc__ or "").partition("Attributes:")[2]
-    texts = dict(re.findall(r"^ +(\w+): (.+)$", attributes, re.MULTILINE))
-    properties = {}
-    for name, schema in DeliveryRequest.model_json_schema()["properties"].items():
-        # Each is `anyOf` what it takes and null.
-        properties[name] = {"description": texts[name], **schema["anyOf"][0]}
+    properties = delivery_properties()
     mode = properties["mode"]
     mode["enum"] = [each for each in mode["enum"] if each != _NOT_FOR_WORKERS]
     mode["description"] = mode["description"].partition(";")[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from engine.server import event_routes, file_routes, job_routes, page_routes, platform_routes, workflow_routes
+from engine.server import event_routes, file_routes, job_routes, openapi, page_routes, platform_routes, workflow_routes
 from engine.server.answers import handle_failures
 from engine.server.context import ServerContext
 from engine.server.security import secure
@@ -19,7 +19,7 @@ def create_app(context: ServerContext) -> FastAPI:
     # The document of the API is ours (`engine.server.openapi`), and so is the page that shows it.
     app = FastAPI(title="ComfyUI workflows", openapi_url=None, docs_url=None, redoc_url=None)
     handle_failures(app)
-    for routes in (platform_routes, workflow_routes, job_routes, event_routes, file_routes, page_routes):
+    for routes in (platform_routes, workflow_routes, job_routes, event_routes, file_routes, openapi, page_routes):
         app.include_router(routes.router(context))
     secure(app, context)
     return app

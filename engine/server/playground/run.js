@@ -10,7 +10,7 @@ import { createJobs } from "./list_of_jobs.js";
 import { takePending } from "./pending.js";
 
 /**
- * @typedef {{element: HTMLElement, payload: () => any, fill: (payload: any) => void, focusFirst: () => void,
+ * @typedef {{element: HTMLElement, payloadText: () => string, fill: (payload: any) => void, focusFirst: () => void,
  *   settled: () => Promise<void>, showProblems: (problems: import("./api.js").Problem[]) => void}} Form
  * @typedef {import("./jobs.js").Job} Job
  */
@@ -30,11 +30,11 @@ export function createRunner({ workflow, form }) {
   const button = h("button", { class: "button primary run", type: "button", onclick: run }, icon("play"), h("span", null, "Run"));
   const hint = h("span", { class: "muted small keys" }, h("kbd", null, mac ? "⌘ Enter" : "Ctrl Enter"));
   const bar = h("div", { class: "runner" }, h("div", { class: "line" }, button, hint), trouble);
-  const none = h("p", { class: "empty", hidden: true }, "Results will be here, and in the history.");
-  const all = h("a", { href: "#/history", class: "small" }, "History");
+  const none = h("p", { class: "empty", hidden: true }, "Nothing was made with it yet. Results come here.");
+  const all = h("p", { class: "small" }, h("a", { href: "#/history" }, "All jobs are in the history"));
   const jobs = createJobs({ again, started, ended, removed: empty });
-  const results = h("section", { class: "run-results", "aria-label": "Results" }, h("div", { class: "line" }, h("h2", { class: "grow" }, "Results"), all), none, jobs.element);
-  const element = h("div", { class: "run-page" }, bar, results);
+  const results = h("div", { class: "run-results" }, h("h2", { class: "sr" }, "Results"), none, jobs.element, all);
+  const element = h("div", { class: "run-results" }, bar, results);
   const unheard = onReachable((reachable) => {
     if (!reachable) fill(trouble, failureNotice("The server can't be reached.", "it is tried again until it answers; jobs are kept"));
     else if (trouble.textContent?.includes("can't be reached")) fill(trouble);
@@ -54,7 +54,7 @@ export function createRunner({ workflow, form }) {
     form.showProblems([]);
     try {
       await form.settled();
-      const job = await start(name, form.payload());
+      const job = await start(name, form.payloadText());
       lastSent = job.id;
       announce("Queued.");
       started(job);
@@ -75,7 +75,8 @@ export function createRunner({ workflow, form }) {
    */
   function refused(message, hint, problems) {
     form.showProblems(problems);
-    fill(trouble, failureNotice(message, hint, problems));
+    // The form lists what is wrong with its values, and marks it.
+    fill(trouble, problems.length ? null : failureNotice(message, hint));
   }
 
   /** @param {Job} job */

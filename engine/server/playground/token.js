@@ -8,7 +8,7 @@ let asked = null;
 /**
  * Ask once, whoever else wants to know meanwhile.
  *
- * @param {{wrong: boolean}} before whether one was given that is not right
+ * @param {{wrong: boolean}} asked whether the server has refused the one it was sent
  * @returns {Promise<string | null>} the token; null of who gave up
  */
 export function askForToken({ wrong }) {
@@ -33,7 +33,7 @@ function ask(wrong) {
       { method: "dialog" },
       h("h2", { id: `${id}-title` }, "This server needs a token"),
       h("p", { class: "muted" }, "It is the text in the server's API_TOKEN. This browser keeps it."),
-      wrong && h("p", { class: "problem", role: "alert" }, "The server does not know that one."),
+      wrong && h("p", { class: "notice bad", role: "alert" }, "The one that was sent is not the server's."),
       h("label", { for: id }, "Token"),
       input,
       h(

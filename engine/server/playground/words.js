@@ -55,14 +55,17 @@ export function valueWords(value) {
 }
 
 /**
- * What a job is about, in a few words: the longest text among its values.
+ * What a job is about, in a few words: its prompt, or else the longest text among its values that names no file.
  *
  * @param {Record<string, any>} values
  */
 export function gistOf(values) {
-  const texts = Object.values(values).filter((value) => typeof value === "string" && !value.startsWith("data:"));
-  const longest = texts.reduce((one, other) => (other.length > one.length ? other : one), "").trim();
-  return longest.length > 90 ? `${longest.slice(0, 88)}…` : longest;
+  const texts = Object.entries(values).filter(
+    ([name, value]) => typeof value === "string" && !/negative/.test(name) && !/^data:|^\S+\.\w{1,12}$/.test(value),
+  );
+  const prompts = texts.filter(([name, value]) => /prompt|text/.test(name) && value.trim());
+  const longest = (prompts.length ? prompts : texts).reduce((one, [, other]) => (other.length > one.length ? other : one), "");
+  return longest.length > 90 ? `${longest.slice(0, 88).trim()}…` : longest.trim();
 }
 
 /**
