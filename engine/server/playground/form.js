@@ -171,7 +171,7 @@ export function createForm(workflow, { onChange }) {
     for (const each of drawn) each.look();
     summary.hidden = !loud;
     if (!loud) put(summary);
-    else put(summary, h("h3", null, lines.length === 1 ? "One thing is to be changed" : `${lines.length} things are to be changed`), h("ul", null, lines));
+    else put(summary, h("h3", null, lines.length === 1 ? "One thing to change" : `${lines.length} things to change`), h("ul", null, lines));
   }
 
   /**

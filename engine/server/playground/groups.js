@@ -10,7 +10,7 @@ import { h } from "./dom.js";
  */
 export function createGroup(name, fields) {
   const count = h("span", { class: "pill plain" });
-  const wrong = h("span", { class: "pill bad", hidden: true }, "to be changed");
+  const wrong = h("span", { class: "pill bad", hidden: true }, "to change");
   const names = h("span", { class: "muted small names" }, fields.map((each) => each.label).join(", "));
   const element = h(
     "details",

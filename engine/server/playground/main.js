@@ -69,7 +69,8 @@ async function pageAt(hash) {
  * @returns {Page}
  */
 function notice(title, text) {
-  const back = h("p", null, h("a", { href: "#/" }, "All workflows"));
+  const again = h("button", { class: "button", type: "button", onclick: () => void show() }, "Try again");
+  const back = h("p", null, again, " ", h("a", { href: "#/", class: "button quiet" }, "All workflows"));
   return { title, element: h("div", { class: "page narrow" }, h("h1", null, title), h("p", { role: "alert" }, text), back) };
 }
 

@@ -75,7 +75,8 @@ export function createRunner({ workflow, form }) {
    */
   function refused(message, hint, problems) {
     form.showProblems(problems);
-    fill(trouble, failureNotice(message, hint, problems));
+    // The form lists what is wrong with its values, and marks it.
+    fill(trouble, problems.length ? null : failureNotice(message, hint));
   }
 
   /** @param {Job} job */

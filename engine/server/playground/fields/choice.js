@@ -22,6 +22,7 @@ export function choice({ schema, required, changed, id }) {
   return {
     element: input,
     input,
+    wide: choices.some((each) => String(each).length > 24),
     value: () => (input.value === "" ? undefined : offered[Number(input.value)]),
     put(value) {
       if (value === undefined || (value === null && !choices.includes(null))) {
