@@ -134,7 +134,7 @@ def test_what_was_refused_is_told_in_the_servers_words(url, page):
     fill_in(page, "far too wide", Width=2048, Height=2048)
     page.get_by_role("spinbutton", name="Batch size").fill("16")
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.locator(".runner [role=alert]")).to_contain_text("width × height × batch_size is at most")
+    expect(page.get_by_role("alert").filter(has_text="width × height × batch_size is at most")).to_be_visible()
     expect(card(page, "far too wide")).to_have_count(0)
 
 
@@ -227,6 +227,7 @@ def test_the_token_is_asked_for_and_a_restart_is_outlived(playground, pages, pag
     assert drawn(made.get_by_role("img")) == 64
     server.process.terminate()
     server.process.wait(30)
+    page.get_by_label("State").select_option("Done")
     expect(page.get_by_role("alert").filter(has_text="can't be reached")).to_be_visible(timeout=15_000)
     playground(API_TOKEN=token, port=port, folder=tmp_path / "kept")
     expect(page.get_by_text("can't be reached")).to_have_count(0, timeout=15_000)

@@ -2,6 +2,7 @@
 
 import { fill, h } from "./dom.js";
 import { same } from "./exact.js";
+import { shown } from "./gallery.js";
 import { addressOf, isOwn, jobOf, outputsOf, valuesOf } from "./jobs.js";
 import { valueWords } from "./words.js";
 
@@ -122,13 +123,7 @@ function picture(output) {
  * @param {Output | undefined} output
  */
 function side(words, job, output) {
-  const address = output ? addressOf(output) : null;
-  const own = isOwn(address) && address;
-  let content;
-  if (output?.text !== undefined) content = h("pre", { class: "text", tabIndex: 0 }, output.text);
-  else if (own && picture(output)) content = h("img", { src: own, alt: `${words} result`, class: "checkered" });
-  else if (own && output?.content_type.startsWith("video/")) content = h("video", { src: own, controls: true, "aria-label": `${words} result` });
-  else content = h("p", { class: "empty" }, "There is nothing to show.");
+  const content = output ? shown(job, output) : h("p", { class: "empty" }, "There is nothing to show.");
   const link = h("a", { href: `#/jobs/${encodeURIComponent(job.id)}` }, words);
   return h("figure", null, content, h("figcaption", { class: "muted small" }, link, ` · ${job.workflow}`));
 }

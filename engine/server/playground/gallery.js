@@ -1,6 +1,6 @@
 // The results of a job: pictures, videos, sounds, texts and other files, with what they were made of.
 
-import { announce } from "./announce.js";
+import { copyButton } from "./copying.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 import { addressOf, asDownload, isOwn, outputsOf, valuesOf } from "./jobs.js";
@@ -36,22 +36,17 @@ export function resultCard(job, actions = []) {
  */
 function results(job, outputs) {
   if (!outputs.length) return h("pre", { class: "text" }, valueWords(job.output));
-  return h("div", { class: outputs.length > 1 ? "results several" : "results" }, outputs.map((output) => result(job, output)));
+  const figures = outputs.map((output) => h("figure", { class: "output" }, shown(job, output), h("figcaption", { class: "muted small" }, caption(output))));
+  return h("div", { class: outputs.length > 1 ? "results several" : "results" }, figures);
 }
 
 /**
+ * A result as it is seen, heard or read.
+ *
  * @param {Job} job
  * @param {Output} output
  */
-function result(job, output) {
-  return h("figure", { class: "output" }, shown(job, output), h("figcaption", { class: "muted small" }, caption(output)));
-}
-
-/**
- * @param {Job} job
- * @param {Output} output
- */
-function shown(job, output) {
+export function shown(job, output) {
   if (output.text !== undefined) return text(output.text);
   const address = addressOf(output);
   if (address === null) return h("p", { class: "file" }, icon("file"), `Kept as ${output.path ?? output.uri ?? output.filename}`);
@@ -104,20 +99,7 @@ function enlarge(button) {
 
 /** @param {string} content */
 function text(content) {
-  const copy = h("button", { class: "button small", type: "button", onclick: copied }, icon("copy"), "Copy");
-  const block = h("pre", { class: "text", tabIndex: 0 }, content);
-  async function copied() {
-    try {
-      await navigator.clipboard.writeText(content);
-      announce("Copied.");
-      copy.lastChild?.replaceWith("Copied");
-    } catch {
-      // Without https a browser lends no clipboard: the text is marked, for Ctrl+C.
-      getSelection()?.selectAllChildren(block);
-      copy.lastChild?.replaceWith("Marked: press Ctrl+C");
-    }
-  }
-  return h("div", null, block, copy);
+  return h("div", null, h("pre", { class: "text", tabIndex: 0 }, content), copyButton("Copy the text", () => content));
 }
 
 /** @param {Output} output */

@@ -10,7 +10,7 @@ import { openWith } from "./pending.js";
 import { STATE_NAMES, countWords, stateWords } from "./words.js";
 
 const PAGE = 24;
-const LOOK_EVERY = 5000;
+const LOOK_EVERY = 4000;
 
 // Kept while the page is open: whoever looks at a job and comes back finds what was searched for.
 const asked = { search: "", workflow: "", status: "" };
