@@ -1,14 +1,9 @@
 // The frame of the pages: which is shown, the header, the dialog that asks for the token.
 
 import { onTokenNeeded } from "./api.js";
-import { createCompare } from "./compare.js";
 import { fill, h } from "./dom.js";
 import { createHeader } from "./header.js";
-import { createHistory } from "./history.js";
-import { createJobPage } from "./job_page.js";
-import { createList } from "./list.js";
 import { askForToken } from "./token.js";
-import { createWorkflowPage } from "./workflow_page.js";
 
 /**
  * A page: its element, its title, and what ends it (requests, listeners) when another is shown.
@@ -16,13 +11,17 @@ import { createWorkflowPage } from "./workflow_page.js";
  * @typedef {{element: HTMLElement, title: string, close?: () => void}} Page
  */
 
-/** @type {[RegExp, (...parts: string[]) => Page | Promise<Page>][]} */
+/**
+ * Each page is loaded when it is first shown.
+ *
+ * @type {[RegExp, (one: string, other: string) => Promise<Page>][]}
+ */
 const ROUTES = [
-  [/^#?\/?$/, () => createList()],
-  [/^#\/workflows\/([^/]+)$/, (name) => createWorkflowPage(name ?? "")],
-  [/^#\/history$/, () => ({ ...createHistory(), title: "History" })],
-  [/^#\/jobs\/([^/]+)$/, (id) => createJobPage(id ?? "")],
-  [/^#\/compare\/([^/]+)\/([^/]+)$/, (one, other) => ({ ...createCompare(one ?? "", other ?? ""), title: "Compare" })],
+  [/^#?\/?$/, async () => (await import("./list.js")).createList()],
+  [/^#\/workflows\/([^/]+)$/, async (name) => (await import("./workflow_page.js")).createWorkflowPage(name)],
+  [/^#\/history$/, async () => ({ ...(await import("./history.js")).createHistory(), title: "History" })],
+  [/^#\/jobs\/([^/]+)$/, async (id) => (await import("./job_page.js")).createJobPage(id)],
+  [/^#\/compare\/([^/]+)\/([^/]+)$/, async (one, other) => ({ ...(await import("./compare.js")).createCompare(one, other), title: "Compare" })],
 ];
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
@@ -55,7 +54,7 @@ async function pageAt(hash) {
   try {
     for (const [pattern, create] of ROUTES) {
       const found = pattern.exec(hash);
-      if (found) return await create(...found.slice(1).map(decodeURIComponent));
+      if (found) return await create(decodeURIComponent(found[1] ?? ""), decodeURIComponent(found[2] ?? ""));
     }
   } catch (error) {
     return notice("This page can't be shown", error instanceof Error ? error.message : String(error));

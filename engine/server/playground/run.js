@@ -75,8 +75,8 @@ export function createRunner({ workflow, form }) {
    */
   function refused(message, hint, problems) {
     form.showProblems(problems);
-    // The form lists what is wrong with its values, and marks it.
-    fill(trouble, problems.length ? null : failureNotice(message, hint));
+    // Above, the form lists several, and marks each.
+    fill(trouble, failureNotice(problems.length > 1 ? `It was not sent: ${problems.length} things to change.` : message, hint));
   }
 
   /** @param {Job} job */

@@ -121,7 +121,7 @@ export function field(given, make) {
 
   function differs() {
     const value = control.value();
-    return value !== undefined && !same(value, start);
+    return value !== undefined && !same(shortened(value, schema), shortened(start, schema));
   }
 
   function look() {
@@ -165,6 +165,21 @@ export function field(given, make) {
   return made;
 }
 
+/**
+ * A value without what has its own default inside: `{"name": "a"}` and `{"name": "a", "strength": 1}` may be the same.
+ *
+ * @param {any} value
+ * @param {Schema} schema
+ * @returns {any}
+ */
+function shortened(value, schema) {
+  if (Array.isArray(value)) return value.map((each) => shortened(each, schema["items"] ?? {}));
+  const inner = schema["properties"];
+  if (!inner || typeof value !== "object" || value === null) return value;
+  const parts = Object.entries(value).map(([name, each]) => [name, shortened(each, inner[name] ?? {})]);
+  return Object.fromEntries(parts.filter(([name, each]) => !same(each, inner[name]?.["default"])));
+}
+
 /** @param {any} value */
 function told(value) {
   if (value === undefined || value === null || typeof value === "object") return "";
@@ -173,7 +188,7 @@ function told(value) {
 }
 
 /** @type {Record<string, string>} */
-const WRITTEN = { cfg: "CFG", ckpt: "checkpoint", clip: "CLIP", fps: "FPS", lora: "LoRA", loras: "LoRAs", url: "URL", vae: "VAE" };
+const WRITTEN = { cfg: "CFG", ckpt: "checkpoint", fps: "FPS", lora: "LoRA", loras: "LoRAs", url: "URL", vae: "VAE" };
 
 /**
  * The name of a parameter as people write it: `negative_prompt` is "Negative prompt".

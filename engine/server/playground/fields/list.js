@@ -15,6 +15,7 @@ export function list(given) {
   const least = schema["minItems"] ?? 0;
   const most = schema["maxItems"] ?? Infinity;
   const objects = typeOf(items) === "object";
+  const none = objects ? {} : typeOf(items) === "string" ? "" : null; // a row that is still empty
   const one = singular(label);
   /** @type {Field[]} */
   let rows = [];
@@ -104,7 +105,7 @@ export function list(given) {
     group: true,
     wide: true,
     hint: most === Infinity ? (least ? `at least ${least}` : "") : least ? `${least} – ${most}` : `at most ${most}`,
-    value: () => (filled ? rows.map((each) => each.control.value() ?? (objects ? {} : null)) : undefined),
+    value: () => (filled ? rows.map((each) => each.control.value() ?? none) : undefined),
     put(value) {
       rows.forEach((each) => each.control.close?.());
       rows = [];

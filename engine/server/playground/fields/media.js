@@ -37,8 +37,11 @@ export function media({ schema, label, changed, id }) {
     "aria-label": `${label}: file`,
     accept,
     onchange: () => {
-      take([...(chooser.files ?? [])]);
+      const taken = take([...(chooser.files ?? [])]);
       chooser.value = "";
+      if (taken) return;
+      problem.textContent = `That is not ${words}.`;
+      draw();
     },
   });
   const address = h("input", {
