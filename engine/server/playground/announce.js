@@ -5,11 +5,7 @@ import { h } from "./dom.js";
 /** @type {HTMLElement | null} */
 let region = null;
 
-/**
- * Have a sentence read out when there is a pause.
- *
- * @param {string} text
- */
+/** Have a sentence read out when there is a pause. @param {string} text */
 export function announce(text) {
   if (!region) {
     region = h("div", { class: "sr", role: "status" });

@@ -8,13 +8,9 @@ export { events } from "./events.js";
 /** @typedef {{code?: string, message?: string, hint?: string, retryable?: boolean, problems?: Problem[]}} Failure */
 /** @typedef {{name: string, content_type: string, size_bytes: number, width?: number, height?: number}} Upload */
 
-/** What the server refused, or that it can't be reached (status 0). */
+/** What the server refused, and why; its status is 0 where there was no answer. */
 export class ApiError extends Error {
-  /**
-   * @param {number} status of the answer; 0 where there was none
-   * @param {Failure} failure as the server tells it
-   * @param {string} message
-   */
+  /** @param {number} status @param {Failure} failure @param {string} message */
   constructor(status, failure, message) {
     super(message);
     this.name = "ApiError";
@@ -22,7 +18,6 @@ export class ApiError extends Error {
     this.failure = failure;
   }
 
-  /** What is wrong with which parameter. */
   get problems() {
     return this.failure.problems ?? [];
   }
@@ -31,7 +26,9 @@ export class ApiError extends Error {
 const KEPT = "token";
 const MOST_FILES = 48;
 
-/** @type {(asked: {wrong: boolean}) => Promise<string | null>} */
+/** @typedef {(asked: {wrong: boolean}) => Promise<string | null>} AskForToken */
+
+/** @type {AskForToken} */
 let askForToken = () => Promise.resolve(null);
 /** @type {Promise<boolean> | null} */
 let asking = null;
@@ -40,10 +37,9 @@ let memory = ""; // where the browser keeps nothing
 let clockSkew = 0;
 
 /**
- * Say how a person is asked for the token; it is asked for when the server wants one.
+ * Say how a person is asked for the token, when the server wants one.
  *
- * @param {(asked: {wrong: boolean}) => Promise<string | null>} callback is told whether the last one was wrong; gives
- *     null where none is given
+ * @param {AskForToken} callback is told whether the last one was wrong; gives null where none is given
  */
 export function onTokenNeeded(callback) {
   askForToken = callback;
@@ -78,12 +74,10 @@ export async function request(method, path, body, { signal } = {}) {
  *
  * @param {string} path
  * @param {any} payload an object, or its JSON
- * @param {Record<string, string | number | boolean>} [query]
- * @returns {Promise<any>}
+ * @param {Record<string, string>} [query]
  */
-export function send(path, payload, query = {}) {
-  const asked = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)])).toString();
-  return request("POST", asked ? `${path}?${asked}` : path, payload);
+export function send(path, payload, query) {
+  return request("POST", query ? `${path}?${new URLSearchParams(query)}` : path, payload);
 }
 
 /**
@@ -102,7 +96,7 @@ export async function upload(files) {
 const blobs = new Map();
 
 /**
- * Where an element of the page finds a file of the server's: elements can't send a token.
+ * Where an element of the page, which can send no token, finds a file of the server's.
  *
  * @param {string} path such as `/files/cat.png`
  * @returns {Promise<string>} its path, or a blob URL where the server wants a token; the oldest of those end
@@ -146,10 +140,7 @@ export async function call(path, options) {
   }
 }
 
-/**
- * @param {string} path
- * @param {RequestInit} options
- */
+/** @param {string} path @param {RequestInit} options */
 async function reached(path, options) {
   try {
     const response = await fetch(path, { ...options, cache: "no-store" });
@@ -226,10 +217,9 @@ const listeners = new Set();
 let reachable = true;
 
 /**
- * Be told when the server can't be reached, and when it can again.
+ * Be told when the server can't be reached, and when it can again; what it returns ends it.
  *
  * @param {(reachable: boolean) => void} callback
- * @returns {() => void} ends it
  */
 export function onReachable(callback) {
   listeners.add(callback);

@@ -2,12 +2,12 @@
 
 import { announce } from "./announce.js";
 import { ApiError, events } from "./api.js";
-import { isPicked, onPicked, pick } from "./compare.js";
 import { confirmed } from "./dialogs.js";
 import { fill, h, uniqueId } from "./dom.js";
 import { failureNotice, resultCard } from "./gallery.js";
 import { icon } from "./icons.js";
 import { cancel, describe, forget, isOver, outputsOf, payloadAgain, seedNames, start, valuesOf } from "./jobs.js";
+import { isPicked, onPicked, pick } from "./picking.js";
 import { createProgress } from "./progress.js";
 import { countWords, dateWords, gistOf, stateWords, tookWords, valueWords } from "./words.js";
 
@@ -27,11 +27,7 @@ import { countWords, dateWords, gistOf, stateWords, tookWords, valueWords } from
 /** @type {Record<string, string>} */
 const TONES = { COMPLETED: "good", FAILED: "bad", TIMED_OUT: "bad", IN_PROGRESS: "busy" };
 
-/**
- * @param {Job} first
- * @param {Actions} actions
- * @returns {{element: HTMLElement, id: string, close: () => void}}
- */
+/** @param {Job} first @param {Actions} actions @returns {{element: HTMLElement, id: string, close: () => void}} */
 export function createCard(first, actions) {
   const followed = new AbortController();
   const heading = uniqueId("job");
@@ -52,7 +48,7 @@ export function createCard(first, actions) {
     fill(
       head,
       h("span", { class: `pill ${TONES[job.status] ?? ""}` }, stateWords(job.status)),
-      h("h3", { id: heading }, h("a", { href: `#/jobs/${encodeURIComponent(job.id)}` }, gistOf(valuesOf(job)) || job.workflow || "A job")),
+      h("h3", { id: heading }, h("a", { href: `#/jobs/${job.id}` }, gistOf(valuesOf(job)) || job.workflow || "A job")),
       h("span", { class: "muted small" }, [job.workflow, dateWords(job.created_at), took].filter(Boolean).join(" · ")),
     );
   }
@@ -105,10 +101,7 @@ export function createCard(first, actions) {
     place.prepend(...[again, vary].filter((each) => each !== null));
   }
 
-  /**
-   * @param {string} words
-   * @param {(event: MouseEvent) => void} onclick
-   */
+  /** @param {string} words @param {(event: MouseEvent) => void} onclick */
   function button(words, onclick) {
     return h("button", { class: "button small", type: "button", onclick }, words);
   }
@@ -121,10 +114,7 @@ export function createCard(first, actions) {
     return toggle;
   }
 
-  /**
-   * @param {string[]} seeds
-   * @param {MouseEvent} event
-   */
+  /** @param {string[]} seeds @param {MouseEvent} event */
   async function varied(seeds, event) {
     const pressed = /** @type {HTMLButtonElement} */ (event.currentTarget);
     pressed.setAttribute("aria-disabled", "true");

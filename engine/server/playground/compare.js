@@ -1,4 +1,4 @@
-// Two jobs side by side, or one over the other; and the choosing of them, on any page.
+// Two jobs side by side, or one over the other, and the values that differ.
 
 import { fill, h } from "./dom.js";
 import { same } from "./exact.js";
@@ -8,54 +8,6 @@ import { valueWords } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
 /** @typedef {import("./jobs.js").Output} Output */
-
-/** @type {string[]} */
-let picked = [];
-/** @type {Set<() => void>} */
-const listeners = new Set();
-/** @type {HTMLElement | null} */
-let tray = null;
-
-/** @param {string} id of a job */
-export function isPicked(id) {
-  return picked.includes(id);
-}
-
-/**
- * Choose a job to be compared, or no longer. Of more than two the one chosen last but one goes.
- *
- * @param {string} id
- */
-export function pick(id) {
-  choose(isPicked(id) ? picked.filter((each) => each !== id) : [...picked.slice(-1), id]);
-}
-
-/**
- * Be told when others are chosen.
- *
- * @param {() => void} callback
- * @returns {() => void} ends it
- */
-export function onPicked(callback) {
-  listeners.add(callback);
-  return () => listeners.delete(callback);
-}
-
-/** @param {string[]} ids */
-function choose(ids) {
-  picked = ids;
-  for (const callback of [...listeners]) callback();
-  if (!tray) {
-    tray = h("div", { class: "tray card", role: "region", "aria-label": "Compare" });
-    document.body.append(tray);
-  }
-  const [one, other] = ids;
-  tray.hidden = !one;
-  const clear = h("button", { class: "button small quiet", type: "button", onclick: () => choose([]) }, "Clear");
-  const words = h("p", { class: "grow", role: "status" }, other ? "Two are chosen." : "One is chosen: choose another to compare.");
-  const go = one && other ? h("a", { class: "button small primary", href: `#/compare/${one}/${other}`, onclick: () => choose([]) }, "Compare") : null;
-  fill(tray, words, go, clear);
-}
 
 /**
  * @param {string} first a job's id
@@ -73,10 +25,7 @@ export function createCompare(first, second) {
   return { element };
 }
 
-/**
- * @param {Job} one
- * @param {Job} other
- */
+/** @param {Job} one @param {Job} other */
 function compared(one, other) {
   const [left, right] = [outputsOf(one), outputsOf(other)];
   const count = Math.max(left.length, right.length);
@@ -87,10 +36,7 @@ function compared(one, other) {
   const choice = h("select", { class: "input", "aria-label": "Which result", hidden: count < 2, onchange: () => ((at = Number(choice.value)), show()) });
   choice.append(...Array.from({ length: count }, (_, index) => h("option", { value: String(index) }, `Result ${index + 1} of ${count}`)));
 
-  /**
-   * @param {string} words
-   * @param {() => void} act
-   */
+  /** @param {string} words @param {() => void} act */
   function button(words, act) {
     return h("button", { class: "button small", type: "button", onclick: () => (act(), show()) }, words);
   }
@@ -117,14 +63,10 @@ function picture(output) {
   return isOwn(address) ? address : null;
 }
 
-/**
- * @param {string} words
- * @param {Job} job
- * @param {Output | undefined} output
- */
+/** @param {string} words @param {Job} job @param {Output | undefined} output */
 function side(words, job, output) {
   const content = output ? shown(job, output) : h("p", { class: "empty" }, "There is nothing to show.");
-  const link = h("a", { href: `#/jobs/${encodeURIComponent(job.id)}` }, words);
+  const link = h("a", { href: `#/jobs/${job.id}` }, words);
   return h("figure", null, content, h("figcaption", { class: "muted small" }, link, ` · ${job.workflow}`));
 }
 
@@ -149,10 +91,7 @@ function overlay(one, other) {
   return box;
 }
 
-/**
- * @param {Job} one
- * @param {Job} other
- */
+/** @param {Job} one @param {Job} other */
 function differences(one, other) {
   const [a, b] = [valuesOf(one), valuesOf(other)];
   const names = [...new Set([...Object.keys(a), ...Object.keys(b)])];

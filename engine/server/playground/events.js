@@ -63,11 +63,7 @@ export async function events(jobId, handlers, signal) {
   }
 }
 
-/**
- * Wait a while for a stream to be free, and take it.
- *
- * @param {AbortSignal} signal
- */
+/** Wait a while for a stream to be free, and take it. @param {AbortSignal} signal */
 async function freeStream(signal) {
   if (streams >= MOST_STREAMS) await pause(ASK_EVERY, signal, waiting);
   if (streams >= MOST_STREAMS || signal.aborted) return false;
@@ -75,14 +71,9 @@ async function freeStream(signal) {
   return true;
 }
 
-/**
- * @param {string} jobId
- * @param {Handlers} handlers
- * @param {AbortSignal} signal
- * @returns {Promise<boolean>} whether it has ended
- */
+/** Gives whether it has ended. @param {string} jobId @param {Handlers} handlers @param {AbortSignal} signal */
 async function ask(jobId, handlers, signal) {
-  const job = await request("GET", `/jobs/${encodeURIComponent(jobId)}`, undefined, { signal });
+  const job = await request("GET", `/jobs/${jobId}`, undefined, { signal });
   if (job.finished_at) {
     handlers.onDone?.(job);
     return true;
@@ -108,7 +99,7 @@ async function stream(jobId, handlers, last, signal) {
   try {
     const headers = new Headers({ Accept: "text/event-stream" });
     if (last) headers.set("Last-Event-ID", last);
-    const response = await call(`/jobs/${encodeURIComponent(jobId)}/events`, { headers, signal: ended.signal });
+    const response = await call(`/jobs/${jobId}/events`, { headers, signal: ended.signal });
     const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
     const decoder = new TextDecoder();
     let [rest, name, data] = ["", "", ""];

@@ -30,22 +30,14 @@ export function resultCard(job, actions = []) {
   );
 }
 
-/**
- * @param {Job} job
- * @param {Output[]} outputs
- */
+/** @param {Job} job @param {Output[]} outputs */
 function results(job, outputs) {
   if (!outputs.length) return h("pre", { class: "text" }, valueWords(job.output));
   const figures = outputs.map((output) => h("figure", { class: "output" }, shown(job, output), h("figcaption", { class: "muted small" }, caption(output))));
   return h("div", { class: outputs.length > 1 ? "results several" : "results" }, figures);
 }
 
-/**
- * A result as it is seen, heard or read.
- *
- * @param {Job} job
- * @param {Output} output
- */
+/** A result as it is seen, heard or read. @param {Job} job @param {Output} output */
 export function shown(job, output) {
   if (output.text !== undefined) return text(output.text);
   const address = addressOf(output);
@@ -59,11 +51,7 @@ export function shown(job, output) {
   return h("a", { class: "file", href: asDownload(address), ...elsewhere }, icon("file"), name);
 }
 
-/**
- * @param {Job} job
- * @param {Output} output
- * @param {string} address
- */
+/** @param {Job} job @param {Output} output @param {string} address */
 function picture(job, output, address) {
   const gist = gistOf(valuesOf(job));
   const image = h("img", {
@@ -82,11 +70,7 @@ function picture(job, output, address) {
   return button;
 }
 
-/**
- * Show a picture large, and with it all others of the page to turn over.
- *
- * @param {HTMLElement} button
- */
+/** Show a picture large, and with it all others of the page to turn over. @param {HTMLElement} button */
 function enlarge(button) {
   const buttons = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("button.picture")]);
   const pictures = buttons.map((each) => {

@@ -82,7 +82,7 @@ export function createHistory() {
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof ApiError)) throw error;
-      fill(trouble, failureNotice(error.message, error.failure.hint, error.problems));
+      if (error.status) fill(trouble, failureNotice(error.message, error.failure.hint, error.problems));
     } finally {
       more.removeAttribute("aria-disabled");
     }
@@ -119,7 +119,6 @@ export function createHistory() {
   const timer = setInterval(look, LOOK_EVERY);
   const unheard = onReachable((reachable) => {
     if (reachable) void load(false);
-    else fill(trouble, failureNotice("The server can't be reached.", "it is tried again until it answers"));
   });
   void load(false);
   void listWorkflows();

@@ -5,10 +5,7 @@ import { h } from "./dom.js";
 import { jobOf } from "./jobs.js";
 import { openWith } from "./pending.js";
 
-/**
- * @param {string} id
- * @returns {Promise<{element: HTMLElement, title: string, close: () => void}>}
- */
+/** @param {string} id @returns {Promise<{element: HTMLElement, title: string, close: () => void}>} */
 export async function createJobPage(id) {
   const job = await jobOf(id);
   const card = createCard(job, {

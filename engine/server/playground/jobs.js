@@ -17,12 +17,7 @@ import { request, send } from "./api.js";
 /** @type {Map<string, Promise<any>>} */
 const described = new Map();
 
-/**
- * A workflow's description, asked for once while the page is open.
- *
- * @param {string} name
- * @returns {Promise<any>}
- */
+/** A workflow's description, asked for once while the page is open. @param {string} name @returns {Promise<any>} */
 export function describe(name) {
   let found = described.get(name);
   if (!found) {
@@ -33,12 +28,7 @@ export function describe(name) {
   return found;
 }
 
-/**
- * The parameters of a workflow that decide what chance gives.
- *
- * @param {any} workflow as `describe` gives it
- * @returns {string[]}
- */
+/** The parameters that decide what chance gives. @param {any} workflow as `describe` gives it */
 export function seedNames(workflow) {
   const parameters = Object.entries(workflow?.payload?.properties ?? {});
   return parameters.filter(([, schema]) => schema["x-type"] === "seed").map(([name]) => name);
@@ -52,23 +42,20 @@ export function seedNames(workflow) {
  * @returns {Promise<Job>}
  */
 export function start(workflow, payload) {
-  return send(`/workflows/${encodeURIComponent(workflow)}`, payload, { async: 1, progress: true, previews: true });
+  return send(`/workflows/${encodeURIComponent(workflow)}`, payload, { async: "1", progress: "true", previews: "true" });
 }
 
 /** @param {Job} job */
 export function cancel(job) {
-  return request("POST", `/cancel/${encodeURIComponent(job.id)}`);
+  return request("POST", `/cancel/${job.id}`);
 }
 
 /** @param {Job} job */
 export function forget(job) {
-  return request("DELETE", `/jobs/${encodeURIComponent(job.id)}`);
+  return request("DELETE", `/jobs/${job.id}`);
 }
 
-/**
- * @param {string} id
- * @returns {Promise<Job>}
- */
+/** @param {string} id @returns {Promise<Job>} */
 export function jobOf(id) {
   return request("GET", `/jobs/${encodeURIComponent(id)}`);
 }
@@ -78,23 +65,13 @@ export function isOver(job) {
   return !["IN_QUEUE", "IN_PROGRESS"].includes(job.status);
 }
 
-/**
- * What a job made; none where it made nothing, or answered in the shape of another worker.
- *
- * @param {Job} job
- * @returns {Output[]}
- */
+/** What a job made; nothing where it answered in the shape of another worker. @param {Job} job @returns {Output[]} */
 export function outputsOf(job) {
   const outputs = job.status === "COMPLETED" ? job.output?.outputs : null;
   return Array.isArray(outputs) ? outputs : [];
 }
 
-/**
- * What a job was made of: the values that were used where it came so far, else those that were sent.
- *
- * @param {Job} job
- * @returns {Record<string, any>}
- */
+/** What a job was made of, as far as it is known. @param {Job} job @returns {Record<string, any>} */
 export function valuesOf(job) {
   return { ...sentWith(job), ...job.output?.values };
 }
@@ -116,23 +93,13 @@ export function payloadAgain(job, seeds, sameSeed) {
   return payload;
 }
 
-/**
- * A job's payload; without what the history has dropped for its length.
- *
- * @param {Job} job
- * @returns {Record<string, any>}
- */
+/** Its payload without what the history has dropped for its length. @param {Job} job @returns {Record<string, any>} */
 function sentWith(job) {
   const sent = Object.entries(job.payload ?? {});
   return Object.fromEntries(job.payload_shortened ? sent.filter(([, value]) => value !== null) : sent);
 }
 
-/**
- * Where a result is found; null where the browser can't have it.
- *
- * @param {Output} output
- * @returns {string | null}
- */
+/** Where a result is found; null where the browser can't have it. @param {Output} output */
 export function addressOf(output) {
   if (output.base64) return `data:${output.content_type};base64,${output.base64}`;
   if (!output.url) return null;
@@ -142,20 +109,12 @@ export function addressOf(output) {
   return own && url.searchParams.has("signature") ? own[0] + url.search : url.href;
 }
 
-/**
- * Whether the page may show what lies there: it loads nothing from elsewhere.
- *
- * @param {string | null} address
- */
+/** Whether the page may show what lies there: it loads nothing from elsewhere. @param {string | null} address */
 export function isOwn(address) {
   return address !== null && (address.startsWith("/") || address.startsWith("data:") || address.startsWith(location.origin));
 }
 
-/**
- * The same, to be saved rather than shown.
- *
- * @param {string} address
- */
+/** The same, to be saved rather than shown. @param {string} address */
 export function asDownload(address) {
   return address.startsWith("/") ? `${address}&download=1` : address;
 }

@@ -1,13 +1,14 @@
-// Cards of jobs, the newest first, with more at the press of a button.
+// Cards of jobs, the newest first.
 
 import { createCard } from "./card.js";
 import { h } from "./dom.js";
+import "./offline.js";
+
+const MOST_NEW = 100; // the history has the older ones
 
 /** @typedef {import("./jobs.js").Job} Job */
 
-/**
- * @param {import("./card.js").Actions} actions
- */
+/** @param {import("./card.js").Actions} actions */
 export function createJobs(actions) {
   const element = h("div", { class: "jobs" });
   /** @type {Map<string, ReturnType<typeof createCard>>} */
@@ -20,16 +21,19 @@ export function createJobs(actions) {
     },
   };
 
-  /**
-   * @param {Job} job
-   * @param {boolean} first
-   */
+  /** @param {Job} job @param {boolean} first */
   function add(job, first) {
     if (cards.has(job.id)) return;
     const card = createCard(job, own);
     cards.set(job.id, card);
     if (first) element.prepend(card.element);
     else element.append(card.element);
+    const oldest = first && cards.size > MOST_NEW ? cards.get(element.lastElementChild?.getAttribute("data-job") ?? "") : null;
+    if (oldest) {
+      oldest.close();
+      oldest.element.remove();
+      cards.delete(oldest.id);
+    }
   }
 
   return {

@@ -3,22 +3,13 @@
 /** @type {{workflow: string, payload: Record<string, any>} | null} */
 let pending = null;
 
-/**
- * Open a workflow's page with these values.
- *
- * @param {string} workflow
- * @param {Record<string, any>} payload
- */
+/** Open a workflow's page with these values. @param {string} workflow @param {Record<string, any>} payload */
 export function openWith(workflow, payload) {
   pending = { workflow, payload };
   location.hash = `#/workflows/${encodeURIComponent(workflow)}`;
 }
 
-/**
- * The values that wait for a workflow's form, once; null without any.
- *
- * @param {string} workflow
- */
+/** The values that wait for a workflow's form, once; null without any. @param {string} workflow */
 export function takePending(workflow) {
   const found = pending?.workflow === workflow ? pending.payload : null;
   pending = null;

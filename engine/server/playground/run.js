@@ -18,10 +18,10 @@ import { takePending } from "./pending.js";
 const AT_FIRST = 12;
 
 /**
- * The run button with its troubles (`bar`), and below it the workflow's jobs (`results`); `element` holds both.
+ * The run button with its troubles (`bar`), and the workflow's jobs (`results`).
  *
  * @param {{workflow: any, form: Form}} parts the workflow as GET /workflows/NAME tells it
- * @returns {{element: HTMLElement, bar: HTMLElement, results: HTMLElement, run: () => Promise<void>, close: () => void}}
+ * @returns {{bar: HTMLElement, results: HTMLElement, run: () => Promise<void>, close: () => void}}
  */
 export function createRunner({ workflow, form }) {
   const name = /** @type {string} */ (workflow.name ?? workflow.workflow);
@@ -34,10 +34,7 @@ export function createRunner({ workflow, form }) {
   const all = h("p", { class: "small" }, h("a", { href: "#/history" }, "All jobs are in the history"));
   const jobs = createJobs({ again, started, ended, removed: empty });
   const results = h("div", { class: "run-results" }, h("h2", { class: "sr" }, "Results"), none, jobs.element, all);
-  const element = h("div", { class: "run-results" }, bar, results);
   const unheard = onReachable((reachable) => {
-    if (!reachable) fill(trouble, failureNotice("The server can't be reached.", "it is tried again until it answers; jobs are kept"));
-    else if (trouble.textContent?.includes("can't be reached")) fill(trouble);
     if (reachable && !loaded) void load();
   });
   let sending = false;
@@ -68,11 +65,7 @@ export function createRunner({ workflow, form }) {
     }
   }
 
-  /**
-   * @param {string} message
-   * @param {string | undefined} hint
-   * @param {import("./api.js").Problem[]} problems
-   */
+  /** @param {string} message @param {string | undefined} hint @param {import("./api.js").Problem[]} problems */
   function refused(message, hint, problems) {
     form.showProblems(problems);
     // Above, the form lists several, and marks each.
@@ -95,10 +88,7 @@ export function createRunner({ workflow, form }) {
     if (job.id === lastSent && problems?.length) form.showProblems(problems);
   }
 
-  /**
-   * @param {Job} job
-   * @param {Record<string, any>} payload
-   */
+  /** @param {Job} job @param {Record<string, any>} payload */
   function again(job, payload) {
     form.fill(payload);
     fill(trouble);
@@ -137,7 +127,6 @@ export function createRunner({ workflow, form }) {
   if (pending) form.fill(pending);
   void load();
   return {
-    element,
     bar,
     results,
     run,

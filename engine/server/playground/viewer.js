@@ -26,11 +26,7 @@ export function openViewer(pictures, first) {
     stage,
   );
 
-  /**
-   * @param {string} label
-   * @param {string} sign
-   * @param {number} by
-   */
+  /** @param {string} label @param {string} sign @param {number} by */
   function turner(label, sign, by) {
     const hidden = pictures.length < 2;
     return h("button", { class: "icon-button", type: "button", "aria-label": label, hidden, onclick: () => turn(by) }, sign);

@@ -69,11 +69,7 @@ export function gistOf(values) {
   return longest.length > 90 ? `${longest.slice(0, 88).trim()}…` : longest.trim();
 }
 
-/**
- * @param {number} count
- * @param {string} one
- * @param {string} many
- */
+/** @param {number} count @param {string} one @param {string} many */
 export function countWords(count, one, many) {
   return `${count} ${count === 1 ? one : many}`;
 }
