@@ -20,7 +20,13 @@ EVERY_CONTROL = {
     "title": "Everything",
     "parameters": {
         "words": {"type": "string", "default": None},
-        "tags": {"type": "array", "minItems": 1, "maxItems": 3, "default": ["one"], "items": {"type": "string"}},
+        "tags": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 3,
+            "default": ["one"],
+            "items": {"type": "string", "minLength": 1},
+        },
         "look": {
             "type": "object",
             "default": {"style": "ink"},
