@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import engine.local_queue.problems  # noqa: F401 - its errors are to be among the classes
+import engine.server.problems  # noqa: F401 - likewise
 from engine.authoring.checking import CODES
 from engine.errors import error_classes
 from engine.map_file import json_schema
