@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import engine.local_queue.problems
-import engine.server.problems  # noqa: F401 - their errors are to be among the classes
+import engine.server.problems  # noqa: F401 - the errors of both are to be among the classes
 from engine.authoring.checking import CODES
 from engine.errors import error_classes
 from engine.map_file import json_schema

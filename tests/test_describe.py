@@ -11,7 +11,7 @@ from support.command import ENGINE, run_engine
 from support.operator_workflows import everything_graph, everything_map
 from support.workflows import ROOT, make_workflow, sampler_graph, write_workflow
 
-from engine.authoring.describing import example_payload
+from engine.authoring.describing import example_payload, parameter_rows
 
 
 @pytest.fixture
@@ -256,3 +256,13 @@ def test_a_number_that_is_made_up_is_allowed(tmp_path, bounds, value):
     payload, _ = example_payload(workflow)
     assert payload == {"n": value}
     assert workflow.validate(payload)
+
+
+def test_the_items_of_a_list_have_a_row_where_they_are_bounded(tmp_path):
+    sizes = {"type": "array", "default": [], "items": {"type": "integer", "minimum": 1, "maximum": 9}}
+    parameters = {"prompt": {"type": "string", "bind": "$['6'].inputs.text"}, "sizes": sizes}
+    made = make_workflow(
+        tmp_path, {"parameters": parameters, "computed": {"$['3'].inputs.steps": "1 + (sizes|length)"}}
+    )
+    rows = {row.name: row for row in parameter_rows(made)}
+    assert rows["sizes[]"].allowed == "1 to 9"

@@ -140,6 +140,8 @@ def _field(parameter: Parameter, schema: Mapping[str, Any], component: Mapping[s
         return {**about, "anyOf": [{key: component[key] for key in component if key != "default"}, component["items"]]}
     if "object" in kinds:
         return dict(component)
+    if "boolean" in kinds:
+        return {**about, "anyOf": [{"type": "boolean"}, {"type": "integer", "enum": [0, 1]}]}
     kept = {key: each for key, each in schema.items() if key not in ("type", "default", "title", "examples")}
     kept = {key: each for key, each in kept.items() if not key.startswith("x-")}
     if "enum" in kept:
