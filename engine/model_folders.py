@@ -8,6 +8,8 @@ one the operator names, and those of the volume.
 from __future__ import annotations
 
 import ast
+import functools
+import threading
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -92,6 +94,11 @@ def kind_of(folder: str) -> str:
     return OLD_NAMES.get(folder, folder)
 
 
+_PARSING = threading.Lock()
+"""CPython counts how deep a parse is for all threads together: of two at once, one can fail with a SystemError about a
+"recursion depth mismatch" (seen with 3.11.7; like https://github.com/python/cpython/issues/106905)."""
+
+
 def kinds_of(home: Path) -> set[str]:
     """The kinds of models that a ComfyUI knows, read in its own source; of one that can't be read, ours.
 
@@ -99,12 +106,18 @@ def kinds_of(home: Path) -> set[str]:
         home: the folder of its `main.py`.
     """
     try:
-        tree = ast.parse((home / "folder_paths.py").read_text(encoding="utf-8"))
+        with _PARSING:
+            return set(_kinds_in((home / "folder_paths.py").read_text(encoding="utf-8")) or KINDS)
     except (OSError, ValueError, SyntaxError):
         return set(KINDS)
+
+
+@functools.lru_cache(maxsize=8)
+def _kinds_in(source: str) -> frozenset[str]:
+    """The kinds in ComfyUI's source; parsed once, since a listing asks for each model that is missing."""
     found = {
         target.slice.value
-        for node in ast.walk(tree)
+        for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Assign)
         for target in node.targets
         if isinstance(target, ast.Subscript)
@@ -113,7 +126,7 @@ def kinds_of(home: Path) -> set[str]:
         and isinstance(target.slice, ast.Constant)
         and isinstance(target.slice.value, str)
     }
-    return found - NOT_MODELS or set(KINDS)
+    return frozenset(found - NOT_MODELS)
 
 
 def is_for_packs(folder: str, known: Collection[str]) -> bool:

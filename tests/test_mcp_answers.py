@@ -47,6 +47,16 @@ def test_long_lists_are_told_of_and_short_ones_are_there(choices, optional):
         assert shown["enum"] == choices
 
 
+def test_a_default_that_is_not_here_is_told_of():
+    value = {"type": "string", "enum": ["a.safetensors"], "default": "b.safetensors", "description": "A file."}
+    shown = arguments_schema({"properties": {"name": value}}, {}, media="")["properties"]["name"]
+    assert shown == {
+        "type": "string",
+        "enum": ["a.safetensors"],
+        "description": "A file. The default is not on this machine: send another.",
+    }
+
+
 def test_whole_numbers_stay_where_javascript_reads_them():
     seed = {"type": "integer", "minimum": -1, "maximum": 2**64 - 1, "x-type": "seed", "default": -1}
     shown = arguments_schema({"properties": {"seed": seed}}, {}, media="")["properties"]["seed"]

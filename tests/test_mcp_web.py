@@ -10,6 +10,7 @@ import requests
 from mcp.client.streamable_http import streamable_http_client
 from PIL import Image
 from support.agent import blocks, connected, picture
+from support.media import picture as small_file
 
 TOKEN = "a-token-of-the-tests"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
@@ -57,6 +58,15 @@ def test_a_call_goes_through_the_queue_and_its_picture_comes_back(server, agent)
         assert whole.size == (1280, 64)
     newest = jobs(server)[0]
     assert (newest["workflow"], newest["status"], newest["payload"]["seed"]) == ("txt2img", "COMPLETED", 7)
+
+
+def test_a_file_that_was_sent_before_is_named_in_a_call(server, agent):
+    kept = requests.post(
+        f"{server.url}/files", files={"file": ("cat.png", small_file((64, 32)))}, headers=HEADERS, timeout=20
+    ).json()["files"][0]["name"]
+    result = agent.call("resize", {"image": kept, "width": 32, "height": 0})
+    assert not result.is_error, result.content
+    assert picture(blocks(result, "image")[0])[0] == (32, 16)
 
 
 def test_what_is_wrong_is_told_before_anything_is_queued(server, agent):

@@ -99,12 +99,15 @@ def _choices(shown: dict[str, Any]) -> str:
     choices = [each for each in shown.pop("enum") if each is not None]
     if not choices:
         return "There is none to choose from here"
+    lost = shown.get("default") is not None and shown["default"] not in choices  # a file that is not here
+    advice = "The default is not on this machine: send another. " if lost else ""
+    if lost:
+        del shown["default"]
     if len(choices) > MOST_CHOICES:
-        return f"One of {len(choices)}: {listed(choices, most=_NAMED_CHOICES)}; the nearest is told of a wrong one"
+        few = listed(choices, most=_NAMED_CHOICES)
+        return f"{advice}One of {len(choices)}: {few}; the nearest is told of a wrong one"
     shown["enum"] = choices
-    if shown.get("default") not in choices:
-        shown.pop("default", None)  # a file that is not here
-    return ""
+    return advice
 
 
 def _told(schema: Mapping[str, Any], *notes: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -24,6 +25,8 @@ class WebEndpoint:
     """
 
     def __init__(self, protocol: Protocol, *, most_body_bytes: int) -> None:
+        # At INFO it writes the id of each session, which is as good as a password to it.
+        logging.getLogger("mcp").setLevel(max(logging.WARNING, logging.getLogger().level))
         self._manager = StreamableHTTPSessionManager(
             protocol.server,
             max_request_body_size=most_body_bytes,
@@ -32,8 +35,17 @@ class WebEndpoint:
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request."""
-        await self._manager.handle_request(scope, receive, send)
+        """Answer a request; a stream that is left in the middle, as when the server ends, is ended."""
+        open_ended = False
+
+        async def noted(message: Any) -> None:
+            nonlocal open_ended
+            open_ended = message["type"] == "http.response.start" or bool(message.get("more_body"))
+            await send(message)
+
+        await self._manager.handle_request(scope, receive, noted)
+        if open_ended:
+            await send({"type": "http.response.body", "body": b""})
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """Has to be entered around the application's life, once."""
