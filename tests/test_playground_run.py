@@ -4,6 +4,7 @@ import re
 
 import pytest
 import requests
+from conftest import COMFY_HOME, COMFY_URL
 from support.browser import problems_of
 from support.playground import free_port
 
@@ -13,13 +14,21 @@ from playwright.sync_api import expect
 SMALL = {"width": 64, "height": 64, "steps": 1}
 LARGEST_SEED = 2**64 - 1
 LONG = 90_000  # milliseconds that a real ComfyUI may take on a CPU
-LASTING = 150  # steps: enough to be seen running
+LASTING = 150  # steps: half a minute on the slow simulator
 
 
 @pytest.fixture(scope="module")
 def url(playground, checkpoint):
     """A local server on the ComfyUI of the tests."""
     return playground().url
+
+
+@pytest.fixture(scope="module")
+def slow_url(playground, request):
+    """One whose jobs last as long as a test needs: on a simulator of its own, or a real ComfyUI."""
+    if COMFY_URL or COMFY_HOME:
+        return request.getfixturevalue("url")
+    return playground(step_seconds=0.2).url
 
 
 @pytest.fixture
@@ -56,9 +65,8 @@ def drawn(picture):
 
 def fill_in(page, prompt, **numbers):
     page.get_by_label("Prompt", exact=True).fill(prompt)
-    for group in page.locator("form details").all():
-        if group.get_attribute("open") is None:
-            group.locator("summary").first.click()
+    # Not by clicks: a group in which something is wrong opens by itself.
+    page.locator("form details").evaluate_all("groups => groups.forEach(group => { group.open = true })")
     for label, value in numbers.items():
         page.get_by_role("spinbutton", name=label).fill(str(value))
 
@@ -112,21 +120,21 @@ def test_a_seed_is_used_again_exactly_and_another_is_drawn(url, page, make):
     assert newest["values"] | {"seed": 0} == first["values"] | {"seed": 0}
 
 
-def test_a_job_that_runs_is_found_again_after_a_reload_and_cancelled(url, page, wait_until):
-    page.goto(f"{url}/#/workflows/txt2img")
+def test_a_job_that_runs_is_found_again_after_a_reload_and_cancelled(slow_url, page, wait_until):
+    page.goto(f"{slow_url}/#/workflows/txt2img")
     fill_in(page, "the first of two", Steps=LASTING, Width=64, Height=64)
     page.get_by_role("button", name="Run", exact=True).click()
     runs, waits = card(page, "the first of two"), card(page, "the second of two")
     expect(runs).to_have_attribute("data-status", "IN_PROGRESS", timeout=LONG)
-    second = queue(url, prompt="the second of two", steps=LASTING)
+    second = queue(slow_url, prompt="the second of two", steps=LASTING)
     page.reload()
     expect(waits.get_by_text("next in the queue")).to_be_visible()
     moves(page, wait_until)
     for each in (waits, runs):
         each.get_by_role("button", name="Cancel").click()
         expect(each).to_have_attribute("data-status", "CANCELLED", timeout=LONG)
-    assert job(url, second)["status"] == "CANCELLED"
-    assert job(url, second)["started_at"] is None
+    assert job(slow_url, second)["status"] == "CANCELLED"
+    assert job(slow_url, second)["started_at"] is None
 
 
 def test_what_was_refused_is_told_in_the_servers_words(url, page):
@@ -134,7 +142,7 @@ def test_what_was_refused_is_told_in_the_servers_words(url, page):
     fill_in(page, "far too wide", Width=2048, Height=2048)
     page.get_by_role("spinbutton", name="Batch size").fill("16")
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_role("alert").filter(has_text="width × height × batch_size is at most")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="batch_size is at most").first).to_be_visible()
     expect(card(page, "far too wide")).to_have_count(0)
 
 

@@ -4,7 +4,6 @@ import { copyButton } from "./copying.js";
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 import { addressOf, asDownload, isOwn, outputsOf, valuesOf } from "./jobs.js";
-import { openViewer } from "./viewer.js";
 import { gistOf, sizeWords, stateWords, valueWords } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
@@ -78,7 +77,7 @@ function enlarge(button) {
     const [words, filename] = [each.dataset["words"] ?? "", each.dataset["filename"] ?? ""];
     return { address, download: asDownload(address), filename, words };
   });
-  openViewer(pictures, buttons.indexOf(button));
+  void import("./viewer.js").then(({ openViewer }) => openViewer(pictures, buttons.indexOf(button)));
 }
 
 /** @param {string} content */
