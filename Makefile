@@ -14,10 +14,14 @@ COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes
 ENGINE_LOCK := docker/engine.lock
 TOOLS_LOCK := docker/tools.lock
 
-.PHONY: run setup test lint viewer lock generated rendered bench authoring outage verify image-test reliability soak levels
+.PHONY: run serve setup test lint viewer lock generated rendered bench authoring outage verify image-test reliability soak levels
 
 run: setup
 	$(BIN)/engine run txt2img -p prompt="a lighthouse at dusk, oil painting" -p seed=7
+	@echo "now try: make serve, then open http://127.0.0.1:8000"
+
+serve: setup
+	$(BIN)/engine serve
 
 setup: $(VENV)/.complete
 

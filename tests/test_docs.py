@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from support.workflows import ROOT
 
-PAGES_OF_SETTINGS = ("delivery", "failures", "inputs", "logging", "operations", "running", "whole-graphs")
+PAGES_OF_SETTINGS = ("delivery", "failures", "inputs", "logging", "operations", "running", "server", "whole-graphs")
 # RunPod's own, words that names of secrets hold, a storage class, and a name in an example.
 NO_SETTINGS = {
     *("RUNPOD_INIT_TIMEOUT", "RUNPOD_DEBUG_LEVEL", "API_KEY", "PRIVATE_KEY", "STANDARD_IA", "JOB_RANDOM_NAME"),
     # What RunPod sets, and what chooses the mode before there are settings.
     *("RUNPOD_ENDPOINT_ID", "RUNPOD_POD_ID", "RUNPOD_VOLUME_ID", "RUNPOD_WEBHOOK_GET_JOB"),
     *("RUNPOD_SERVERLESS", "SERVE_API_LOCALLY"),
+    *("IN_QUEUE", "IN_PROGRESS", "TIMED_OUT"),  # states of a job
 }
 
 README = (ROOT / "README.md").read_text()

@@ -91,8 +91,7 @@ def test_the_readmes_first_job_of_a_worker_runs():
     done = run_handler(worker_environment("", COMFY_SIMULATE="1"), "--test_input", (ROOT / file).read_text())
     assert done.returncode == 0, done.stderr
     assert "completed successfully" in done.stdout
-    # The SDK's own name of its server's option, which tests/test_worker.py starts.
-    assert re.search(r"^COMFY_SIMULATE=1 python handler\.py --rp_serve_api +#", README, re.MULTILINE)
+    assert re.search(r"^engine serve +#", README, re.MULTILINE)  # which tests/test_server_docs.py starts
 
 
 def test_a_token_is_as_long_as_the_page_asks_for():

@@ -1,5 +1,6 @@
 """Who may call the local server, with how much, and what it gives away."""
 
+import asyncio
 import http.client
 import json
 import socket
@@ -8,6 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from support.playground import free_port
+
+from engine.server.security import without_crashes
 
 TOKEN = "a-token-that-is-long-enough"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -184,3 +187,20 @@ def test_anything_but_loopback_needs_a_token(playground, tmp_path):
 
     refused = run_engine(tmp_path, "serve", "--host", "0.0.0.0", "--port", str(free_port()), status=1)
     assert "API_TOKEN: is needed where API_HOST is 0.0.0.0" in refused.stderr
+
+
+def test_of_an_error_that_nobody_foresaw_the_log_has_all_and_the_caller_nothing(caplog):
+    async def broken(scope, receive, send):
+        raise RuntimeError("the secret inside")
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/x", "headers": [(b"x-request-id", b"abc")]}
+    asyncio.run(without_crashes(broken)(scope, None, send))
+    assert sent[0]["status"] == 500
+    assert json.loads(sent[1]["body"])["failure"]["code"] == "internal_error"
+    assert b"secret" not in sent[1]["body"]
+    assert "the secret inside" in caplog.text

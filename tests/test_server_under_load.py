@@ -70,7 +70,7 @@ def test_two_hundred_clients_at_once_get_their_job_or_are_asked_to_come_again(sl
 def test_a_server_that_is_killed_ends_every_job_that_waited_once(slow, tmp_path):
     own = {"COMFY_URL": slow, "COMFY_CLEANUP": "0", "DRAIN_SECONDS": "0"}
     with serving(tmp_path, **own) as server:
-        payload = RUNS["payload"] | {"steps": 40, "seed": 1}
+        payload = RUNS["payload"] | {"steps": 15, "seed": 1}
         first = requests.post(f"{server.url}/run", json={"input": RUNS | {"payload": payload}}, timeout=30).json()["id"]
         jobs = [first]
         for seed in range(2, 22):
@@ -95,3 +95,19 @@ def test_a_server_that_is_killed_ends_every_job_that_waited_once(slow, tmp_path)
     counts = {seed: seeds.count(seed) for seed in range(2, 22)}
     assert counts == dict.fromkeys(range(2, 22), 1)
     assert 1 <= seeds.count(1) <= 2
+
+
+def test_each_comfyui_of_a_list_runs_a_job_at_a_time(slow, tmp_path, wait_until):
+    choices = {"CheckpointLoaderSimple.ckpt_name": ["any.safetensors"]}
+    with (
+        Simulator(choices=choices, step_seconds=0.1) as other,
+        serving(tmp_path, COMFY_URL=f"{slow},{other.url}", DRAIN_SECONDS="0") as server,
+    ):
+        for seed in range(3):
+            body = {"input": RUNS | {"payload": RUNS["payload"] | {"steps": 100, "seed": seed}}}
+            requests.post(f"{server.url}/run", json=body, timeout=30)
+        running = [f"{each}/queue" for each in (slow, other.url)]
+        wait_until(lambda: all(requests.get(each, timeout=5).json()["queue_running"] for each in running))
+        health = requests.get(f"{server.url}/health", timeout=30).json()
+        assert (health["jobs"]["inProgress"], health["jobs"]["inQueue"]) == (2, 1)
+        assert (health["workers"]["running"], health["workers"]["idle"]) == (2, 0)

@@ -1,6 +1,6 @@
 """Calls of a workflow, ready to be run: with curl, in Python and in JavaScript. Pure.
 
-They go to `POST …/runsync`, which RunPod and the local API of its SDK (`handler.py --rp_serve_api`) both have. What a
+They go to `POST …/runsync`, which RunPod and the local server (`engine serve`) both have. What a
 payload holds is its caller's: nothing in it may act as shell, Python or JavaScript.
 """
 

@@ -21,15 +21,16 @@ def with_own_names(app: App, settings: Settings) -> App:
     """The application, for requests to a name that it goes by.
 
     With API_HOSTS those names and this machine's; else with a token any, since the name alone opens nothing; else this
-    machine's alone.
+    machine's alone. That of API_PUBLIC_URL is one of them.
 
     Args:
         app: an ASGI application.
-        settings: API_HOST, API_HOSTS, API_TOKEN.
+        settings: API_HOST, API_HOSTS, API_PUBLIC_URL, API_TOKEN.
     """
     if settings.api_token and not settings.api_hosts:
         return app
-    known = frozenset(each.lower() for each in (*_THIS_MACHINE, settings.api_host, *settings.api_hosts))
+    public = urlsplit(settings.api_public_url or "").hostname or "localhost"
+    known = frozenset(each.lower() for each in (*_THIS_MACHINE, settings.api_host, public, *settings.api_hosts))
 
     async def named(scope: Scope, receive: Receive, send: Send) -> None:
         host = header(scope, "host") if scope["type"] == "http" else ""

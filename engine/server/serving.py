@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -126,6 +127,7 @@ def serve(context: ServerContext, listener: socket.socket, begun: Callable[[], N
     from engine.server.ending import Server, with_ending
 
     settings = context.settings
+    logging.getLogger("mcp").setLevel(logging.WARNING)  # it tells of every session
     config = uvicorn.Config(
         with_ending(create_app(context), context.ending),
         log_config=None,

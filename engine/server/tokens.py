@@ -28,7 +28,8 @@ def with_token(app: App, token: str, is_signed: Callable[[Scope], bool]) -> App:
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            return  # there are none; the connection is refused
+            await send({"type": "websocket.close"})  # there are none
+            return
         if scope["type"] != "http" or _sends(scope, expected) or _is_open(scope) or is_signed(scope):
             await app(scope, receive, send)
         elif scope["path"] == _ABOUT and scope["method"] == "GET":

@@ -72,7 +72,7 @@ def screen(facts: Facts, catalog: Catalog) -> dict[str, str]:
         "workflows": _workflows(lacking, catalog),
         "no access": "; ".join(catalog.troubles()),
         "missing": _missing(facts, lacking),
-        "results": _results(settings),
+        "results": _results(settings, in_folder=facts.mode.startswith("serve ")),
     }
     return {heading: text for heading, text in lines.items() if text}
 
@@ -222,12 +222,12 @@ def _missing(facts: Facts, lacking: _Lacking) -> str:
     return "; ".join(told[:_MOST_MISSING]) + more
 
 
-def _results(settings: Settings) -> str:
+def _results(settings: Settings, *, in_folder: bool) -> str:
     if settings.storage in (None, "s3") and settings.s3_bucket:
         return f"s3://{settings.s3_bucket}/{settings.s3_prefix}"
     if settings.storage in (None, "gcs") and settings.gcs_bucket:
         return f"gs://{settings.gcs_bucket}/{settings.gcs_prefix}"
-    if settings.storage == "directory":
+    if settings.storage == "directory" or (in_folder and settings.storage is None):
         return f"{settings.output_folder}"
     why = f"STORAGE is {settings.storage}" if settings.storage else "no bucket is set"
     return f"in the reply, up to {_size(settings.response_limit_bytes)} ({why})"

@@ -103,6 +103,8 @@ def _start(choice: Choice) -> None:
     wait_for_volume(environment)
     found = find_all(environment)
     settings = settings_of_own(load_settings(found))
+    if choice.mode == "serve":
+        settings = _with_results_beside_the_history(settings)
     configure(settings)
     for warning in settings.warnings():
         event(log, logging.WARNING, "a variable had better be looked at", reason=warning)
@@ -302,6 +304,15 @@ def _address(settings: Settings) -> socket.socket:
     from engine.server.listening import bound
 
     return bound(settings)
+
+
+def _with_results_beside_the_history(settings: Settings) -> Settings:
+    """Unless OUTPUT_FOLDER says another place: what lies in a container is gone when it ends."""
+    from engine.server.folder import data_folder
+
+    if settings.source_of("output_folder").variable:
+        return settings
+    return settings.model_copy(update={"output_folder": data_folder(settings) / "results"})
 
 
 def _served(settings: Settings, catalog: Catalog, stack: ExitStack) -> _Served:
