@@ -54,7 +54,7 @@ viewer: $(MODULES)
 # The locks again, after a change of pyproject.toml. (That of JavaScript: .venv/bin/npm install, after one of package.json.)
 lock: | $(UV)
 	$(COMPILE) --extra gcs --extra mcp --extra ui --group test --group lint --group build --group image --output-file $(LOCK) pyproject.toml
-	$(COMPILE) --extra gcs --group build --constraints $(LOCK) --output-file $(ENGINE_LOCK) pyproject.toml
+	$(COMPILE) --extra gcs --extra mcp --group build --constraints $(LOCK) --output-file $(ENGINE_LOCK) pyproject.toml
 	$(COMPILE) --group image --constraints $(LOCK) --output-file $(TOOLS_LOCK)
 
 # What is made from the code: the editors' schema, the tables of errors, of settings, of checks and of a map's keys; and

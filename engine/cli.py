@@ -128,6 +128,12 @@ def _worker(options: argparse.Namespace) -> None:
     worker(options.arguments)
 
 
+def _mcp(options: argparse.Namespace) -> None:  # noqa: ARG001 - every command has the same form
+    from engine.commands import mcp_command
+
+    mcp_command.serve()
+
+
 def _settings(options: argparse.Namespace) -> None:
     from engine.commands import settings_command
     from engine.starting.places import find_all
@@ -264,6 +270,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="serverless|serve|cli COMMAND",
         help="by default what RunPod's variables say; --test_input JSON runs one job",
     )
+    command("mcp", _mcp, "Offer the workflows to agents as tools, over stdin and stdout (MCP).", takes_json=False)
     command("settings", _settings, "Show every environment variable, its default and its value.")
     models = commands.add_parser("models", help="The model files that workflows need: list, fetch, verify.")
     has_models(models, {"list": _models_list, "fetch": _models_fetch, "verify": _models_verify})

@@ -85,6 +85,11 @@ class Runner:
         self._storages.warm()
 
     @property
+    def results_in_bucket(self) -> bool:
+        """Whether results go to a bucket, where a request does not say otherwise."""
+        return self._storages.default_mode in ("s3", "gcs")
+
+    @property
     def worn_out(self) -> str | None:
         """Why this machine had better be replaced by another, such as a ComfyUI that crashed again and again."""
         with contextlib.suppress(ComfyUnavailable):

@@ -247,6 +247,7 @@ def test_a_pod_answers_the_call_that_the_page_shows_and_no_call_without_its_toke
     (text,) = blocks("sh", section("A Pod instead"))
     port, token = free_port(), "a-token-of-the-pod"
     own = {"RUNPOD_POD_ID": "pod", "API_TOKEN": token, "API_PORT": str(port), "API_HOST": "0.0.0.0"}
+    own |= {"API_FOLDER": str(tmp_path / "kept"), "OUTPUT_FOLDER": str(tmp_path / "results")}
     with running_worker(worker_environment(comfy_url, **own), tmp_path / "log"):
         url = f"http://127.0.0.1:{port}"
         wait_until(lambda: listens(url))

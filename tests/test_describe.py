@@ -108,6 +108,13 @@ def test_parts_of_lists_files_rules_outputs_and_what_is_required(describe, tmp_p
     assert row(outputs, "image") == {"name": "image", "kind": "image", "about": "The picture"}
 
 
+def test_bounds_of_what_is_in_a_list_have_a_row(describe, tmp_path):
+    words = {"type": "array", "default": ["one"], "items": {"type": "string", "minLength": 1}}
+    made = {"parameters": {"words": words}, "computed": {"$['6'].inputs.text": "{{ words | join }}"}}
+    printed = describe("w", folder=write_workflow(tmp_path / "own", "w", sampler_graph(), made)).stdout
+    assert row(printed, "words[]")["allowed"] == "not empty"
+
+
 @pytest.mark.parametrize("columns", ["40", "60", "80", "200"])
 def test_nothing_is_cut_off_and_a_pipe_gets_no_escape_codes(describe, tmp_path, columns):
     long = "a_very_long_name_of_a_parameter_that_has_more_letters_than_its_column"

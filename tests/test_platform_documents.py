@@ -88,13 +88,13 @@ def test_a_stream_gives_each_progress_once_then_the_result_once_and_ends():
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ([], "must be an object (got a list)"),
+        ([], "must be an object (got an array)"),
         ({}, "input: is missing"),
         ({"input": None}, "input: is missing"),
         ({"input": {}, "webhook": "ftp://x"}, "webhook: must be a URL"),
         ({"input": {}, "policy": {"ttl": 0}}, "policy.ttl: must be milliseconds, above 0"),
         ({"input": {}, "policy": {"executionTimeout": "5"}}, "policy.executionTimeout: must be milliseconds, above 0"),
-        ({"input": {}, "policy": 5, "s3Config": []}, "policy: must be an object (got an integer); s3Config: must be"),
+        ({"input": {}, "policy": 5, "s3Config": []}, "policy: must be an object (got a number); s3Config: must be"),
     ],
 )
 def test_what_is_no_job_is_refused_with_every_problem(body, said):

@@ -1,4 +1,4 @@
-"""The local API in a container: the SDK's routes, behind a token where others could reach them."""
+"""The local API in a container: RunPod's routes, behind a token where others could reach them."""
 
 import contextlib
 import signal
@@ -29,7 +29,8 @@ def serving(comfy_url, tmp_path, wait_until, port):
     with contextlib.ExitStack() as stack:
 
         def serve(host="127.0.0.1", **more):
-            own = {"SERVE_API_LOCALLY": "true", "API_PORT": str(port)}
+            own = {"SERVE_API_LOCALLY": "true", "API_PORT": str(port), "API_FOLDER": str(tmp_path / "kept")}
+            own["OUTPUT_FOLDER"] = str(tmp_path / "results")
             environment = worker_environment(comfy_url, **own) | more
             process = stack.enter_context(running_worker(environment, tmp_path / "log"))
             url = f"http://{host}:{port}"
@@ -37,7 +38,7 @@ def serving(comfy_url, tmp_path, wait_until, port):
             def answers():
                 assert process.poll() is None, (tmp_path / "log").read_text()
                 with contextlib.suppress(requests.ConnectionError):
-                    return requests.get(f"{url}/openapi.json", timeout=5).status_code
+                    return requests.get(f"{url}/server", timeout=5).status_code
 
             wait_until(answers)
             return url, process
@@ -51,7 +52,10 @@ def test_jobs_are_answered_by_http(serving, tmp_path):
     assert reply["status"] == "COMPLETED"
     assert reply["output"]["outputs"][0]["width"] == 16
     job = requests.post(f"{url}/run", json=RESIZE, timeout=60).json()["id"]
-    assert requests.post(f"{url}/status/{job}", timeout=60).json()["status"] == "COMPLETED"
+    state = "IN_QUEUE"
+    while state in {"IN_QUEUE", "IN_PROGRESS"}:
+        state = requests.get(f"{url}/status/{job}", timeout=60).json()["status"]
+    assert state == "COMPLETED"
     wrong = requests.post(f"{url}/runsync", json={"input": {"workflow": "resise"}}, timeout=60).json()
     assert wrong["status"] == "FAILED"
     assert 'did you mean "resize"?' in wrong["error"]
@@ -68,7 +72,7 @@ def test_with_a_token_nobody_else_is_answered(serving):
         assert "API_TOKEN" in refused.json()["error"]
     headers = {"Authorization": f"bearer {TOKEN}"}  # the scheme counts in any case (RFC 9110, 11.1)
     assert requests.post(f"{url}/runsync", json=RESIZE, headers=headers, timeout=60).json()["status"] == "COMPLETED"
-    assert requests.get(f"{url}/", timeout=60).status_code == 401
+    assert requests.get(f"{url}/jobs", timeout=60).status_code == 401
 
 
 def test_the_world_is_let_in_with_a_token_alone(comfy_url, port):
@@ -114,22 +118,44 @@ def test_it_listens_on_ipv6(serving, tmp_path, host):
 
 
 @pytest.mark.parametrize(("number", "drain_seconds"), [(signal.SIGTERM, "0"), (signal.SIGINT, "600")])
-def test_a_job_that_runs_when_it_ends_is_answered(serving, tmp_path, number, drain_seconds):
+def test_a_job_that_runs_when_it_ends_waits_for_the_next_start(serving, tmp_path, number, drain_seconds):
     choices = {"CheckpointLoaderSimple.ckpt_name": ["any.safetensors"]}
-    with Simulator(choices=choices, step_seconds=0.5) as slow:
+    with Simulator(choices=choices, step_seconds=0.1) as slow:
         url, process = serving(COMFY_URL=slow.url, DRAIN_SECONDS=drain_seconds)
-        payload = {"prompt": "x", "steps": 150, "ckpt_name": "any.safetensors"}
+        payload = {"prompt": "x", "steps": 30, "ckpt_name": "any.safetensors"}
+        job = {"input": {"workflow": "txt2img", "payload": payload}}
+        with ThreadPoolExecutor(2) as callers:
+            reply = callers.submit(requests.post, f"{url}/runsync", json=job, timeout=60)
+            while not requests.get(f"{slow.url}/queue", timeout=5).json()["queue_running"]:
+                assert not reply.done(), reply.result().text
+            (running,) = requests.get(f"{url}/jobs", timeout=5).json()["jobs"]
+            events = callers.submit(requests.get, f"{url}/jobs/{running['id']}/events", timeout=60)
+            process.send_signal(number)
+            answered = reply.result().json()
+            assert "event: status" in events.result().text  # and it ends
+        assert process.wait(30) == 0
+        assert (answered["id"], answered["status"]) == (running["id"], "IN_QUEUE")  # it is not lost, and no failure
+        url, process = serving(COMFY_URL=slow.url)
+        state = "IN_QUEUE"
+        while state in {"IN_QUEUE", "IN_PROGRESS"}:
+            state = requests.get(f"{url}/status/{answered['id']}", timeout=5).json()["status"]
+        assert state == "COMPLETED"
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_a_job_may_finish_while_the_server_ends_and_its_caller_gets_it(serving):
+    choices = {"CheckpointLoaderSimple.ckpt_name": ["any.safetensors"]}
+    with Simulator(choices=choices, step_seconds=0.1) as slow:
+        url, process = serving(COMFY_URL=slow.url, DRAIN_SECONDS="60")
+        payload = {"prompt": "x", "steps": 10, "ckpt_name": "any.safetensors"}
         job = {"input": {"workflow": "txt2img", "payload": payload}}
         with ThreadPoolExecutor(1) as caller:
             reply = caller.submit(requests.post, f"{url}/runsync", json=job, timeout=60)
             while not requests.get(f"{slow.url}/queue", timeout=5).json()["queue_running"]:
                 assert not reply.done(), reply.result().text
-            process.send_signal(number)
-            answered = reply.result().json()
+            process.send_signal(signal.SIGTERM)
+            assert reply.result().json()["status"] == "COMPLETED"
         assert process.wait(30) == 0
-    assert answered["status"] == "FAILED"
-    assert "the worker was shut down before the job was done" in answered["error"]
-    assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 def test_a_port_that_is_taken_ends_it(comfy_url):

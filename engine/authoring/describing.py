@@ -94,7 +94,7 @@ def _rows(name: str, parameter: Parameter, schema: Mapping[str, Any], group: str
     )
     if parameter.type == "array":
         yield from _parts(f"{name}[]", parameter.items, schema["items"], group)
-    else:
+    elif parameter.type == "object":
         yield from _parts(name, parameter, schema, group)
 
 

@@ -11,6 +11,9 @@ from engine.media.pictures import PictureProblem, decode, opened
 from engine.media.problems import MediaProblem, Rejected, TooLarge
 from engine.settings import Settings
 
+_NO_PICTURES = frozenset({"image/svg+xml", "image/x-exr"})
+"""Not read as pictures; a parameter that takes any file takes them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -62,7 +65,7 @@ def _told(path: Path, filename: str, settings: Settings) -> Told:
     if size > most:
         raise TooLarge(most)
     suffix = sniff.extension(found) or ""
-    if not found.startswith("image/"):
+    if not found.startswith("image/") or found in _NO_PICTURES:
         return Told(found, suffix)
     try:
         with opened(path, max_pixels=settings.max_input_pixels) as picture:

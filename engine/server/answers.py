@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from engine.errors import EngineError, InvalidRequest, Problem
 from engine.replies import failure_reply
@@ -50,7 +51,10 @@ def handle_failures(app: FastAPI) -> None:
     async def unfit(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - likewise
         found = [
-            Problem(".".join(str(each) for each in item["loc"] if each not in {"query", "path", "body"}), item["msg"])
+            Problem(
+                ".".join(str(each) for each in item["loc"] if each not in {"query", "path", "body"}),
+                item["msg"].replace("Input should", "must", 1),
+            )
             for item in error.errors()
         ]
         return failure_response(InvalidRequest(problems=found))
@@ -62,8 +66,9 @@ def handle_failures(app: FastAPI) -> None:
         if kind is NoSuchPage:
             failure: EngineError = NoSuchPage(f"there is nothing at {path}", hint="/docs shows all that there is")
         elif kind is WrongMethod:
-            allowed = (error.headers or {}).get("Allow", "")
+            allowed = ", ".join(_allowed(request))
             failure = WrongMethod(f"{request.method} is not what {path} is asked with", hint=f"use {allowed}")
+            return failure_response(failure, {"Allow": allowed})
         else:
             failure = (kind or InvalidRequest)(str(error.detail))
         return json_response(failure_reply(failure), error.status_code, error.headers)
@@ -71,3 +76,16 @@ def handle_failures(app: FastAPI) -> None:
     app.add_exception_handler(EngineError, ours)
     app.add_exception_handler(RequestValidationError, unfit)
     app.add_exception_handler(HTTPException, of_status)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that an address is asked with: of all its routes, of which Starlette names the first one's."""
+    methods: set[str] = set()
+    waiting = [*request.app.routes]
+    while waiting:
+        route = waiting.pop()
+        if included := getattr(route, "original_router", None):  # FastAPI (0.165) keeps routers as they were made
+            waiting += included.routes
+        elif route.matches(request.scope)[0] is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return sorted(methods)

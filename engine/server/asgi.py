@@ -36,8 +36,19 @@ async def refuse(send: Send, error: EngineError, headers: Mapping[str, str] | No
         error: why.
         headers: further ones, such as `Retry-After`.
     """
+    for message in failure_messages(error, headers):
+        await send(message)
+
+
+def failure_messages(error: EngineError, headers: Mapping[str, str] | None = None) -> tuple[Message, Message]:
+    """A failure's document as the two messages of an answer: its begin, and its body.
+
+    Args:
+        error: why.
+        headers: further ones.
+    """
     body = json.dumps(failure_reply(error)).encode()
     told = {"content-type": "application/json", "content-length": str(len(body)), **(headers or {})}
     raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in told.items()]
-    await send({"type": "http.response.start", "status": status_of(error), "headers": raw})
-    await send({"type": "http.response.body", "body": body})
+    start = {"type": "http.response.start", "status": status_of(error), "headers": raw}
+    return start, {"type": "http.response.body", "body": body}

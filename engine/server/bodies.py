@@ -127,7 +127,7 @@ async def multipart_of(request: Request, *, most_bytes: int, most_field_bytes: i
         BodyTooLong: it is longer than that.
         NotJson: it is no form.
     """
-    parser = MultiPartParser(
+    parser = _Form(
         request.headers,
         chunks(request, most_bytes),
         max_files=_MOST_FILES,
@@ -136,6 +136,9 @@ async def multipart_of(request: Request, *, most_bytes: int, most_field_bytes: i
     )
     try:
         form = await parser.parse()
+        if not parser.ended:
+            await form.close()
+            raise NotJson("the form is cut off: its last boundary is missing")
     except MultiPartException as error:
         if "exceeded" in error.message:
             raise BodyTooLong(f"a field of the form has more than {most_field_bytes} bytes") from error
@@ -148,6 +151,15 @@ async def multipart_of(request: Request, *, most_bytes: int, most_field_bytes: i
         yield form.multi_items()
     finally:
         await form.close()
+
+
+class _Form(MultiPartParser):
+    """Knows whether the form was whole, which its base (Starlette 1.10) does not look at."""
+
+    ended = False
+
+    def on_end(self) -> None:
+        self.ended = True
 
 
 def _too_long(most_bytes: int) -> BodyTooLong:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
 
-from engine.server.asgi import App, Message, Receive, Scope, Send, header, refuse
+from engine.errors import EngineError
+from engine.server.asgi import App, Message, Receive, Scope, Send, failure_messages, header
 from engine.server.problems import BodyTooLong, TooManyRequests
 
 AT_ONCE = 4
 """So many bodies of the longest there may be at once, as far as memory goes; more are asked to come again."""
+
+_LINGER_SECONDS = 10.0
+"""For a caller whose request was refused to see so."""
 
 _RELEASE = "engine.release_body"
 _FORMS = re.compile(r"/workflows/[^/]+")
@@ -28,19 +34,38 @@ class _Held:
 
 @dataclass(slots=True)
 class _Body:
-    """The body of one request: counts itself among all."""
+    """The body of one request: counts itself among all.
+
+    Attributes:
+        held: what all take.
+        most: that all may take.
+        size: what this one takes of it.
+        came: how much of it was read.
+        refused: whether the request was answered for that.
+        released: whether it takes nothing any more.
+    """
 
     held: _Held
+    most: int
     size: int = 0
-    refused: bool = field(default=False)
+    came: int = 0
+    refused: bool = False
+    released: bool = False
 
-    def add(self, size: int) -> None:
-        self.size += size
-        self.held.size += size
+    def reserve(self, size: int) -> bool:
+        """Take room for so much; false where there is none."""
+        more = size - self.size
+        if more <= 0 or self.released:
+            return True
+        if self.held.size + more > self.most:
+            return False
+        self.size += more
+        self.held.size += more
+        return True
 
     def release(self) -> None:
         self.held.size -= self.size
-        self.size = 0
+        self.size, self.released = 0, True
 
 
 def with_bounds(app: App, longest: int) -> App:
@@ -59,32 +84,37 @@ def with_bounds(app: App, longest: int) -> App:
         hint="send files to POST /files first, or name them by a URL; API_BODY_BYTES is the server's bound",
     )
 
+    too_much = TooManyRequests("too much is sent at once", hint="send the request again in a few seconds")
+
     async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or _has_own_bounds(scope):
             await app(scope, receive, send)
             return
         length = header(scope, "content-length")
-        if length.isdigit() and int(length) > longest:
-            await refuse(send, too_long, {"Connection": "close"})
+        told = int(length) if length.isdigit() else 0
+        if told > longest:
+            await _refuse(receive, send, too_long, longest)
             return
-        body = _Body(held)
+        body = _Body(held, longest * AT_ONCE)
+        # Room for all of it before any of it is read: else many would come half way, and none to the end.
+        if not body.reserve(told):
+            await _refuse(receive, send, too_much, longest, {"Retry-After": "2"})
+            return
         scope[_RELEASE] = body.release
 
         async def counted() -> Message:
             message = await receive()
-            size = len(message.get("body", b""))
-            if body.refused or not size:
+            if body.refused:
                 return message
-            if body.size + size > longest:
+            body.came += len(message.get("body", b""))
+            if body.came > longest:
                 body.refused = True
-                await refuse(send, too_long, {"Connection": "close"})
+                await _refuse(receive, send, too_long, longest)
                 return {"type": "http.disconnect"}
-            if held.size + size > longest * AT_ONCE:
+            if not body.reserve(body.came):
                 body.refused = True
-                error = TooManyRequests("too much is sent at once", hint="send the request again in a few seconds")
-                await refuse(send, error, {"Retry-After": "2", "Connection": "close"})
+                await _refuse(receive, send, too_much, longest, {"Retry-After": "2"})
                 return {"type": "http.disconnect"}
-            body.add(size)
             return message
 
         async def unless_refused(message: Message) -> None:
@@ -113,6 +143,27 @@ def release_body(request: Request) -> None:
     release: Callable[[], Any] | None = request.scope.get(_RELEASE)
     if release:
         release()
+
+
+async def _refuse(
+    receive: Receive, send: Send, error: EngineError, longest: int, headers: Mapping[str, str] | None = None
+) -> None:
+    """Answer, and only then hang up: a caller that still sends would lose the answer with the connection.
+
+    What comes meanwhile is thrown away, up to a bound.
+    """
+    start, body = failure_messages(error, {"Connection": "close", **(headers or {})})
+    await send(start)
+    await send({**body, "more_body": True})
+    size = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while size <= longest:
+                message = await receive()
+                size += len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    break
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _has_own_bounds(scope: Scope) -> bool:

@@ -19,6 +19,9 @@ from engine.server.asgi import App, Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 
+_OWN_END_SECONDS = 1.0
+"""For a stream that knows of the end to say its last."""
+
 
 class Server(uvicorn.Server):
     """Takes no more requests once it is told to end, and lets go of the connections when the queue has stopped.
@@ -83,7 +86,7 @@ class Server(uvicorn.Server):
 
 
 def with_ending(app: App, ending: asyncio.Event) -> App:
-    """The application, whose streams end with the server: they see their caller go then.
+    """The application, whose streams end with the server: those that don't by themselves see their caller go.
 
     Args:
         app: an ASGI application.
@@ -100,7 +103,7 @@ def with_ending(app: App, ending: asyncio.Event) -> App:
                 read = not message.get("more_body", False)
                 return message
             message_task = asyncio.ensure_future(receive())
-            ending_task = asyncio.ensure_future(ending.wait())
+            ending_task = asyncio.ensure_future(_while_after(ending))
             try:
                 await asyncio.wait([message_task, ending_task], return_when=asyncio.FIRST_COMPLETED)
                 return message_task.result() if message_task.done() else {"type": "http.disconnect"}
@@ -111,3 +114,8 @@ def with_ending(app: App, ending: asyncio.Event) -> App:
         await app(scope, received if scope["type"] == "http" else receive, send)
 
     return bounded
+
+
+async def _while_after(ending: asyncio.Event) -> None:
+    await ending.wait()
+    await asyncio.sleep(_OWN_END_SECONDS)

@@ -13,6 +13,7 @@ from engine.server.openapi_replies import CALLS, JOB, JOB_LIST, PLATFORM_JOB, UP
 from engine.server.platform_routes import LEAST_WAIT_MS, MOST_WAIT_MS, WAIT_MS
 
 _STRING: dict[str, Any] = {"type": "string"}
+_CURSOR: dict[str, Any] = {"type": "string", "pattern": "^[0-9]{0,18}$"}
 _SEGMENT: dict[str, Any] = {"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9._-]+$"}
 _BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
 _NOT_EMPTY: dict[str, Any] = {**_BINARY, "minLength": 1}
@@ -21,7 +22,7 @@ _EVENT: dict[str, Any] = {
     "properties": {"event": {"type": "string"}, "id": {"type": "string"}, "data": {"type": "string"}},
 }
 _WHOLE: dict[str, Any] = {"type": "integer", "minimum": 0}
-_MILLISECONDS: dict[str, Any] = {"type": "number", "minimum": 1000}
+_MILLISECONDS: dict[str, Any] = {"type": ["number", "null"], "exclusiveMinimum": 0}
 
 
 def shared_paths(names: Sequence[str]) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def _jobs() -> dict[str, Any]:
         _parameter("search", "query", "Words that the workflow's name, the payload or the values hold.", _STRING),
         _parameter("workflow", "query", "A workflow's name.", _STRING),
         _parameter("status", "query", "A status.", {**_STRING, "enum": list(JOB_STATES)}),
-        _parameter("before", "query", "`next` of the answer before, to go on.", _STRING),
+        _parameter("before", "query", "`next` of the answer before, to go on.", _CURSOR),
         _parameter(
             "limit", "query", "At most so many.", {"type": "integer", "minimum": 1, "maximum": MOST_JOBS, "default": 50}
         ),
@@ -153,21 +154,15 @@ def _platform() -> dict[str, Any]:
                 "it is told by the job.",
             },
             "webhook": {
-                **_STRING,
-                "format": "uri",
-                "pattern": "^https?://",
-                "description": "Where the finished job is posted.",
+                "type": ["string", "null"],
+                "description": "Where the finished job is posted: an http or https URL.",
             },
             "policy": {
-                "type": "object",
-                "description": "In milliseconds.",
-                "properties": {
-                    "executionTimeout": _MILLISECONDS,
-                    "ttl": _MILLISECONDS,
-                    "lowPriority": {"type": "boolean"},
-                },
+                "type": ["object", "null"],
+                "description": "In milliseconds; `lowPriority` is taken and makes no difference.",
+                "properties": {"executionTimeout": _MILLISECONDS, "ttl": _MILLISECONDS, "lowPriority": {}},
             },
-            "s3Config": {"type": "object", "description": "Your own bucket, where the operator allows it."},
+            "s3Config": {"type": ["object", "null"], "description": "Your own bucket, where the operator allows it."},
         },
         "required": ["input"],
     }

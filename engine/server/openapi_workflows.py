@@ -135,8 +135,13 @@ def _field(parameter: Parameter, schema: Mapping[str, Any], component: Mapping[s
         bounds = {key: schema[key] for key in ("minItems", "maxItems") if key in schema}
         return {**about, **bounds, "type": "array", "items": {"type": "string", "format": "binary", "minLength": 1}}
     kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
-    if "object" in kinds or "array" in kinds:
+    if "array" in kinds:
+        # A list of one is a field like any other.
+        return {**about, "anyOf": [{key: component[key] for key in component if key != "default"}, component["items"]]}
+    if "object" in kinds:
         return dict(component)
+    if "boolean" in kinds:
+        return {**about, "anyOf": [{"type": "boolean"}, {"type": "integer", "enum": [0, 1]}]}
     kept = {key: each for key, each in schema.items() if key not in ("type", "default", "title", "examples")}
     kept = {key: each for key, each in kept.items() if not key.startswith("x-")}
     if "enum" in kept:

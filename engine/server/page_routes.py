@@ -41,23 +41,23 @@ def router(context: ServerContext) -> APIRouter:
     viewer = {each.relative_to(_VIEWER).as_posix(): each for each in _files(_VIEWER)}
 
     @routes.get("/", include_in_schema=False)
-    async def playground() -> Response:
-        return _file(assets, "index.html")
+    async def playground(request: Request) -> Response:
+        return _file(request, assets, "index.html")
 
     @routes.get("/assets/{path:path}", include_in_schema=False)
-    async def asset(path: str) -> Response:
-        return _file(assets, path)
+    async def asset(request: Request, path: str) -> Response:
+        return _file(request, assets, path)
 
     @routes.get("/docs", include_in_schema=False)
-    async def reference() -> Response:
-        return _file(viewer, "index.html")
+    async def reference(request: Request) -> Response:
+        return _file(request, viewer, "index.html")
 
     @routes.get("/docs/{path:path}", include_in_schema=False)
-    async def of_reference(path: str) -> Response:
-        return _file(viewer, path)
+    async def of_reference(request: Request, path: str) -> Response:
+        return _file(request, viewer, path)
 
     @routes.get("/server", include_in_schema=False)
-    async def server(_: Request) -> Response:
+    async def server() -> Response:
         """What the pages show of this server."""
         return json_response(await asyncio.to_thread(_about, context))
 
@@ -70,10 +70,15 @@ def _files(folder: Path) -> list[Path]:
     return [each for each in sorted(folder.rglob("*")) if each.is_file() and each.suffix in _TYPES]
 
 
-def _file(files: dict[str, Path], path: str) -> Response:
+def _file(request: Request, files: dict[str, Path], path: str) -> Response:
     if path not in files:
         raise NoSuchPage("there is no such page", hint="/ is the playground, /docs the reference")
-    return FileResponse(files[path], media_type=_TYPES[files[path].suffix], headers=_FRESH)
+    file = files[path]
+    answer = FileResponse(file, media_type=_TYPES[file.suffix], headers=_FRESH, stat_result=file.stat())
+    tag = answer.headers["etag"]
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers={"etag": tag, **_FRESH})
+    return answer
 
 
 def _about(context: ServerContext) -> dict[str, object]:

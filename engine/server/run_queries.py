@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,8 @@ WAIT_MS, LONGEST_WAIT_MS = 90_000, 300_000
 LEAST_SECONDS = 1
 """That a job may be bound to: below, it could only ever be late."""
 
-_BOOLEANS = frozenset({"progress", "previews"})
+_BOOLEANS = frozenset({"async", "progress", "previews"})
+_NUMBERS = frozenset({"wait", "timeout_seconds", "retries"})
 _DELIVERY = "delivery."
 KEYS = (
     *("async", "wait", "timeout_seconds", "retries", "version_id", "progress", "previews"),
@@ -52,46 +54,53 @@ def run_query(items: Iterable[tuple[str, str]]) -> RunQuery:
         InvalidRequest: it is not of the form; with every problem.
     """
     problems: list[Problem] = []
-    keys: dict[str, Any] = {}
-    seen: set[str] = set()
-    wait_ms, is_async = WAIT_MS, False
+    found: dict[str, Any] = {}
     for name, text in items:
         if name not in KEYS:
             message = f"unknown key{did_you_mean(name[:64], KEYS)}; the keys are: {listed(KEYS)}"
             problems.append(Problem(name[:64], message))
-            continue
-        if name in seen:
+        elif name in found:
             problems.append(Problem(name, "stands twice in the query; keep one"))
-            continue
-        seen.add(name)
-        if name == "async":
-            if (value := BOOLEANS.get(text.lower())) is None:
-                problems.append(Problem(name, f"must be 1 or 0 (got {shown(text)})"))
-            is_async = bool(value)
-        elif name == "wait":
-            if text.isascii() and text.isdecimal() and len(text) < 10 and 0 <= int(text) <= LONGEST_WAIT_MS:
-                wait_ms = int(text)
-            else:
-                problems.append(Problem(name, f"must be milliseconds from 0 to {LONGEST_WAIT_MS} (got {shown(text)})"))
-        elif name.startswith(_DELIVERY):
-            wish = name.removeprefix(_DELIVERY)
-            keys.setdefault("delivery", {})[wish] = _value(text) if wish in DELIVERY_VALUES else text
-        elif name in _BOOLEANS:
-            keys[name] = BOOLEANS.get(text.lower(), text)
-        elif name == "timeout_seconds":
-            value = _value(text)
-            if isinstance(value, str) or isinstance(value, bool) or value < LEAST_SECONDS:
-                problems.append(Problem(name, f"must be seconds, at least {LEAST_SECONDS} (got {shown(text)})"))
-            keys[name] = value
         else:
-            keys[name] = _value(text) if name == "retries" else text
+            found[name] = _value(name, text)
+            if (bounds := _BOUNDS.get(name)) and not bounds.allow(found[name]):
+                problems.append(Problem(name, f"must be {bounds.words} (got {shown(text)})"))
     if problems:
         raise InvalidRequest(problems=problems)
-    return RunQuery(0 if is_async else wait_ms, keys)
+    wait_ms = 0 if found.pop("async", False) else found.pop("wait", WAIT_MS)
+    found.pop("wait", None)
+    wishes = {name.removeprefix(_DELIVERY): found.pop(name) for name in list(found) if name.startswith(_DELIVERY)}
+    return RunQuery(wait_ms, found | ({"delivery": wishes} if wishes else {}))
 
 
-def _value(text: str) -> Any:
-    """A number or a boolean; the text where it is none, so that validation says so."""
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """What a value must be; that of all others is looked at with the request."""
+
+    kind: type | tuple[type, ...]
+    words: str
+    least: float = 0
+    most: float = math.inf
+
+    def allow(self, value: Any) -> bool:
+        if self.kind is bool or isinstance(value, bool):
+            return self.kind is bool and isinstance(value, bool)
+        return isinstance(value, self.kind) and self.least <= float(value) <= self.most  # type: ignore[arg-type]
+
+
+_BOUNDS = {
+    "async": _Bounds(bool, "1 or 0"),
+    "wait": _Bounds(int, f"milliseconds from 0 to {LONGEST_WAIT_MS}", 0, LONGEST_WAIT_MS),
+    "timeout_seconds": _Bounds((int, float), f"seconds, at least {LEAST_SECONDS}", LEAST_SECONDS),
+}
+
+
+def _value(name: str, text: str) -> Any:
+    """A number or a boolean where it is to be one; the text where it is none, so that validation says so."""
+    if name in _BOOLEANS:
+        return BOOLEANS.get(text.lower(), text)
+    if name not in _NUMBERS and name.removeprefix(_DELIVERY) not in DELIVERY_VALUES:
+        return text
     with contextlib.suppress(InvalidMap):
         value = parse_json(text, label="")
         return value if isinstance(value, int | float) else text

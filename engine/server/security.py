@@ -34,6 +34,9 @@ _HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
 )
 
+_MCP_HEADERS = ("mcp-session-id", "mcp-protocol-version", "mcp-method", "mcp-name")
+"""https://modelcontextprotocol.io/specification/draft/basic/transports#streamable-http"""
+
 
 def secure(app: FastAPI, context: ServerContext) -> None:
     """Put every bound around an application.
@@ -120,8 +123,8 @@ def _with_other_sites(app: App, settings: Settings) -> App:
         app,
         allow_origins=settings.api_cors_origins,
         allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=["authorization", "content-type", "last-event-id"],
-        expose_headers=["x-job-id", "location", "retry-after"],
+        allow_headers=["authorization", "content-type", "last-event-id", *_MCP_HEADERS],
+        expose_headers=["x-job-id", "location", "retry-after", "mcp-session-id"],
     )
 
 

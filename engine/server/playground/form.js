@@ -7,7 +7,7 @@ import { labelOf } from "./fields/field.js";
 import { createGroup } from "./groups.js";
 import { icon } from "./icons.js";
 import { kept, keep } from "./keeping.js";
-import { placesOf, textsAt } from "./places.js";
+import { placesOf } from "./places.js";
 
 /** @typedef {import("./fields/field.js").Field} Field */
 /** @typedef {import("./fields/field.js").Schema} Schema */
@@ -27,9 +27,6 @@ import { placesOf, textsAt } from "./places.js";
  * @property {() => void} close
  */
 
-/** A value that names a file: where the choices are unknown, those of the examples are offered. */
-const FILE = /\.[a-z0-9]{2,12}$/i;
-
 /**
  * @param {any} workflow as GET /workflows/NAME gives it
  * @param {{onChange: () => void}} options `onChange` is called after each change
@@ -40,7 +37,6 @@ export function createForm(workflow, { onChange }) {
   const schema = workflow.payload;
   const required = new Set(schema["required"] ?? []);
   const examples = workflow.examples ?? [];
-  const payloads = examples.map((/** @type {any} */ each) => each.payload);
   const summary = h("div", { class: "problems", role: "alert", tabIndex: -1, hidden: true });
   const ended = new AbortController();
   /** @type {Problem[]} */
@@ -51,9 +47,7 @@ export function createForm(workflow, { onChange }) {
   /** @type {Map<string, Field[]>} */
   const groups = new Map([["", []]]);
   const fields = Object.entries(/** @type {Record<string, Schema>} */ (schema["properties"] ?? {})).map(([name, each]) => {
-    const suggest = (/** @type {string} */ step) => textsAt(payloads, name + step).filter((text) => FILE.test(text));
-    const suggestions = [...new Set([...(FILE.test(each["default"] ?? "") ? [each["default"]] : []), ...suggest("")])];
-    const made = create({ name, label: labelOf(name, each), schema: each, required: required.has(name), suggestions, suggest, changed });
+    const made = create({ name, label: labelOf(name, each), schema: each, required: required.has(name), changed });
     const group = each["x-group"] ?? "";
     groups.set(group, [...(groups.get(group) ?? []), made]);
     return made;
@@ -78,7 +72,8 @@ export function createForm(workflow, { onChange }) {
     h("div", { class: "fields" }, (groups.get("") ?? []).map((each) => each.element)),
     drawn.map((each) => each.element),
   );
-  element.addEventListener("focusout", () => queueMicrotask(mark));
+  // Not once all is marked: a summary drawn anew under a finger that is down would lose its click.
+  element.addEventListener("focusout", () => queueMicrotask(() => loud || mark()));
   for (const kind of /** @type {const} */ (["dragover", "drop", "paste"])) {
     document.addEventListener(kind, takeFiles, { signal: ended.signal });
   }

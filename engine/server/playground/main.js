@@ -3,7 +3,6 @@
 import { onTokenNeeded } from "./api.js";
 import { fill, h } from "./dom.js";
 import { createHeader } from "./header.js";
-import { askForToken } from "./token.js";
 
 /**
  * A page: its element, its title, and what ends it (requests, listeners) when another is shown.
@@ -74,7 +73,7 @@ function notice(title, text) {
 }
 
 document.getElementById("top")?.replaceWith(header.element);
-onTokenNeeded(askForToken);
+onTokenNeeded(async (asked) => (await import("./token.js")).askForToken(asked));
 window.addEventListener("hashchange", show);
 document.querySelector(".skip")?.addEventListener("click", (event) => {
   event.preventDefault(); // the address is the page's, and would be lost

@@ -25,18 +25,3 @@ function stepsOf(place) {
   }
   return steps;
 }
-
-/**
- * The different texts that stand at a place of some payloads: what may be meant where no choices are known.
- *
- * @param {any[]} payloads
- * @param {string} place with `[]` for every item of a list: `loras[].name`
- * @returns {string[]}
- */
-export function textsAt(payloads, place) {
-  let found = payloads;
-  for (const step of place.split(/\.|(?=\[\])/)) {
-    found = found.flatMap((each) => (step === "[]" ? (Array.isArray(each) ? each : []) : [each?.[step]]));
-  }
-  return [...new Set(found.filter((each) => typeof each === "string"))];
-}

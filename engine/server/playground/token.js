@@ -2,27 +2,11 @@
 
 import { h, uniqueId } from "./dom.js";
 
-/** @type {Promise<string | null> | null} */
-let asked = null;
-
 /**
- * Ask once, whoever else wants to know meanwhile.
- *
  * @param {{wrong: boolean}} asked whether the server has refused the one it was sent
  * @returns {Promise<string | null>} the token; null of who gave up
  */
 export function askForToken({ wrong }) {
-  asked ??= ask(wrong).finally(() => {
-    asked = null;
-  });
-  return asked;
-}
-
-/**
- * @param {boolean} wrong
- * @returns {Promise<string | null>}
- */
-function ask(wrong) {
   const id = uniqueId("token");
   const input = h("input", { class: "input", id, type: "password", autocomplete: "current-password", required: true, spellcheck: false });
   const dialog = h(

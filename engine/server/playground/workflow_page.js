@@ -3,11 +3,9 @@
 import { ApiError, request, send } from "./api.js";
 import { h } from "./dom.js";
 import { createForm } from "./form.js";
-import { createGraph } from "./graph.js";
 import { icon } from "./icons.js";
 import { createRunner } from "./run.js";
 import { createTabs } from "./tabs.js";
-import { createUse } from "./use.js";
 
 const PAUSE_MS = 250;
 
@@ -21,9 +19,9 @@ export async function createWorkflowPage(name) {
   const ended = new AbortController();
   let timer = 0;
   let asking = false;
-  const form = createForm(workflow, { onChange: soon });
-  const use = createUse(workflow);
-  const graph = createGraph(workflow);
+  const form = createForm(workflow, { onChange: () => soon() });
+  const use = later(async () => (await import("./use.js")).createUse(workflow));
+  const graph = later(async () => (await import("./graph.js")).createGraph(workflow));
   const runner = createRunner({ workflow, form });
   const tabs = createTabs(
     "What comes of it",
@@ -32,7 +30,7 @@ export async function createWorkflowPage(name) {
       { name: "use", words: "Use it", element: use.element },
       { name: "graph", words: "Graph", element: graph.element },
     ],
-    soon,
+    () => soon(0),
   );
   form.element.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -40,9 +38,9 @@ export async function createWorkflowPage(name) {
     void runner.run();
   });
   runner.bar.addEventListener("click", () => tabs.show("results"));
-  function soon() {
+  function soon(pause = PAUSE_MS) {
     clearTimeout(timer);
-    timer = setTimeout(() => void ask(), PAUSE_MS);
+    timer = setTimeout(() => void ask(), pause);
   }
 
   // One question at a time; what was typed meanwhile is asked after it, and its answer alone is shown.
@@ -50,11 +48,16 @@ export async function createWorkflowPage(name) {
     if (asking) return soon();
     asking = true;
     const payload = form.payloadText();
-    const [rendered] = await Promise.all([render(payload), tabs.shown() === "use" ? use.update(payload) : null]);
+    const shown = tabs.shown();
+    const [rendered, drawn] = await Promise.all([
+      render(payload),
+      shown === "graph" ? graph.made() : null,
+      shown === "use" ? use.made().then((each) => each.update(payload)) : null,
+    ]);
     asking = false;
     if (ended.signal.aborted || payload !== form.payloadText()) return;
     if (rendered.problems) form.showProblems(rendered.problems, { quiet: true });
-    graph.update(rendered.graph ? rendered : null);
+    drawn?.update(rendered.graph ? rendered : null);
   }
 
   /** @param {string} payload */
@@ -88,6 +91,25 @@ export async function createWorkflowPage(name) {
       runner.close();
     },
   };
+}
+
+/**
+ * A part of the page that is loaded when it is first shown.
+ *
+ * @template {{element: HTMLElement}} Part
+ * @param {() => Promise<Part>} create
+ * @returns {{element: HTMLElement, made: () => Promise<Part>}}
+ */
+function later(create) {
+  const element = h("div");
+  /** @type {Promise<Part> | null} */
+  let part = null;
+  const made = async () => {
+    const created = await create();
+    element.append(created.element);
+    return created;
+  };
+  return { element, made: () => (part ??= made()) };
 }
 
 /** @param {any} workflow */

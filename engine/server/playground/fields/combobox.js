@@ -7,9 +7,9 @@ import { icon } from "../icons.js";
 const MOST = 200;
 
 /** @type {(given: import("./field.js").Given) => import("./field.js").Control} */
-export function combobox({ schema, suggestions, changed, id }) {
-  const known = schema["enum"] ?? suggestions;
-  const choices = /** @type {string[]} */ (known.filter((/** @type {any} */ each) => typeof each === "string"));
+export function combobox({ schema, changed, id }) {
+  /** @type {string[]} */
+  const choices = schema["enum"].filter((/** @type {any} */ each) => typeof each === "string");
   const nullable = schema["default"] === null;
   /** @type {HTMLElement[]} */
   let options = [];
@@ -26,7 +26,7 @@ export function combobox({ schema, suggestions, changed, id }) {
     "aria-autocomplete": "list",
     "aria-expanded": "false",
     "aria-controls": popup.id,
-    placeholder: nullable ? "none" : schema["enum"] ? `one of ${choices.length}` : "",
+    placeholder: nullable ? "none" : `one of ${choices.length}`,
     onfocus: () => {
       before = input.value;
       input.select();

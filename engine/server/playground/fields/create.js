@@ -44,12 +44,11 @@ export function create(given) {
 }
 
 /**
- * @param {Pick<Given, "schema" | "suggestions">} given
+ * @param {Pick<Given, "schema">} given
  * @returns {(given: Given) => Control}
  */
-function controlFor({ schema, suggestions }) {
+function controlFor({ schema }) {
   const choices = schema["enum"];
   if (choices) return choices.length > FEW && typeOf(schema) === "string" ? combobox : choice;
-  if (typeOf(schema) === "string" && suggestions.length && !schema["x-multiline"]) return combobox;
   return CONTROLS[typeOf(schema)] ?? text;
 }

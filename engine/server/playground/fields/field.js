@@ -15,8 +15,6 @@ import { icon } from "../icons.js";
  * @property {string} label for people
  * @property {Schema} schema its JSON Schema
  * @property {boolean} required
- * @property {string[]} suggestions values that may be meant where no list of choices is known
- * @property {(step: string) => string[]} suggest the suggestions for what is inside
  * @property {() => void} changed to be called after each change by hand
  * @property {(given: Given) => Field} create makes what is inside
  * @property {string} id of the control

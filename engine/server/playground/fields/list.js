@@ -25,8 +25,7 @@ export function list(given) {
   const said = h("span", { class: "sr", role: "status" });
 
   function row() {
-    const suggest = (/** @type {string} */ step) => given.suggest(`[]${step}`);
-    return given.create({ ...given, name: "", label: one, schema: items, required: true, suggestions: suggest(""), suggest });
+    return given.create({ ...given, name: "", label: one, schema: items, required: true });
   }
 
   /** @param {boolean} byHand */

@@ -13,8 +13,7 @@ export function object(given) {
   /** @type {[string, Schema][]} */
   const properties = Object.entries(schema["properties"] ?? {});
   const fields = properties.map(([name, inner]) => {
-    const suggest = (/** @type {string} */ step) => given.suggest(`.${name}${step}`);
-    return given.create({ ...given, name, label: labelOf(name, inner), schema: inner, required: required.has(name), suggestions: suggest(""), suggest });
+    return given.create({ ...given, name, label: labelOf(name, inner), schema: inner, required: required.has(name) });
   });
   const element = h("div", { class: "fields inner" }, fields.map((each) => each.element));
   return {
