@@ -45,13 +45,17 @@ const NAMES = {
   ".servers input[data-variable]": "Value of a server variable",
 };
 
-/** Name what Swagger UI leaves without a name, whenever it draws some. */
-function nameFields() {
+/** Name what Swagger UI leaves without a name, and let the keyboard reach what scrolls, whenever it draws some. */
+function mend() {
   const reference = /** @type {HTMLElement} */ (document.getElementById("reference"));
   new MutationObserver(() => {
     for (const [selector, name] of Object.entries(NAMES)) {
       for (const field of reference.querySelectorAll(`${selector}:not([aria-label])`)) field.setAttribute("aria-label", name);
     }
+    for (const field of reference.querySelectorAll("[data-param-name] select:not([aria-label])")) {
+      field.setAttribute("aria-label", field.closest("[data-param-name]")?.getAttribute("data-param-name") ?? "");
+    }
+    for (const text of reference.querySelectorAll("pre:not([tabindex])")) text.setAttribute("tabindex", "0");
   }).observe(reference, { childList: true, subtree: true });
 }
 
@@ -80,6 +84,7 @@ function show(description) {
     defaultModelsExpandDepth: -1,
     displayRequestDuration: true,
     docExpansion: "list",
+    syntaxHighlight: false, // its colours are too faint
     tryItOutEnabled: true,
     validatorUrl: null,
     onComplete: () => {
@@ -108,5 +113,5 @@ asks.addEventListener("submit", (event) => {
   load().catch(fail);
 });
 followTheme();
-nameFields();
+mend();
 load().catch(fail);
