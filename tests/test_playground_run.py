@@ -184,6 +184,7 @@ def test_two_results_are_compared(url, page, make):
     for each in ids:
         page.locator(f"[data-job='{each}']").get_by_role("button", name="Compare", exact=True).click()
     page.get_by_role("link", name="Compare", exact=True).click()
+    expect(page.locator("figure img")).to_have_count(2)
     assert [drawn(picture) for picture in page.locator("figure img").all()] == [64, 64]
     assert page.locator("tbody tr").all_inner_texts() == ["seed\t1\t2"]
     page.get_by_role("button", name="Slider").click()

@@ -72,7 +72,7 @@ async function enlarge(button) {
     const [words, filename] = [each.dataset["words"] ?? "", each.dataset["filename"] ?? ""];
     return { address, download: asDownload(address), filename, words };
   });
-  void import("./viewer.js").then(({ openViewer }) => openViewer(pictures, buttons.indexOf(button)));
+  openViewer(pictures, buttons.indexOf(button));
 }
 
 /** @param {string} content */
