@@ -2,7 +2,6 @@
 
 import { announce } from "./announce.js";
 import { ApiError, events } from "./api.js";
-import { confirmed } from "./dialogs.js";
 import { fill, h, uniqueId } from "./dom.js";
 import { failureNotice, resultCard } from "./gallery.js";
 import { icon } from "./icons.js";
@@ -95,10 +94,10 @@ export function createCard(first, actions) {
     const again = button(words, () => actions.again(job, payloadAgain(job, seeds, true)));
     again.prepend(icon("reset"));
     // What was dropped for its length can't be sent once more: a person adds it in the form.
-    const vary = seeds.length > 0 && !job.payload_shortened ? button("Vary", (event) => tried(() => varied(seeds, event))) : null;
-    vary?.prepend(icon("dice"));
-    if (vary) vary.title = "Runs once more with the same values and another seed";
-    place.prepend(...[again, vary].filter((each) => each !== null));
+    const vary = button("Vary", (event) => tried(() => varied(seeds, event)));
+    vary.prepend(icon("dice"));
+    vary.title = "Runs once more with the same values and another seed";
+    fill(place, again, seeds.length > 0 && !job.payload_shortened && vary, compare);
   }
 
   /** @param {string} words @param {(event: MouseEvent) => void} onclick */
@@ -122,13 +121,14 @@ export function createCard(first, actions) {
       const made = await start(job.workflow, payloadAgain(job, seeds, false));
       announce("Another one is queued.");
       if (actions.started) actions.started(made);
-      else location.hash = `#/jobs/${encodeURIComponent(made.id)}`;
+      else location.hash = `#/jobs/${made.id}`;
     } finally {
       pressed.removeAttribute("aria-disabled");
     }
   }
 
   async function removed() {
+    const { confirmed } = await import("./dialogs.js");
     const text = "It leaves the history, and its result files are removed. This can't be undone.";
     if (!(await confirmed("Delete this job?", text, "Delete"))) return;
     await forget(job);

@@ -3,13 +3,8 @@
 import { ApiError, call, request } from "./api.js";
 import { parseExact } from "./exact.js";
 
-/**
- * @typedef {{
- *   onStatus?: (job: import("./jobs.js").Job) => void,
- *   onProgress?: (progress: import("./jobs.js").Progress) => void,
- *   onDone?: (job: import("./jobs.js").Job) => void,
- * }} Handlers
- */
+/** @typedef {import("./jobs.js").Job} Job @typedef {import("./jobs.js").Progress} Progress */
+/** @typedef {{onStatus?: (job: Job) => void, onProgress?: (now: Progress) => void, onDone?: (job: Job) => void}} Handlers */
 
 // A browser opens six connections to a server and no more, over all its tabs: streams must not take them all.
 const MOST_STREAMS = 2;
@@ -83,12 +78,7 @@ async function ask(jobId, handlers, signal) {
   return false;
 }
 
-/**
- * @param {string} jobId
- * @param {Handlers} handlers
- * @param {string} last the id of the event heard last
- * @param {AbortSignal} signal
- */
+/** @param {string} jobId @param {Handlers} handlers @param {string} last event's id @param {AbortSignal} signal */
 async function stream(jobId, handlers, last, signal) {
   const ended = new AbortController();
   const end = () => ended.abort();
@@ -143,10 +133,7 @@ async function stream(jobId, handlers, last, signal) {
 /**
  * Wait, unless it is called off, or somebody wakes those who wait.
  *
- * @param {number} milliseconds
- * @param {AbortSignal} signal
- * @param {Set<() => void>} [wakers]
- * @returns {Promise<void>}
+ * @param {number} milliseconds @param {AbortSignal} signal @param {Set<() => void>} [wakers] @returns {Promise<void>}
  */
 function pause(milliseconds, signal, wakers) {
   return new Promise((resume) => {

@@ -53,15 +53,9 @@ export function shown(job, output) {
 /** @param {Job} job @param {Output} output @param {string} address */
 function picture(job, output, address) {
   const gist = gistOf(valuesOf(job));
-  const image = h("img", {
-    class: "checkered",
-    loading: "lazy",
-    decoding: "async",
-    width: output.width,
-    height: output.height,
-    alt: gist ? `${output.name}: ${gist}` : output.name,
-    src: address,
-  });
+  const { name, width, height } = output;
+  const alt = gist ? `${name}: ${gist}` : name;
+  const image = h("img", { class: "checkered", loading: "lazy", decoding: "async", width, height, alt, src: address });
   const whole = caption(output);
   const button = h("button", { class: "picture", type: "button", onclick: () => enlarge(button) }, image, h("span", { class: "sr" }, "Show large"));
   button.dataset["words"] = gist ? `${gist} · ${whole}` : whole;
@@ -70,14 +64,15 @@ function picture(job, output, address) {
 }
 
 /** Show a picture large, and with it all others of the page to turn over. @param {HTMLElement} button */
-function enlarge(button) {
+async function enlarge(button) {
+  const { openViewer } = await import("./viewer.js");
   const buttons = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("button.picture")]);
   const pictures = buttons.map((each) => {
     const address = each.querySelector("img")?.getAttribute("src") ?? "";
     const [words, filename] = [each.dataset["words"] ?? "", each.dataset["filename"] ?? ""];
     return { address, download: asDownload(address), filename, words };
   });
-  void import("./viewer.js").then(({ openViewer }) => openViewer(pictures, buttons.indexOf(button)));
+  openViewer(pictures, buttons.indexOf(button));
 }
 
 /** @param {string} content */
@@ -104,18 +99,10 @@ function caption(output) {
 /** @param {Job} job */
 function failure(job) {
   if (job.status === "CANCELLED") return h("p", { class: "muted" }, "It was cancelled; it made nothing.");
-  const told = job.failure ?? {};
-  const problems = told.problems ?? [];
-  return failureNotice(told.message ?? job.error ?? stateWords(job.status), told.hint, problems);
+  return failureNotice(job.failure?.message ?? job.error ?? stateWords(job.status), job.failure?.hint, job.failure?.problems);
 }
 
-/**
- * What went wrong, and what to do.
- *
- * @param {string} message
- * @param {string} [hint]
- * @param {import("./api.js").Problem[]} [problems]
- */
+/** What went wrong, and what to do. @param {string} message @param {string} [hint] @param {import("./api.js").Problem[]} [problems] */
 export function failureNotice(message, hint, problems = []) {
   return h(
     "div",
@@ -138,17 +125,15 @@ function downloads(outputs) {
     return address !== null && isOwn(address) ? [{ address: asDownload(address), filename: output.filename ?? output.name }] : [];
   });
   const [only] = files;
-  if (!only) return [];
-  if (files.length === 1) {
-    return [h("a", { class: "button small", href: only.address, download: only.filename }, icon("download"), "Download")];
-  }
+  if (!only) return null;
+  if (files.length === 1) return h("a", { class: "button small", href: only.address, download: only.filename }, icon("download"), "Download");
   async function all() {
     for (const { address, filename } of files) {
       h("a", { href: address, download: filename }).click();
       await new Promise((resume) => setTimeout(resume, 400)); // a browser takes only the last of several at once
     }
   }
-  return [h("button", { class: "button small", type: "button", onclick: all }, icon("download"), `Download all ${files.length}`)];
+  return h("button", { class: "button small", type: "button", onclick: all }, icon("download"), `Download all ${files.length}`);
 }
 
 /** @param {Job} job */

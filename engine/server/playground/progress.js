@@ -8,12 +8,7 @@ import { clockWords } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
 
-/**
- * @param {Job} job
- * @param {{onCancel: () => void}} actions
- * @returns {{element: HTMLElement, status: (job: Job) => void, progress: (progress: import("./jobs.js").Progress) => void,
- *   cancelling: (now: boolean) => void, close: () => void}}
- */
+/** @param {Job} job @param {{onCancel: () => void}} actions */
 export function createProgress(job, { onCancel }) {
   const bar = h("progress", { max: 1, "aria-label": "Progress" });
   const words = h("span", { class: "progress-words" });
@@ -72,6 +67,7 @@ export function createProgress(job, { onCancel }) {
     element,
     status,
     progress,
+    /** @param {boolean} now */
     cancelling(now) {
       stop.disabled = now;
       stop.lastChild?.replaceWith(now ? "Cancelling" : "Cancel");

@@ -36,9 +36,7 @@ export function tookWords(seconds) {
 /** @param {number} seconds as a clock that runs shows them: 0:07 */
 export function clockWords(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
-  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
-  const rest = String(whole % 60).padStart(2, "0");
-  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
 /** @param {string} date */
@@ -55,11 +53,7 @@ export function valueWords(value) {
   return text.length > 4000 ? `${text.slice(0, 4000)}…` : text;
 }
 
-/**
- * What a job is about, in a few words: its prompt, or else the longest text among its values that names no file.
- *
- * @param {Record<string, any>} values
- */
+/** What a job is about: its prompt, or the longest of its texts that names no file. @param {Record<string, any>} values */
 export function gistOf(values) {
   const texts = Object.entries(values).filter(
     ([name, value]) => typeof value === "string" && !/negative/.test(name) && !/^data:|^\S+\.\w{1,12}$/.test(value),
