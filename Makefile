@@ -36,7 +36,7 @@ $(VENV)/.complete: requirements.lock pyproject.toml | $(UV)
 	@touch $@
 
 test: setup
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: setup $(MODULES)
 	$(BIN)/ruff check .

@@ -68,6 +68,14 @@ def pytest_configure(config):
         config.pluginmanager.register(LevelsReport(levels), "levels")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """`-n auto`: two more than there are processors, since half of the time is waiting: for processes, for pauses."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" not in os.environ:
+        return (os.cpu_count() or 1) + 2
+    return None
+
+
 def pytest_collection_modifyitems(items):
     if not (COMFY_URL or COMFY_HOME):
         for item in items:

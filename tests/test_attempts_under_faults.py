@@ -92,7 +92,7 @@ def test_a_try_that_fails_for_good_leaves_the_result_before_it(trying, fault, ti
 
 
 def test_a_try_that_hangs_ends_with_the_jobs_time(trying):
-    on = trying(in_the_second_try("hang", seconds=20))
+    on = trying(in_the_second_try("hang", seconds=8))
     reply = on.ask({**ASKED, "timeout_seconds": 4})
     assert len(reply["quality"]["tries"]) == 1
     assert "try 2 of 3 ended in an error" in reply["warnings"][-1]

@@ -202,7 +202,7 @@ def test_two_never_run_at_once_even_where_one_is_slow_to_end_and_its_job_is_canc
         main = make_environment(volume, name) / "main.py"
         alone = ALONE.format(gpu=str(volume / "gpu"))
         main.write_text(alone + (STUBBORN if name == "own" else "") + main.read_text())
-    asked = worker(VERSION_ID="own")
+    asked = worker(VERSION_ID="own", COMFY_STOP_SECONDS="4")
     asked.run()
     cancelled = asked.submit("other")
     wait_until(lambda: asked.lines("ComfyUI is ended"))
