@@ -101,4 +101,6 @@ def _get_ready(lane: Lane, cancel: CancellationToken) -> None:
     except Cancelled:
         return
     except EngineError as error:
+        if cancel.cancelled:
+            return
         event(log, logging.WARNING, "ComfyUI is not there yet", error=str(error), hint=error.hint, detail=error.detail)
