@@ -3,9 +3,12 @@
 /** @typedef {Record<string, any>} Payload */
 
 const LONG_NUMBER = /\d{16}/;
-const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 const WHOLE = /^-?\d{16,}$/;
-const MARK = "\u0000whole:";
+// Nobody can write a text that is taken for a marked number.
+const SECRET = Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("");
+const MARK = `\u0000${SECRET}:`;
+const MARKED = new RegExp(`"\\\\u0000${SECRET}:(-?\\d+)"`, "g");
 
 /**
  * Read JSON; a whole number that a number can't hold exactly becomes a BigInt.
@@ -31,7 +34,7 @@ export function parseExact(text) {
  */
 export function stringifyExact(value, indent) {
   const text = JSON.stringify(value, (_, each) => (typeof each === "bigint" ? MARK + each : each), indent);
-  return text.replace(/"\\u0000whole:(-?\d+)"/g, "$1");
+  return text.replace(MARKED, "$1");
 }
 
 /**
