@@ -104,6 +104,7 @@ class State:
         with self.database.transaction():
             self.store.end(job_id, state, reply, now)
             self.store.forget_all_but(self._most_kept)
+        self.database.scrub()
         if running := self.running.get(job_id):
             running.decided = True
         self.tell(job_id)
