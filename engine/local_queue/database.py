@@ -62,6 +62,15 @@ INSERT INTO totals VALUES ('completed', 0), ('failed', 0), ('retried', 0);
 """`requests` holds what only a job that has not ended needs, secrets among it; it goes when the job ends."""
 
 
+DISK_ERRORS = (EngineError, sqlite3.Error)
+"""What the disk's failures are, when there is written or read; a thread that goes on by itself outlives them."""
+
+
+def detail_of(error: Exception) -> str:
+    """What the log says of one of them."""
+    return (error.detail if isinstance(error, EngineError) else None) or str(error)
+
+
 class _NotOursError(Exception):
     """The file is none that this version can use. Its text says why."""
 
