@@ -1,6 +1,8 @@
 """The queue on disk: order, ends, cancelling, policies, what is told and what is kept."""
 
+import contextlib
 import os
+import queue
 import sqlite3
 import stat
 import subprocess
@@ -65,6 +67,17 @@ def test_what_waits_is_cancelled_at_once_and_what_runs_lets_go(folder):
         with pytest.raises(UnknownJob, match="there is no job nobody"):
             jobs.cancel("nobody")
         assert desk.idle()
+
+
+def test_whoever_waits_for_a_job_hears_that_the_queue_was_emptied_though_few_jobs_are_remembered(folder):
+    with queue_of(folder, at_once, begin=False, most_kept=2) as jobs, contextlib.ExitStack() as stack:
+        ids = [jobs.submit(job(str(number))).id for number in range(5)]
+        told = queue.Queue()
+        for each in ids:
+            stack.enter_context(jobs.watch(each, lambda record: told.put((record.id, record.state))))
+        assert jobs.purge() == 5
+        assert {told.get(timeout=PATIENCE) for _ in ids} == {(each, JobState.CANCELLED) for each in ids}
+        assert [record.id for record in jobs.history()[0]] == ids[:2:-1]
 
 
 def test_more_than_may_wait_are_refused(folder):

@@ -163,8 +163,7 @@ class LocalQueue:
         """Cancel all that wait; gives how many."""
         with self._state.lock:
             waiting = self._state.store.waiting()
-            for job_id in waiting:
-                self._state.cancel(job_id)
+            self._state.cancel_all(waiting)
             return len(waiting)
 
     def counts(self) -> Counts:
