@@ -36,16 +36,19 @@ class Backend:
         settings: COMFY_URL comes before COMFY_HOME; VERSION_ID names the worker's own environment.
         catalog: its templates' model files are what the simulator has.
         simulate: use the simulator where none is set, and say so on stderr.
+        waits: wait COMFY_WAIT_SECONDS for the one at COMFY_URL where it does not answer. By default where nothing is
+            simulated: somebody at a terminal is told at once, but a worker may have been started before its ComfyUI.
 
     Raises:
         SettingsError: COMFY_URL names several: each wants a backend of its own.
     """
 
-    def __init__(self, settings: Settings, catalog: Catalog, *, simulate: bool) -> None:
+    def __init__(self, settings: Settings, catalog: Catalog, *, simulate: bool, waits: bool | None = None) -> None:
         _ = settings.only_comfy_url
         self._settings = settings
         self._catalog = catalog
         self._simulate = simulate
+        self._waits = not simulate if waits is None else waits
         self._environments = Environments(settings)
         self._turns: Turns[str | None] = Turns(self._turn_to, self._turn_is_over)
         self._lock = threading.Lock()
@@ -173,5 +176,7 @@ class Backend:
             self._crashes[before.start.version_id] = before.crashes
             others = tuple(each for each in (before, *before.others) if not each.closed)
         crashes = self._crashes.get(version_id, 0)
-        self._opened = Opened(start, self._catalog, simulate=self._simulate, others=others, crashes=crashes)
+        self._opened = Opened(
+            start, self._catalog, simulate=self._simulate, waits=self._waits, others=others, crashes=crashes
+        )
         return self._opened

@@ -39,6 +39,7 @@ class Opened:
         start: what it takes.
         catalog: its templates' model files are what the simulator has.
         simulate: use the simulator where the settings name none, and say so on stderr.
+        waits: wait COMFY_WAIT_SECONDS for the one at COMFY_URL where it does not answer; else that is told at once.
         others: those that are ended before it is started, the last one first.
         crashes: how often in a row this environment has stopped.
 
@@ -53,12 +54,20 @@ class Opened:
     """
 
     def __init__(
-        self, start: Start, catalog: Catalog, *, simulate: bool, others: Sequence[Opened] = (), crashes: int = 0
+        self,
+        start: Start,
+        catalog: Catalog,
+        *,
+        simulate: bool,
+        waits: bool,
+        others: Sequence[Opened] = (),
+        crashes: int = 0,
     ) -> None:
         self.start = start
         self._settings = start.settings
         self._catalog = catalog
         self._simulate = simulate
+        self._waits = waits
         self._stack = ExitStack()
         self._closing = threading.Lock()
         self.closed = False
@@ -113,8 +122,7 @@ class Opened:
             silent=settings.comfy_silent_seconds, stall=settings.stall_seconds, stop=settings.comfy_stop_seconds
         )
         if settings.comfy_url:
-            # Somebody at a terminal is told at once; a worker may have been started before its ComfyUI.
-            wait_seconds = 0.0 if self._simulate else settings.comfy_wait_seconds
+            wait_seconds = settings.comfy_wait_seconds if self._waits else 0.0
             watch = Elsewhere(settings.comfy_url, wait_seconds=wait_seconds)
             folders = SharedFolders.below(settings.comfy_folder) if settings.comfy_folder else None
             return ComfyUI(

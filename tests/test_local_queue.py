@@ -1,6 +1,8 @@
 """The queue on disk: order, ends, cancelling, policies, what is told and what is kept."""
 
+import contextlib
 import os
+import queue
 import sqlite3
 import stat
 import subprocess
@@ -65,6 +67,17 @@ def test_what_waits_is_cancelled_at_once_and_what_runs_lets_go(folder):
         with pytest.raises(UnknownJob, match="there is no job nobody"):
             jobs.cancel("nobody")
         assert desk.idle()
+
+
+def test_whoever_waits_for_a_job_hears_that_the_queue_was_emptied_though_few_jobs_are_remembered(folder):
+    with queue_of(folder, at_once, begin=False, most_kept=2) as jobs, contextlib.ExitStack() as stack:
+        ids = [jobs.submit(job(str(number))).id for number in range(5)]
+        told = queue.Queue()
+        for each in ids:
+            stack.enter_context(jobs.watch(each, lambda record: told.put((record.id, record.state))))
+        assert jobs.purge() == 5
+        assert {told.get(timeout=PATIENCE) for _ in ids} == {(each, JobState.CANCELLED) for each in ids}
+        assert [record.id for record in jobs.history()[0]] == ids[:2:-1]
 
 
 def test_more_than_may_wait_are_refused(folder):
@@ -199,8 +212,9 @@ def test_neither_secrets_nor_files_of_a_request_are_kept_once_its_job_has_ended(
         posts = jobs.submit(job("posts", webhook=f"https://a.invalid/hook?token={secrets[3]}"))
         ended(jobs, posts.id)
         jobs.forget(posts.id)  # else it is kept until it is posted
-    left = b"".join(path.read_bytes() for path in folder.iterdir())
-    assert not [each for each in (*secrets, picture[:100]) if each.encode() in left]
+        left = [path.read_bytes() for path in folder.iterdir()]  # the log of what was written before among it
+    left += [path.read_bytes() for path in folder.iterdir()]
+    assert not [each for each in (*secrets, picture[:100]) if each.encode() in b"".join(left)]
 
 
 def test_a_job_is_forgotten_by_age_without_its_files_and_by_request_with_them(folder, tmp_path):

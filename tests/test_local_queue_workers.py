@@ -12,6 +12,7 @@ from engine.local_queue.answering import RunnerAnswer
 from engine.local_queue.lanes import runners
 from engine.replies import failure_reply
 from engine.settings import Settings, load_settings
+from engine.simulator import Simulator
 from engine.storage import Storages
 
 AWAY = failure_reply(ComfyUnavailable("no answer"))
@@ -108,3 +109,17 @@ def test_a_runner_answers_the_jobs_of_the_queue(tmp_path):
         secret.write_bytes(b"picture")
         stolen = run(workflow="img2img", payload={"prompt": "x", "image": str(secret)})
         assert (stolen.state, stolen.reply["failure"]["code"]) == (JobState.FAILED, "input_rejected")
+
+
+def test_jobs_wait_for_a_comfyui_that_is_started_after_the_server(tmp_path):
+    with Simulator() as before:
+        url = before.url
+    settings = Settings(comfy_url=url, output_folder=tmp_path / "outputs")
+    (lane,) = runners(settings, Catalog([ROOT]), lambda own: Storages(own, default="directory"), simulate=True)
+    with lane.backend, queue_of(tmp_path / "queue", RunnerAnswer(lane.runner)) as jobs:
+        payload = {"width": 16}
+        sent = [jobs.submit(Submission(input={"workflow": "resize", "payload": payload})).id for _ in range(3)]
+        given_up = jobs.cancel(sent[0])
+        assert given_up.state is JobState.CANCELLED
+        with Simulator(port=int(url.rpartition(":")[2])):
+            assert [ended(jobs, each).state for each in sent[1:]] == [JobState.COMPLETED] * 2

@@ -8,8 +8,12 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from support.playground import free_port
 
+from engine.errors import EngineError
+from engine.server.answers import handle_failures
 from engine.server.security import without_crashes
 
 TOKEN = "a-token-that-is-long-enough"
@@ -187,6 +191,22 @@ def test_anything_but_loopback_needs_a_token(playground, tmp_path):
 
     refused = run_engine(tmp_path, "serve", "--host", "0.0.0.0", "--port", str(free_port()), status=1)
     assert "API_TOKEN: is needed where API_HOST is 0.0.0.0" in refused.stderr
+
+
+def test_of_a_failure_the_log_has_what_callers_are_not_told(caplog):
+    app = FastAPI()
+    handle_failures(app)
+
+    @app.get("/full")
+    def full():
+        raise EngineError("the queue could not be written", detail="/disk: database or disk is full")
+
+    with TestClient(app) as client:
+        answer = client.get("/full")
+    assert answer.status_code == 500
+    assert "/disk" not in answer.text
+    (told,) = [each.fields for each in caplog.records if each.message == "a request failed"]
+    assert (told["path"], told["detail"]) == ("/full", "/disk: database or disk is full")
 
 
 def test_of_an_error_that_nobody_foresaw_the_log_has_all_and_the_caller_nothing(caplog):

@@ -69,7 +69,7 @@ class Workspace:
         elif self._inputs:
             log.info(
                 "%d input files stay in ComfyUI's input folder, below %s: it has no call to remove them, and its disk "
-                "is not ours (COMFYJOB_FOLDER says where it is)",
+                "is not ours (COMFY_FOLDER says where it is)",
                 self._inputs,
                 self.folder,
             )

@@ -96,7 +96,10 @@ def _get_ready(lane: Lane, cancel: CancellationToken) -> None:
     """Have ComfyUI before the first job wants it; what goes wrong here that job is told again."""
     try:
         lane.runner.warm()
-        lane.backend.comfy().ready(cancel)
+        comfy = lane.backend.comfy()
+        if lane.backend.settings.comfy_url:
+            comfy.client.system_stats()  # jobs wait for it; whoever has not started it is told before
+        comfy.ready(cancel)
         lane.runner.live.get()
     except Cancelled:
         return

@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 
-from engine.errors import EngineError
+from engine.local_queue.database import DISK_ERRORS, detail_of
 from engine.local_queue.state import Running, State
 from engine.logs import event
 
@@ -56,8 +56,8 @@ class Clock:
                 try:
                     self._look()
                     seconds = self._seconds_to_next()
-                except EngineError as error:
-                    event(log, logging.ERROR, "a job's deadline could not be kept", detail=error.detail)
+                except DISK_ERRORS as error:
+                    event(log, logging.ERROR, "a job's deadline could not be kept", detail=detail_of(error))
                     seconds = _DISK_SECONDS
                 self._state.clock.wait(min(seconds, _LONGEST_SLEEP_SECONDS))
 

@@ -62,6 +62,15 @@ INSERT INTO totals VALUES ('completed', 0), ('failed', 0), ('retried', 0);
 """`requests` holds what only a job that has not ended needs, secrets among it; it goes when the job ends."""
 
 
+DISK_ERRORS = (EngineError, sqlite3.Error)
+"""What the disk's failures are, when there is written or read; a thread that goes on by itself outlives them."""
+
+
+def detail_of(error: Exception) -> str:
+    """What the log says of one of them."""
+    return (error.detail if isinstance(error, EngineError) else None) or str(error)
+
+
 class _NotOursError(Exception):
     """The file is none that this version can use. Its text says why."""
 
@@ -89,6 +98,7 @@ class Database:
             os.close(self._lock)
             raise
         self._depth = 0
+        self.scrub()  # the process before this one may have been killed before it did
 
     def close(self) -> None:
         """Let go of the file."""
@@ -126,6 +136,16 @@ class Database:
                 detail=f"{self.folder}: {error}",
                 retryable=True,
             ) from error
+
+    def scrub(self) -> None:
+        """Have nothing left on the disk of what was removed; a disk that fails is asked again the next time.
+
+        The write-ahead log holds what was written before, secrets of a request among it, until it is written over.
+        """
+        try:
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.Error as error:
+            event(log, logging.WARNING, "the queue's log could not be cut", folder=str(self.folder), reason=str(error))
 
     def _opened(self, path: Path) -> sqlite3.Connection:
         try:

@@ -44,10 +44,13 @@ def runners(
         simulate: use the simulator where no ComfyUI is set.
         kept: files that were sent to this machine before, which payloads may name.
     """
+    # Else a ComfyUI that is being started again would have the jobs of a whole queue fail; one of several has its jobs
+    # taken over meanwhile (`engine.local_queue.workers`).
+    waits = len(settings.comfy_urls) < 2 or not simulate
     lanes = []
     for url in settings.comfy_urls or (None,):
         own = settings.model_copy(update={"comfy_url": url})
-        backend = Backend(own, catalog, simulate=simulate)
+        backend = Backend(own, catalog, simulate=simulate, waits=waits)
         runner = Runner(catalog, backend.comfy, storages(own), own, backend, kept=kept)
         backend.callback(runner.close)
         lanes.append(Lane(backend, runner))

@@ -54,6 +54,7 @@ class Posts:
         """Forget it: it was posted, or given up."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM webhooks WHERE job_id = ?", (job_id,))
+        self._database.scrub()
 
     def again(self, job_id: str, due_at: float) -> None:
         """Try it again later."""

@@ -163,8 +163,7 @@ class LocalQueue:
         """Cancel all that wait; gives how many."""
         with self._state.lock:
             waiting = self._state.store.waiting()
-            for job_id in waiting:
-                self._state.cancel(job_id)
+            self._state.cancel_all(waiting)
             return len(waiting)
 
     def counts(self) -> Counts:
@@ -230,6 +229,7 @@ class LocalQueue:
                 except OSError as error:
                     event(log, logging.WARNING, "a result stays", job_id=job_id, path=file.path, reason=error.strerror)
             self._state.store.forget(job_id)
+            self._database.scrub()
 
     def watch(self, job_id: str, on_change: Callable[[JobRecord], None]) -> AbstractContextManager[JobRecord]:
         """Be told of each change of a job, progress included, within the block; from any thread, in order.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -100,15 +100,15 @@ class State:
             TypeError: the reply is not of JSON's types.
             ValueError: likewise.
         """
-        now = time.time()
-        with self.database.transaction():
-            self.store.end(job_id, state, reply, now)
-            self.store.forget_all_but(self._most_kept)
-        if running := self.running.get(job_id):
-            running.decided = True
-        self.tell(job_id)
-        self.posting.notify_all()
-        self.clock.notify_all()
+        self._end_all([job_id], state, reply)
+
+    def cancel_all(self, job_ids: Sequence[str]) -> None:
+        """Cancel jobs that wait: all, or none where the disk can't be written to.
+
+        Raises:
+            EngineError: as `end`.
+        """
+        self._end_all(job_ids, JobState.CANCELLED, None)
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job that waits or runs.
@@ -133,6 +133,22 @@ class State:
         message = f"the job {what} longer than {bound} its policy allows"
         error = ExecutionTimeout(message, hint="send it again with a longer policy, or when fewer jobs wait")
         self._stop(job_id, JobState.TIMED_OUT, error)
+
+    def _end_all(self, job_ids: Sequence[str], state: JobState, reply: dict[str, Any] | None) -> None:
+        now = time.time()
+        with self.database.transaction():
+            for job_id in job_ids:
+                self.store.end(job_id, state, reply, now)
+            watched = [self.store.record(job_id) for job_id in job_ids if self.watchers.watched(job_id)]
+            self.store.forget_all_but(self._most_kept)  # these among them, where many end at once
+        self.database.scrub()
+        for job_id in job_ids:
+            if running := self.running.get(job_id):
+                running.decided = True
+        for record in watched:
+            self.watchers.tell(record)
+        self.posting.notify_all()
+        self.clock.notify_all()
 
     def _stop(self, job_id: str, state: JobState, why: EngineError) -> None:
         self.end(job_id, state, failure_reply(why) if state is JobState.TIMED_OUT else None)

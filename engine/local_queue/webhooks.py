@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 
 from engine.addresses import is_public
 from engine.dialing import public_alone
-from engine.errors import EngineError, InvalidRequest, Problem
+from engine.errors import InvalidRequest, Problem
+from engine.local_queue.database import DISK_ERRORS, detail_of
 from engine.local_queue.posts import Post
 from engine.local_queue.problems import UnknownJob
 from engine.local_queue.records import JobRecord, JobState
@@ -146,10 +147,14 @@ class Webhooks:
         with state.lock:
             while not self._closed:
                 now = time.time()
-                if post := state.posts.due(now, self._posting):
-                    self._posting.add(post.job_id)
-                    return post
-                due_at = state.posts.next_due(self._posting)
+                try:
+                    if post := state.posts.due(now, self._posting):
+                        self._posting.add(post.job_id)
+                        return post
+                    due_at = state.posts.next_due(self._posting)
+                except DISK_ERRORS as error:
+                    event(log, logging.ERROR, "the webhooks could not be read", detail=detail_of(error))
+                    due_at = now + _DISK_SECONDS
                 state.posting.wait(None if due_at is None else max(0.0, due_at - now) + 0.001)
         return None
 
@@ -165,8 +170,8 @@ class Webhooks:
                     if failure:
                         self._say(logging.ERROR, "a webhook is given up", post, reason=failure)
                 break
-            except EngineError as error:
-                event(log, logging.ERROR, "a webhook's end could not be kept", detail=error.detail)
+            except DISK_ERRORS as error:
+                event(log, logging.ERROR, "a webhook's end could not be kept", detail=detail_of(error))
                 self._state.posting.wait(_DISK_SECONDS)
         self._posting.discard(post.job_id)
         self._state.posting.notify_all()

@@ -12,6 +12,7 @@ from typing import Any
 from engine.errors import Cancelled, ComfyUnavailable, EngineError
 from engine.local_queue.answers import Answer
 from engine.local_queue.clock import give_up_expired
+from engine.local_queue.database import DISK_ERRORS, detail_of
 from engine.local_queue.records import JobState
 from engine.local_queue.state import Running, State
 from engine.logs import event
@@ -98,7 +99,7 @@ class Workers:
             for job_id, running in list(state.running.items()):
                 event(log, logging.WARNING, "a job has not let go of its ComfyUI", job_id=job_id)
                 if not running.decided:
-                    with contextlib.suppress(EngineError):  # then it counts as one that was killed
+                    with contextlib.suppress(*DISK_ERRORS):  # then it counts as one that was killed
                         self._put_back(job_id)
             state.running.clear()
         for thread in self._threads:
@@ -124,8 +125,8 @@ class Workers:
                         give_up_expired(state)
                         if running := self._begin():
                             return running
-                    except EngineError as error:
-                        event(log, logging.ERROR, "no job could be begun", detail=error.detail)
+                    except DISK_ERRORS as error:
+                        event(log, logging.ERROR, "no job could be begun", detail=detail_of(error))
                         seconds = _DISK_SECONDS
                 state.work.wait(seconds)
         return None
@@ -175,8 +176,8 @@ class Workers:
             try:
                 if not running.decided:
                     self._end(worker, running, reply, unavailable=unavailable)
-            except EngineError as error:
-                event(log, logging.ERROR, "a job's end could not be kept", job_id=job_id, detail=error.detail)
+            except DISK_ERRORS as error:
+                event(log, logging.ERROR, "a job's end could not be kept", job_id=job_id, detail=detail_of(error))
                 state.idle.wait(_DISK_SECONDS)
                 continue
             except (TypeError, ValueError, RecursionError):

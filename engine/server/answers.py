@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +13,11 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from engine.errors import EngineError, InvalidRequest, Problem
+from engine.logs import event
 from engine.replies import failure_reply
 from engine.server.problems import NoSuchPage, NotJson, UnknownForm, WrongMethod, status_of
+
+log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5
 """After which a queue that is full, or a ComfyUI that starts, is asked again."""
@@ -44,8 +48,11 @@ def failure_response(error: EngineError, headers: Mapping[str, str] | None = Non
 def handle_failures(app: FastAPI) -> None:
     """Have an application answer every failure with its document."""
 
-    async def ours(_: Request, error: Exception) -> Response:
+    async def ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, EngineError)  # noqa: S101 - Starlette calls it for no other
+        if error.detail:  # what callers are not told, such as which disk is full
+            asked: dict[str, Any] = {"method": request.method, "path": request.url.path}
+            event(log, logging.ERROR, "a request failed", error=str(error), detail=error.detail, **asked)
         return failure_response(error)
 
     async def unfit(_: Request, error: Exception) -> Response:

@@ -137,8 +137,8 @@ def _parsed(body: bytes) -> Any:
     try:
         return parse_json(body.decode(), label="the body")
     except (InvalidMap, UnicodeDecodeError) as error:
-        why = "; ".join(str(each) for each in error.problems) if isinstance(error, InvalidMap) else "it is not UTF-8"
-        raise NotJson(f"the body must be JSON: {why}", hint=_EXAMPLE) from None
+        problems = [str(each) for each in error.problems] if isinstance(error, InvalidMap) else ["the body: not UTF-8"]
+        raise NotJson("; ".join(problems), hint=_EXAMPLE) from None
 
 
 def submission_of(document: Any, server_url: str) -> Submission:
