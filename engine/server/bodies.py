@@ -82,8 +82,17 @@ def is_json(body: bytes) -> bool:
     return body.lstrip().startswith(b"{")
 
 
-async def parsed(body: bytes, hint: str | None = None) -> Any:
+async def parsed(body: bytes) -> Any:
     """A body as JSON; an empty one is an empty object.
+
+    Raises:
+        NotJson: it is none.
+    """
+    return await document_in(body) if body.strip() else {}
+
+
+async def document_in(body: bytes, hint: str | None = None) -> Any:
+    """The JSON in a body.
 
     Args:
         body: UTF-8, with or without a byte order mark.
@@ -92,8 +101,6 @@ async def parsed(body: bytes, hint: str | None = None) -> Any:
     Raises:
         NotJson: it is none.
     """
-    if not body.strip():
-        return {}
     return await run_in_threadpool(_parsed, body, hint) if len(body) > _LARGE_BYTES else _parsed(body, hint)
 
 

@@ -127,7 +127,7 @@ async def _submission(request: Request, context: ServerContext) -> Submission:
         InvalidRequest: it is no job; with every problem.
     """
     # Whatever type it is said to be, as the platform takes it.
-    document = await bodies.parsed(await bodies.body_of(request, context.settings.api_body_bytes), hint=_EXAMPLE)
+    document = await bodies.document_in(await bodies.body_of(request, context.settings.api_body_bytes), hint=_EXAMPLE)
     return submission_of(document, base_url(request, context.settings))
 
 
