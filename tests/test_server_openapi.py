@@ -27,6 +27,8 @@ UNSAID = {
     "delivery.prefix": "how long the whole name becomes",
 }
 
+BUCKET = {"s3_bucket": "results", "s3_access_key_id": "id", "s3_secret_access_key": "key"}
+
 GRAPH = {
     "1": {"class_type": "EmptyImage", "inputs": {"width": 16, "height": 16, "batch_size": 1, "color": 0}},
     "2": {"class_type": "ImageInvert", "inputs": {"image": ["1", 0]}},
@@ -87,6 +89,16 @@ def test_the_document_of_the_whole_library_is_valid_and_makes_a_client(tmp_path)
     made = {path.stem for path in (tmp_path / "client" / "api").rglob("*.py")}
     wanted = {each["operationId"] for path in few["paths"].values() for each in path.values()}
     assert wanted <= made
+
+
+@pytest.mark.parametrize(
+    ("storage", "modes"),
+    [({}, ["directory", "inline"]), ({"storage": "inline"}, ["inline"]), (BUCKET, ["inline", "s3"])],
+)
+def test_results_can_be_asked_for_where_they_can_go(storage, modes):
+    document = openapi_document([Catalog([ROOT])["resize"]], Settings(**storage))
+    query = {each["name"]: each for each in document["paths"]["/workflows/resize"]["post"]["parameters"]}
+    assert query["delivery.mode"]["schema"]["enum"] == modes
 
 
 def test_a_workflow_that_comes_is_in_the_document_at_once(server):

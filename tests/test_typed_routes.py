@@ -121,7 +121,7 @@ def test_bodies_that_can_not_be_read_have_a_status_of_their_own(server):
         server.session.patch(f"{server.url}/workflows/resize", timeout=10),
     ]
     assert [each.status_code for each in said] == [400, 415, 413, 400, 400, 405]
-    assert said[-1].headers["allow"] == "GET, POST"
+    assert said[-1].headers["allow"] == "GET, HEAD, POST"
 
 
 def test_the_files_of_a_form_are_inputs_and_the_delivery_stands_in_the_query(server):

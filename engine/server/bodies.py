@@ -14,7 +14,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from engine.documents import parse_json
-from engine.errors import InvalidMap
+from engine.errors import EngineError, InvalidMap
+from engine.server.body_bounds import reserve_body
 from engine.server.problems import BodyTooLong, NotJson, UnknownForm
 
 _MOST_FIELDS = 1000
@@ -87,18 +88,30 @@ async def parsed(body: bytes) -> Any:
     Raises:
         NotJson: it is none.
     """
-    if not body.strip():
-        return {}
-    return await run_in_threadpool(_parsed, body) if len(body) > _LARGE_BYTES else _parsed(body)
+    return await document_in(body) if body.strip() else {}
 
 
-def _parsed(body: bytes) -> Any:
+async def document_in(body: bytes, hint: str | None = None) -> Any:
+    """The JSON in a body.
+
+    Args:
+        body: UTF-8, with or without a byte order mark.
+        hint: for whoever sent something else.
+
+    Raises:
+        NotJson: it is none.
+    """
+    return await run_in_threadpool(_parsed, body, hint) if len(body) > _LARGE_BYTES else _parsed(body, hint)
+
+
+def _parsed(body: bytes, hint: str | None) -> Any:
     try:
         return parse_json(body.decode("utf-8-sig"), label="the body")
     except UnicodeDecodeError as error:
-        raise NotJson(f"the body is not UTF-8 text (byte {error.start})", hint="send JSON as UTF-8") from error
+        message = f"the body is not UTF-8 text (byte {error.start})"
+        raise NotJson(message, hint=hint or "send JSON as UTF-8") from error
     except InvalidMap as error:
-        raise NotJson("; ".join(map(str, error.problems))) from None
+        raise NotJson("; ".join(map(str, error.problems)), hint=hint) from None
 
 
 def urlencoded(body: bytes) -> Fields:
@@ -115,35 +128,28 @@ def urlencoded(body: bytes) -> Fields:
 
 
 @contextlib.asynccontextmanager
-async def multipart_of(request: Request, *, most_bytes: int, most_field_bytes: int) -> AsyncIterator[Fields]:
-    """The fields and files of a form, within the block; files lie on disk but for the first megabyte of each.
+async def multipart_of(request: Request, *, most_bytes: int, most_text_bytes: int) -> AsyncIterator[Fields]:
+    """The fields and files of a form, within the block; files lie on disk, but for short ones.
 
     Args:
         request: whose body it is.
         most_bytes: of the whole.
-        most_field_bytes: of one that is no file.
+        most_text_bytes: of the fields that are no files, together.
 
     Raises:
         BodyTooLong: it is longer than that.
         NotJson: it is no form.
+        TooManyRequests: with it all requests hold too much.
     """
-    parser = _Form(
-        request.headers,
-        chunks(request, most_bytes),
-        max_files=_MOST_FILES,
-        max_fields=_MOST_FIELDS,
-        max_part_size=most_field_bytes,
-    )
+    parser = _Form(request, chunks(request, most_bytes), most_text_bytes)
     try:
         form = await parser.parse()
         if not parser.ended:
             await form.close()
             raise NotJson("the form is cut off: its last boundary is missing")
     except MultiPartException as error:
-        if "exceeded" in error.message:
-            raise BodyTooLong(f"a field of the form has more than {most_field_bytes} bytes") from error
         raise NotJson(f"the body is no form: {error.message}") from error
-    except (ClientDisconnect, BodyTooLong):
+    except (ClientDisconnect, EngineError):
         raise
     except ValueError as error:  # a header that is none, a boundary that is too long
         raise NotJson("the body is no form") from error
@@ -154,12 +160,30 @@ async def multipart_of(request: Request, *, most_bytes: int, most_field_bytes: i
 
 
 class _Form(MultiPartParser):
-    """Knows whether the form was whole, which its base (Starlette 1.10) does not look at."""
+    """What its base (Starlette 1.10) does not look at: whether the form was whole, and how much of it is held."""
 
-    ended = False
+    spool_max_size = 64 * 1024
+
+    def __init__(self, request: Request, stream: AsyncGenerator[bytes, None], most_text_bytes: int) -> None:
+        bounds: dict[str, int] = {"max_files": _MOST_FILES, "max_fields": _MOST_FIELDS}
+        super().__init__(request.headers, stream, max_part_size=most_text_bytes + 1, **bounds)
+        self.ended = False
+        self._request = request
+        self._most_text_bytes = most_text_bytes
+        self._text_bytes = 0
 
     def on_end(self) -> None:
         self.ended = True
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._current_part.file is None:
+            self._text_bytes += end - start
+            if self._text_bytes > self._most_text_bytes:
+                raise BodyTooLong(
+                    f"the fields of the form that are no files have more than {self._most_text_bytes} bytes"
+                )
+            reserve_body(self._request, self._text_bytes)
+        super().on_part_data(data, start, end)
 
 
 def _too_long(most_bytes: int) -> BodyTooLong:

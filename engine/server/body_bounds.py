@@ -21,7 +21,7 @@ AT_ONCE = 4
 _LINGER_SECONDS = 10.0
 """For a caller whose request was refused to see so."""
 
-_RELEASE = "engine.release_body"
+_RELEASE, _RESERVE = "engine.release_body", "engine.reserve_body"
 _FORMS = re.compile(r"/workflows/[^/]+")
 
 
@@ -72,7 +72,8 @@ def with_bounds(app: App, longest: int) -> App:
     """The application, for requests whose bodies fit.
 
     One that is too long is answered with 413; where the bodies of all requests together are too much, with 429. Files
-    have bounds of their own, of the routes that write them to the disk as they come.
+    have bounds of their own, of the routes that write them to the disk as they come; what else stands in a form counts
+    among all (`reserve_body`).
 
     Args:
         app: an ASGI application.
@@ -84,23 +85,29 @@ def with_bounds(app: App, longest: int) -> App:
         hint="send files to POST /files first, or name them by a URL; API_BODY_BYTES is the server's bound",
     )
 
-    too_much = TooManyRequests("too much is sent at once", hint="send the request again in a few seconds")
+    too_much = _too_much()
 
     async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or _has_own_bounds(scope):
+        if scope["type"] != "http":
             await app(scope, receive, send)
+            return
+        body = _Body(held, longest * AT_ONCE)
+        scope[_RELEASE], scope[_RESERVE] = body.release, body.reserve
+        if _has_own_bounds(scope):
+            try:
+                await app(scope, receive, send)
+            finally:
+                body.release()
             return
         length = header(scope, "content-length")
         told = int(length) if length.isdigit() else 0
         if told > longest:
             await _refuse(receive, send, too_long, longest)
             return
-        body = _Body(held, longest * AT_ONCE)
         # Room for all of it before any of it is read: else many would come half way, and none to the end.
         if not body.reserve(told):
             await _refuse(receive, send, too_much, longest, {"Retry-After": "2"})
             return
-        scope[_RELEASE] = body.release
 
         async def counted() -> Message:
             message = await receive()
@@ -129,13 +136,19 @@ def with_bounds(app: App, longest: int) -> App:
     return bounded
 
 
-async def body_of(request: Request) -> bytes:
-    """The body of a request, which holds it no longer than whoever asks does.
+def reserve_body(request: Request, size: int) -> None:
+    """Count what is held of a form among the bodies of all requests.
+
+    Args:
+        request: that it is of.
+        size: all that is held of it, in bytes.
 
     Raises:
-        ClientDisconnect: the caller has gone, or has been refused.
+        TooManyRequests: with it they are too much.
     """
-    return b"".join([chunk async for chunk in request.stream()])
+    reserve: Callable[[int], bool] | None = request.scope.get(_RESERVE)
+    if reserve and not reserve(size):
+        raise _too_much()
 
 
 def release_body(request: Request) -> None:
@@ -143,6 +156,10 @@ def release_body(request: Request) -> None:
     release: Callable[[], Any] | None = request.scope.get(_RELEASE)
     if release:
         release()
+
+
+def _too_much() -> TooManyRequests:
+    return TooManyRequests("too much is sent at once", hint="send the request again in a few seconds")
 
 
 async def _refuse(

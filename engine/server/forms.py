@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from engine.documents import parse_json
-from engine.errors import InvalidMap, InvalidPayload, Problem
+from engine.errors import InputRejected, InvalidMap, InvalidPayload, Problem
 from engine.schema import ArrayParameter, MediaParameter, Parameter
 from engine.server.bodies import Fields
 from engine.server.uploads import Uploads
@@ -27,14 +28,17 @@ async def payload_of(fields: Fields, workflow: Workflow, uploads: Uploads, *, mo
         fields: names, with texts or files.
         workflow: says what each parameter is.
         uploads: where files are kept.
-        most_text_bytes: of a file that is read as text.
+        most_text_bytes: of all files that are read as text.
 
     Raises:
-        InvalidPayload: a field stands there several times and is no list, or a file is no text; with every problem.
-        InputRejected: a file can't be used.
+        InvalidPayload: a field stands there several times and is no list, or a file is no text; with every problem of
+            the payload.
+        InputRejected: a file can't be used, and nothing else is wrong.
     """
     payload: dict[str, Any] = {}
     problems: list[Problem] = []
+    refused: list[Problem] = []
+    left = most_text_bytes
     by_name: dict[str, list[str]] = {}
     for name, value in fields:
         parameter = workflow.parameters.get(name)
@@ -46,9 +50,14 @@ async def payload_of(fields: Fields, workflow: Workflow, uploads: Uploads, *, mo
         elif parameter is None:
             text = ""  # validation says that there is none of that name
         elif _is_media(parameter):
-            text = (await run_in_threadpool(uploads.keep, value.file, value.filename or name)).name
+            try:
+                text = (await run_in_threadpool(uploads.keep, value.file, value.filename or name)).name
+            except InputRejected as error:
+                refused += [Problem(name, f"{each.where} {each.message}") for each in error.problems]
+                continue
         else:
-            text = await _text_of(value, most_text_bytes)
+            text = await _text_of(value, left)
+            left -= value.size or 0
         if text is None:
             problems.append(Problem(name, "is a file that is no UTF-8 text, or a long one"))
         else:
@@ -61,9 +70,20 @@ async def payload_of(fields: Fields, workflow: Workflow, uploads: Uploads, *, mo
             problems.append(Problem(name, f"stands {len(values)} times in the form, and is no list"))
         else:
             payload[name] = value_of_text(values[0], parameter)
-    if problems:
-        raise InvalidPayload(problems=problems)
+    if problems or refused:
+        told = {each.where for each in (*problems, *refused)}
+        problems += [each for each in _wrong_in(payload, workflow) if each.where.partition("[")[0] not in told]
+        raise (InvalidPayload if problems else InputRejected)(problems=[*refused, *problems])
     return payload
+
+
+def _wrong_in(payload: dict[str, Any], workflow: Workflow) -> Sequence[Problem]:
+    """What else is wrong with a payload that is not whole."""
+    try:
+        workflow.validate(payload)
+    except InvalidPayload as error:
+        return error.problems
+    return ()
 
 
 def _is_media(parameter: Parameter) -> bool:

@@ -6,6 +6,7 @@ ask nobody before they send. So the names of the request's two headers are looke
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from engine.server.asgi import App, Receive, Scope, Send, header, refuse
 from engine.server.problems import HostRefused, OriginRefused
 from engine.settings import Settings
 
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:/@\s]*))(?::[0-9]*)?")
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -43,16 +45,21 @@ def with_own_names(app: App, settings: Settings) -> App:
     return named
 
 
+def origins_of(settings: Settings) -> list[str]:
+    """The sites of API_CORS_ORIGINS as browsers write them: in small letters, without a slash at the end."""
+    return [each.lower().rstrip("/") for each in settings.api_cors_origins]
+
+
 def with_own_pages(app: App, origins: Sequence[str]) -> App:
     """The application, which changes nothing for pages of other sites.
 
     Args:
         app: an ASGI application.
-        origins: the sites whose pages may; `*` for all.
+        origins: the sites whose pages may, as `origins_of` gives them; `*` for all.
     """
     if "*" in origins:
         return app
-    allowed = frozenset(each.lower().rstrip("/") for each in origins)
+    allowed = frozenset(origins)
 
     async def checked(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] not in _READS:
@@ -69,11 +76,9 @@ def with_own_pages(app: App, origins: Sequence[str]) -> App:
 
 
 def host_name(host: str) -> str:
-    """The name in a `Host` header, in small letters, without its port."""
-    host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].rstrip(".")
+    """The name in a `Host` header, in small letters, without its port; empty where it is none."""
+    found = _HOST.fullmatch(host.strip().lower())
+    return (found[1] or found[2]).rstrip(".") if found else ""
 
 
 def _is_same(origin: str, host: str) -> bool:

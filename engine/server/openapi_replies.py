@@ -24,22 +24,25 @@ _FAILURES = {
     403: ("Forbidden", "A page of a site that may not call the server sent the request."),
     404: ("NotFound", "There is no such thing (any more)."),
     405: ("WrongMethod", "The address is asked with another method."),
+    408: ("TooSlow", "The body did not come."),
     409: ("Conflict", "The job was cancelled, or has to end first."),
     413: ("TooLong", "The body is longer than the server takes."),
     415: ("UnknownForm", "The body is of a media type that the route does not take."),
+    416: ("NoRange", "The file has no such range; `Content-Range` says how long it is."),
+    421: ("WrongName", "The server does not go by the name that it was called by."),
     422: ("Refused", "What was sent is not what is taken; `failure.problems` says all of it."),
     429: ("TooMany", "Too many jobs wait already, or too much is asked; `Retry-After` says when to come again."),
     500: ("Failed", "The job failed, or the server did."),
     503: ("NotReady", "The workflow lacks something here, or ComfyUI does not answer."),
     504: ("TimedOut", "The job's time was over."),
 }
-ALWAYS = (401, 403, 429, 500)
+ALWAYS = (401, 403, 421, 429, 500)
 """What every route can answer."""
 
 
 def failures(*statuses: int) -> dict[str, Any]:
-    """The responses of a route that can fail with these, and with what every route can."""
-    found = sorted({*statuses, *ALWAYS})
+    """The responses of a route that can fail with these, and with what every route can; a body can also not come."""
+    found = sorted({*statuses, *ALWAYS, *([408] if 413 in statuses else [])})
     return {str(status): {"$ref": f"#/components/responses/{_FAILURES[status][0]}"} for status in found}
 
 
@@ -48,6 +51,7 @@ def failure_responses() -> dict[str, Any]:
     content = {"application/json": {"schema": reference(FAILURE_REPLY)}}
     made: dict[str, Any] = {name: {"description": text, "content": content} for name, text in _FAILURES.values()}
     made["TooMany"]["headers"] = {"Retry-After": {"description": "In seconds.", "schema": _WHOLE}}
+    made["NoRange"]["headers"] = {"Content-Range": {"schema": _STRING}}
     made["Unauthorized"]["headers"] = {"WWW-Authenticate": {"schema": _STRING}}
     return made
 

@@ -193,7 +193,9 @@ def _narrowed(name: str, schema: Mapping[str, Any], settings: Settings) -> dict[
     made = json.loads(json.dumps(schema))
     if name == "mode":
         s3, gcs = settings.s3_bucket is not None, settings.gcs_bucket is not None
-        made["enum"] = ["directory", "inline", *(["s3"] if s3 else []), *(["gcs"] if gcs else [])]
+        in_folder = (settings.storage or ("s3" if s3 or gcs else "directory")) == "directory"
+        named = {"directory": in_folder, "inline": True, "s3": s3, "gcs": gcs}
+        made["enum"] = [each for each, is_taken in named.items() if is_taken]
     elif name in ("prefix", "filename"):
         made["examples"] = ["portraits"] if name == "prefix" else ["{workflow}_{seed}_{index}"]
     return dict(made)

@@ -12,15 +12,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from engine.documents import parse_json
-from engine.errors import Cancelled, InvalidMap, InvalidRequest, Problem
+from engine.errors import Cancelled, InvalidRequest, Problem
 from engine.local_queue import JobRecord, JobState, Submission
+from engine.server import bodies
 from engine.server.answers import json_response
-from engine.server.body_bounds import body_of, release_body
+from engine.server.body_bounds import release_body
 from engine.server.context import ServerContext
 from engine.server.links import base_url, shows_paths
 from engine.server.platform_documents import job_document
-from engine.server.problems import NotJson
 from engine.server.streaming import Streams
 from engine.server.waiting import stands, until_over
 from engine.wording import kind_of
@@ -127,18 +126,9 @@ async def _submission(request: Request, context: ServerContext) -> Submission:
         NotJson: it is none.
         InvalidRequest: it is no job; with every problem.
     """
-    body = await body_of(request)
-    document = await asyncio.to_thread(_parsed, body)
-    del body
+    # Whatever type it is said to be, as the platform takes it.
+    document = await bodies.document_in(await bodies.body_of(request, context.settings.api_body_bytes), hint=_EXAMPLE)
     return submission_of(document, base_url(request, context.settings))
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return parse_json(body.decode(), label="the body")
-    except (InvalidMap, UnicodeDecodeError) as error:
-        problems = [str(each) for each in error.problems] if isinstance(error, InvalidMap) else ["the body: not UTF-8"]
-        raise NotJson("; ".join(problems), hint=_EXAMPLE) from None
 
 
 def submission_of(document: Any, server_url: str) -> Submission:

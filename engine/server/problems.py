@@ -40,11 +40,26 @@ class BodyTooLong(RequestError):
     meaning = "the body of the request is longer than the server takes"
 
 
+class BodyTooSlow(EngineError):
+    """The body of a request does not come."""
+
+    code = "body_too_slow"
+    meaning = "the body of the request did not come, or came too slowly"
+    retryable = True
+
+
 class UnknownFile(RequestError):
     """There is no such file, or no longer."""
 
     code = "unknown_file"
     meaning = "there is no such file (any more)"
+
+
+class NoSuchRange(RequestError):
+    """A file has no such range."""
+
+    code = "no_such_range"
+    meaning = "the file does not have the range of bytes that the header `Range` asks for"
 
 
 class Unauthorized(RequestError):
@@ -100,10 +115,12 @@ _STATUS = {
     "unknown_file": 404,
     "no_such_page": 404,
     "wrong_method": 405,
+    "body_too_slow": 408,
     "cancelled": 409,
     "job_not_over": 409,
     "body_too_long": 413,
     "unknown_form": 415,
+    "no_such_range": 416,
     "host_refused": 421,
     "queue_full": 429,
     "too_many_requests": 429,

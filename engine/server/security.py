@@ -16,7 +16,8 @@ from engine.server.asgi import App, Message, Receive, Scope, Send, header, refus
 from engine.server.body_bounds import with_bounds
 from engine.server.context import ServerContext
 from engine.server.links import opens
-from engine.server.names import with_own_names, with_own_pages
+from engine.server.names import origins_of, with_own_names, with_own_pages
+from engine.server.patience import Patience, with_patience
 from engine.server.rates import with_rate
 from engine.server.tokens import with_token
 from engine.settings import Settings
@@ -51,8 +52,9 @@ def secure(app: FastAPI, context: ServerContext) -> None:
         lambda inner: with_own_names(inner, settings),
         lambda inner: _with_other_sites(inner, settings),
         lambda inner: with_rate(inner, settings.api_rate) if settings.api_rate else inner,
-        lambda inner: with_own_pages(inner, settings.api_cors_origins),
+        lambda inner: with_own_pages(inner, origins_of(settings)),
         lambda inner: with_token(inner, settings.api_token, _link_of(context)) if settings.api_token else inner,
+        lambda inner: with_patience(inner, Patience()),
         lambda inner: with_bounds(inner, settings.api_body_bytes),
         without_crashes,
     ]
@@ -121,7 +123,7 @@ def _with_other_sites(app: App, settings: Settings) -> App:
         return app
     return CORSMiddleware(
         app,
-        allow_origins=settings.api_cors_origins,
+        allow_origins=origins_of(settings),
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["authorization", "content-type", "last-event-id", *_MCP_HEADERS],
         expose_headers=["x-job-id", "location", "retry-after", "mcp-session-id"],

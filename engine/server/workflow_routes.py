@@ -13,6 +13,7 @@ from engine.errors import ComfyUnavailable, InvalidPayload, Problem
 from engine.local_queue import JobRecord, JobState, Submission
 from engine.nodes import NodeCatalogue
 from engine.plans import NamedPlan
+from engine.replies import MOST_LEVELS, too_deep
 from engine.request import parse_request
 from engine.server import bodies
 from engine.server.answers import json_response
@@ -108,7 +109,7 @@ class _Workflows:
         kind = bodies.media_type(request)
         if kind == bodies.MULTIPART:
             most_bytes = self._context.settings.api_uploads_bytes
-            async with bodies.multipart_of(request, most_bytes=most_bytes, most_field_bytes=most) as fields:
+            async with bodies.multipart_of(request, most_bytes=most_bytes, most_text_bytes=most) as fields:
                 return await payload_of(fields, workflow, self._uploads, most_text_bytes=most)
         if kind == bodies.URLENCODED:
             body = await bodies.body_of(request, most)
@@ -152,6 +153,7 @@ class _Workflows:
         from engine.authoring.explanations import Explanation
 
         workflow = self._catalog[name]
+        _check_depth(payload)
         values = workflow.validate(payload, self._lists() or _NO_LISTS)
         graph = workflow.render(values, job_id="local")
         explained = Explanation(workflow, self._catalog.nodes, payload=payload, values=values, graph=graph)
@@ -169,6 +171,7 @@ class _Workflows:
         workflow = self._catalog[name]
         if not isinstance(payload, Mapping):
             raise InvalidPayload(problems=[Problem("", f"a payload is an object (got {kind_of(payload)})")])
+        _check_depth(payload)
         return local_calls(
             workflow,
             payload,
@@ -188,3 +191,9 @@ class _Workflows:
             return self._runner.live.get() if self._runner.started else None
         except ComfyUnavailable:
             return None
+
+
+def _check_depth(payload: Any) -> None:
+    """Refuse what no job may be either, before anything walks through it."""
+    if too_deep(payload):
+        raise InvalidPayload(problems=[Problem("", f"the payload is nested more than {MOST_LEVELS} levels deep")])
