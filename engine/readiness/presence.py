@@ -64,9 +64,11 @@ class Presence:
             when, before = self._known.get(path, (None, False))
         if when is not None and now - when < MOMENT_SECONDS and not (anew and before):
             return before
+        # What comes while ComfyUI starts may be too late for the links that are made before: look again once it runs.
+        believed = self._listing.runs or kind_of(path.partition("/")[0]) in KINDS
         lacking = self._is_missing(path, anew)
         with self._lock:
-            self._known[path] = (time.monotonic(), lacking)
+            self._known[path] = (time.monotonic() if believed else 0.0, lacking)
         if before and not lacking:
             self._came()
         return lacking
