@@ -16,7 +16,7 @@ from engine.cancellation import CancellationToken, unless_cancelled
 from engine.catalog import Catalog
 from engine.comfy_contract import Comfy, Environments, OneComfy, OnProgress
 from engine.comfyui import new_prompt_id
-from engine.delivery import Delivery, Naming
+from engine.delivery import Delivery, Naming, StorageMode
 from engine.errors import ComfyUnavailable
 from engine.graph_plan import GraphPlan
 from engine.job import Job
@@ -85,9 +85,14 @@ class Runner:
         self._storages.warm()
 
     @property
+    def default_mode(self) -> StorageMode:
+        """Where results go, where a request does not say otherwise."""
+        return self._storages.default_mode
+
+    @property
     def results_in_bucket(self) -> bool:
         """Whether results go to a bucket, where a request does not say otherwise."""
-        return self._storages.default_mode in ("s3", "gcs")
+        return self.default_mode in ("s3", "gcs")
 
     @property
     def worn_out(self) -> str | None:

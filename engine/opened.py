@@ -227,7 +227,9 @@ def _verbosity(settings: Settings) -> list[str]:
 def _templates(catalog: Catalog) -> Iterator[dict[str, Any]]:
     """The catalog's templates, read and not compiled: of a thousand workflows, one is about to run."""
     for source in catalog.sources().values():
-        with contextlib.suppress(InvalidMap):  # a broken one is told when it is asked for
+        with contextlib.suppress(InvalidMap, OSError):  # a broken one is told when it is asked for
+            if not source.template.is_file():
+                continue  # a pipe would be waited for
             document = read_json(source.template, label=source.template.name)
             if isinstance(document, dict):
                 yield document

@@ -93,6 +93,15 @@ def test_stdout_carries_the_protocol_alone(tmp_path):
     assert size_of(tmp_path / "outputs" / "resize_00001_.png")[0] == 8
 
 
+def test_without_a_client_it_says_what_it_is(tmp_path):
+    done = subprocess.run(
+        ["sh", "-c", f"exec {ENGINE} mcp <&-"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 2
+    assert "stdin or stdout is closed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def in_work(simulator):
     found = requests.get(f"{simulator.url}/queue", timeout=10).json()
     return found["queue_running"] + found["queue_pending"]

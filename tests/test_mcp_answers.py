@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from support.library import CATALOG, NAMES
 from support.media import picture
+from support.workflows import make_workflow
 
 from engine.errors import InvalidPayload
 from engine.mcp.answers import MOST_BYTES, failure_of, result_of
@@ -18,7 +19,7 @@ from engine.mcp.arguments import MOST_CHOICES, arguments_schema
 from engine.mcp.calls import Standing
 from engine.mcp.pictures import LONGEST_SIDE, small_picture
 from engine.mcp.telling import Telling
-from engine.mcp.tools import MEDIA_HERE, tool_of
+from engine.mcp.tools import MEDIA_HERE, Offer, instructions, page_of, tool_of
 from engine.replies import failure_reply
 
 KINDS = st.sampled_from(["string", "integer", "number", "boolean"])
@@ -31,6 +32,30 @@ def test_the_examples_of_the_library_are_arguments_of_its_tools(name):
     for example in workflow.examples:
         jsonschema.validate(example.payload, tool["inputSchema"], jsonschema.Draft202012Validator)
     assert len(json.dumps(tool)) < 8_000  # an agent has all of them in mind
+
+
+def test_a_thousand_tools_come_in_parts_that_clients_take():
+    tool = tool_of(CATALOG["txt2img"], None, MEDIA_HERE)
+    tools = [tool | {"name": f"tool{number:04}"} for number in range(1000)]
+    found, last = page_of(tools, None)
+    while last is not None:
+        page, last = page_of(tools, last)
+        assert len(json.dumps(page)) < 2**20
+        found += page
+    assert found == tools
+
+
+def test_an_agent_is_told_what_is_left_out():
+    told = instructions(Offer(not_ready=("sdxl",), broken=("poster",)), simulated=False, media=MEDIA_HERE)
+    assert "models or nodes are missing on this machine (engine describe NAME): sdxl." in told
+    assert "broken (engine check NAME): poster." in told
+
+
+def test_a_tool_stays_short_whatever_its_author_wrote(tmp_path):
+    parameters = {"prompt": {"type": "string", "default": "", "description": "long " * 100_000}}
+    written = {"parameters": parameters, "title": "long " * 100_000, "description": "long " * 100_000}
+    workflow = make_workflow(tmp_path, written | {"computed": {"$['6'].inputs.text": "{{ prompt }}"}})
+    assert len(json.dumps(tool_of(workflow, None, MEDIA_HERE))) < 10_000
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=200, unique=True), st.booleans())
@@ -132,6 +157,15 @@ def test_of_many_pictures_some_are_shown_and_all_are_told(tmp_path):
     assert len(shown) == 4
     assert sum(len(base64.b64decode(each)) for each in shown) <= MOST_BYTES
     assert all(f"{number}.png" in found["content"][0]["text"] for number in range(6))
+
+
+def test_an_answer_of_long_texts_and_pictures_is_one_that_clients_take(tmp_path):
+    Image.effect_noise((2048, 2048), 90).save(tmp_path / "noise.png")
+    pictures = [output("image/png", path=str(tmp_path / "noise.png"), filename=f"{n}.png") for n in range(4)]
+    found = answer(*pictures, *(output("text/plain", text="\x01é" * 500_000) for _ in range(20)))
+    assert len(json.dumps(found)) < 2**20
+    assert kinds(found).count("text") == 21
+    assert found["structuredContent"]["values"] == {"seed": 7}
 
 
 def test_a_picture_that_is_gone_or_broken_fails_no_answer(tmp_path):

@@ -87,6 +87,14 @@ def test_a_call_that_is_cancelled_is_a_job_that_is_cancelled(server, agent, wait
     wait_until(lambda: jobs(server)[0]["status"] == "CANCELLED")
 
 
+def test_a_client_with_a_session_is_told_that_it_hears_of_changes(server):
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
+    more = {"Accept": "application/json, text/event-stream"}
+    answer = requests.post(f"{server.url}/mcp", json=asked, headers=more | HEADERS, timeout=20)
+    assert '"tools":{"listChanged":true}' in answer.text
+
+
 def test_nobody_gets_in_without_the_token_or_from_another_site(server):
     asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     more = {"Accept": "application/json, text/event-stream"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -23,11 +24,12 @@ def serve() -> None:
     """Serve the workflows as tools over stdin and stdout, until stdin ends. Nothing else goes to stdout.
 
     Raises:
-        UsageError: the library is not installed.
+        UsageError: the library is not installed, or stdin or stdout is closed.
         SettingsError: the folder for the results can't be written to.
     """
     if not is_installed():
         raise UsageError(NOT_INSTALLED, hint=INSTALL)
+    _check_pipes()
     settings = settings_of_own(load_settings())
     # A client starts this in a folder of its own choice, and is told of the files by whole paths.
     settings = settings.model_copy(update={"output_folder": settings.output_folder.absolute()})
@@ -71,6 +73,14 @@ def _start(backend: Backend, stop: CancellationToken) -> None:
         pass
     except EngineError as error:
         print_note(f"{error.code}: {error.message}")  # each call tells it too, and tries again
+
+
+def _check_pipes() -> None:
+    """Whether a client can be talked to; and tell somebody at a terminal, who would wait for ever, what this is."""
+    if sys.stdin is None or sys.stdout is None:  # what is opened next would take their place
+        raise UsageError("stdin or stdout is closed", hint="an agent's client starts this and talks to it over both")
+    if sys.stdin.isatty():
+        print_note("an agent's client starts this and talks to it over stdin and stdout; Ctrl-C ends it")
 
 
 def _check_folder(folder: Path) -> None:

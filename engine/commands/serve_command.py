@@ -21,6 +21,7 @@ from engine.server.listening import bound, url_of
 from engine.server.serving import Shelf
 from engine.server.serving import serve as answer_requests
 from engine.settings import Settings, load_settings
+from engine.wording import count_of
 
 log = logging.getLogger(__name__)
 
@@ -44,15 +45,16 @@ def serve(host: str | None = None, port: int | None = None) -> None:
         shelf = Shelf(settings)
         lanes = shelf.lanes(catalog, stack, simulate=True)
         stack.enter_context(ending_in_time())
+        queue = stack.enter_context(shelf.queue(lanes))  # before anything is said: another server may have the folder
         for lane in lanes:
             lane.backend.comfy()  # the first says where it is the simulator
         _tell_comfyui(settings)
-        print_note(f"{len(catalog)} workflows; results go to {settings.output_folder}, the history to {shelf.folder}")
+        place = _place_of_results(lanes[0], settings)
+        print_note(f"{count_of(len(catalog), 'workflow')}; results go to {place}, the history to {shelf.folder}")
         cancel = CancellationToken()
         stack.callback(cancel.cancel)
         for lane in lanes:
             threading.Thread(target=_get_ready, args=(lane, cancel), name="ready", daemon=True).start()
-        queue = stack.enter_context(shelf.queue(lanes))
         context = ServerContext(settings, catalog, lanes[0].runner, queue, shelf.secret, _is_simulated(settings))
         answer_requests(context, listener, lambda: print_note(f"open {_page(settings)} in a browser; Ctrl-C ends it"))
 
@@ -77,6 +79,12 @@ def _tell_comfyui(settings: Settings) -> None:
         print_note(f"ComfyUI: {_without_password(url)}")
     if settings.comfy_home and not settings.comfy_url:
         print_note(f"ComfyUI: {settings.comfy_home}; it starts now, and jobs wait for it")
+
+
+def _place_of_results(lane: Lane, settings: Settings) -> str:
+    places = {"directory": str(settings.output_folder), "inline": "the replies themselves"}
+    places |= {"s3": f"the bucket {settings.s3_bucket}", "gcs": f"the bucket {settings.gcs_bucket}"}
+    return places[lane.runner.default_mode]
 
 
 def _without_password(url: str) -> str:
@@ -105,5 +113,5 @@ def _get_ready(lane: Lane, cancel: CancellationToken) -> None:
         return
     except EngineError as error:
         if cancel.cancelled:
-            return
+            return  # the server ends, which is no news of ComfyUI
         event(log, logging.WARNING, "ComfyUI is not there yet", error=str(error), hint=error.hint, detail=error.detail)

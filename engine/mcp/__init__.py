@@ -11,7 +11,10 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 NOT_INSTALLED = "the MCP library is not installed here"
-INSTALL = "pip install 'mcp>=2.3' beside the engine, or install the engine with its extra: comfyui-workflow-engine[mcp]"
+INSTALL = (
+    "install it with pip install 'mcp>=2.3' beside the engine, or install the engine with its extra:"
+    " comfyui-workflow-engine[mcp]"
+)
 
 
 def is_installed() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ from engine.wording import count_of, shorter
 
 MOST_BYTES = 700_000
 """Of all pictures and sounds in an answer together. In base64 they take a third more: below a million."""
+_MOST_ANSWER_BYTES = 1_000_000
+"""Of a whole answer: clients of the library `mcp` (2.3) refuse a message of more than 1 MiB."""
+_LEAST_PICTURE_BYTES = 5_000
 _MOST_PICTURES = 4
 _LONGEST_TEXT = 20_000
 _LONGEST_VALUE = 500
@@ -36,15 +39,18 @@ def result_of(reply: Mapping[str, Any], shown: Mapping[str, Any], *, simulated: 
     """
     if "error" in shown:
         return failure_of(shown)
-    pairs = list(zip(reply.get("outputs", ()), shown.get("outputs", ()), strict=False))
-    content: list[Block] = [_text(_summary(shown, simulated=simulated))]
-    content += _to_look_at([made for made, _ in pairs])
-    for _, each in pairs:
+    result = _without_content(shown)
+    content: list[Block] = []
+    for each in result["outputs"]:
         if each.get("text") is not None:
-            content.append(_text(shorter(each["text"], _LONGEST_TEXT)))
+            content.append(_text(each["text"]))
         elif links and (link := _link(each)):
             content.append(link)
-    return {"content": content, "structuredContent": _without_content(shown)}
+    summary = _text(_summary(shown, simulated=simulated))
+    words = len(json.dumps([summary, content, result]))
+    most_bytes = min(MOST_BYTES, (_MOST_ANSWER_BYTES - words) * 3 // 4)
+    pictures = _to_look_at(reply.get("outputs", ()), most_bytes)
+    return {"content": [summary, *pictures, *content], "structuredContent": result}
 
 
 def failure_of(reply: Mapping[str, Any]) -> Block:
@@ -89,16 +95,16 @@ def _short(value: Any) -> Any:
     return shorter(value, _LONGEST_VALUE) if isinstance(value, str) else value
 
 
-def _to_look_at(outputs: list[Mapping[str, Any]]) -> Iterator[Block]:
-    """The first pictures, and sounds that are short enough."""
+def _to_look_at(outputs: Sequence[Mapping[str, Any]], left: int) -> Iterator[Block]:
+    """The first pictures, and sounds that are short enough; of so many bytes together."""
     pictures = [each for each in outputs if str(each.get("content_type", "")).startswith("image/")]
-    left = MOST_BYTES
     for number, output in enumerate(pictures[:_MOST_PICTURES]):
+        most_bytes = left // (min(len(pictures), _MOST_PICTURES) - number)
         source = _content(output, preview=True)
-        if source is None:
+        if source is None or most_bytes < _LEAST_PICTURE_BYTES:
             continue
         try:
-            content, content_type = small_picture(source, left // (min(len(pictures), _MOST_PICTURES) - number))
+            content, content_type = small_picture(source, most_bytes)
         except (Unfinished, OSError):
             continue  # the words and the link are there
         left -= len(content)
@@ -146,8 +152,17 @@ def _link(output: Mapping[str, Any]) -> Block | None:
 
 
 def _without_content(shown: Mapping[str, Any]) -> dict[str, Any]:
-    """The result without what stands in the content already."""
-    outputs = [
-        {key: value for key, value in output.items() if key not in _HIDDEN} for output in shown.get("outputs", ())
-    ]
-    return {**shown, "outputs": outputs}
+    """The result without what stands in the content already; long texts are cut."""
+    left = _LONGEST_TEXT
+    outputs = []
+    for output in shown.get("outputs", ()):
+        kept = {key: value for key, value in output.items() if key not in _HIDDEN}
+        if kept.get("text") is not None:
+            kept["text"] = shorter(kept["text"], max(left, _LONGEST_VALUE))
+            left -= len(kept["text"])
+        outputs.append(kept)
+    values = {
+        name: shorter(value, _LONGEST_TEXT) if isinstance(value, str) else value
+        for name, value in shown.get("values", {}).items()
+    }
+    return {**shown, "outputs": outputs, "values": values}

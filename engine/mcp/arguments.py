@@ -20,6 +20,7 @@ _NAMED_CHOICES = 12
 _LARGEST = 2**53 - 1
 """https://developer.mozilla.org/en-US/docs/Web/JavaScript/Reference/Global_Objects/Number/MAX_SAFE_INTEGER"""
 _LONGEST_DEFAULT = 2_000
+_LONGEST_TOLD = 2_000
 
 _KEPT = (
     *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
@@ -112,7 +113,7 @@ def _choices(shown: dict[str, Any]) -> str:
 
 def _told(schema: Mapping[str, Any], *notes: str) -> str:
     texts = ["Deprecated" if schema.get("deprecated") else "", schema.get("title"), schema.get("description"), *notes]
-    return " ".join(f"{text.strip().rstrip('.')}." for text in texts if text)
+    return shorter(" ".join(f"{text.strip().rstrip('.')}." for text in texts if text), _LONGEST_TOLD)
 
 
 def example_text(payload: Mapping[str, Any], most: int) -> str:

@@ -24,7 +24,7 @@ from engine.logs import event
 from engine.mcp.answers import failure_of, result_of
 from engine.mcp.calls import Calls
 from engine.mcp.telling import Telling
-from engine.mcp.tools import Offer, Tools, instructions
+from engine.mcp.tools import Offer, Tools, instructions, page_of
 from engine.replies import failure_reply
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,16 @@ _THUMBNAIL_PIXELS = 512
 _LINKS_SINCE = "2025-06-18"
 
 Context = ServerRequestContext[Any, Any]
+
+
+class _Server(Server[Any]):
+    """The library's, which says of itself over HTTP, too, that it tells of changes."""
+
+    def create_initialization_options(
+        self, notification_options: NotificationOptions | None = None, *more: Any, **named: Any
+    ) -> InitializationOptions:
+        options = notification_options or NotificationOptions(tools_changed=True)
+        return super().create_initialization_options(options, *more, **named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +83,11 @@ class Protocol:
         self._options = options
         self._bus = InMemorySubscriptionBus()
         self._sessions: dict[int, ServerSession] = {}
-        self.server: Server[Any] = Server(
+        self.server: Server[Any] = _Server(
             "comfyui-workflows",
             version=importlib.metadata.version("comfyui-workflow-engine"),
             title="ComfyUI workflows",
-            instructions=instructions(Offer((), ()), simulated=options.simulated, media=calls.media),
+            instructions=instructions(Offer(), simulated=options.simulated, media=calls.media),
             lifespan=self._watching,
             get_tool_input_schema=lambda _: None,  # none of our arguments goes into a header
             on_list_tools=self._list,
@@ -86,14 +96,10 @@ class Protocol:
         )
         self.server.add_notification_handler("notifications/initialized", types.NotificationParams, self._met)
 
-    @property
-    def greeting(self) -> InitializationOptions:
-        """What a client is told first."""
-        return self.server.create_initialization_options(NotificationOptions(tools_changed=True))
-
     async def _list(self, context: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:  # noqa: ARG002
         offer = await self._offer()
-        return types.ListToolsResult.model_validate({"tools": list(offer.tools)})
+        page, last = page_of(offer.tools, params.cursor if params else None)
+        return types.ListToolsResult.model_validate({"tools": page, "nextCursor": last})
 
     async def _offer(self) -> Offer:
         offer = await to_thread.run_sync(self._tools.offer, abandon_on_cancel=True)

@@ -24,7 +24,7 @@ async def _serve(protocol: Protocol) -> None:
         group.start_soon(_until_told, group.cancel_scope)
         reading: Any = Lines()
         async with stdio_server(stdin=reading) as (received, sent):
-            await protocol.server.run(received, sent, protocol.greeting)
+            await protocol.server.run(received, sent, protocol.server.create_initialization_options())
         group.cancel_scope.cancel()
 
 

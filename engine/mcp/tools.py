@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +15,23 @@ from engine.authoring.describing import parameter_rows, with_short_files
 from engine.catalog import Catalog
 from engine.errors import ComfyUnavailable
 from engine.jobs import Runner
+from engine.logs import event
 from engine.mcp.arguments import arguments_schema, example_text
 from engine.nodes import NodeCatalogue
 from engine.plans import NamedPlan
 from engine.schema import MEDIA_TYPES
-from engine.wording import listed
+from engine.wording import listed, shorter
 from engine.workflow import Workflow
 
+log = logging.getLogger(__name__)
+
+_LONGEST_TITLE = 200
+_LONGEST_ABOUT = 4_000
 _LONGEST_EXAMPLE = 400
 _MOST_NAMED = 30
 _LACKING_SECONDS = 30.0
+MOST_LIST_BYTES = 500_000
+"""Of one answer to a question for the list: clients of the library `mcp` (2.3) refuse a message of more than 1 MiB."""
 
 MEDIA_HERE = "the path of a file on this machine, a URL (https://…), or a data URI"
 MEDIA_SENT = "a URL (https://…), a data URI, or the name of a file that was uploaded (POST /files of this server)"
@@ -35,10 +44,12 @@ class Offer:
     Attributes:
         tools: in MCP's words, in the order of their names.
         not_ready: workflows that lack models or nodes on this machine.
+        broken: workflows that can't be used anywhere.
     """
 
-    tools: tuple[dict[str, Any], ...]
-    not_ready: tuple[str, ...]
+    tools: tuple[dict[str, Any], ...] = ()
+    not_ready: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
 
 
 class Tools:
@@ -87,15 +98,21 @@ class Tools:
     def offer(self) -> Offer:
         """The tools as they are now."""
         live, readiness = self.live(), self._runner.readiness
-        tools, not_ready = [], []
+        tools, not_ready, broken = [], [], []
         for entry in self.catalog.entries():
-            if entry.workflow is None:
+            name, workflow = entry.source.name, entry.workflow
+            if workflow is None:
+                broken.append(name)
                 continue
-            if readiness.of(entry.workflow):
-                not_ready.append(entry.workflow.name)
-            else:
-                tools.append(tool_of(entry.workflow, live, self._media))
-        return Offer(tuple(tools), tuple(not_ready))
+            try:
+                if readiness.of(workflow):
+                    not_ready.append(name)
+                else:
+                    tools.append(tool_of(workflow, live, self._media))
+            except Exception as error:  # noqa: BLE001 - whatever one workflow provokes, the others are offered
+                event(log, logging.ERROR, "a workflow can't be offered", workflow=name, reason=type(error).__name__)
+                broken.append(name)
+        return Offer(tuple(tools), tuple(not_ready), tuple(broken))
 
     def state(self) -> tuple[Any, ...]:
         """What changes when the tools do: cheap enough to be asked every few seconds."""
@@ -116,6 +133,28 @@ class Tools:
         return names
 
 
+def page_of(tools: Sequence[dict[str, Any]], after: str | None) -> tuple[list[dict[str, Any]], str | None]:
+    """As many tools as one answer holds.
+
+    Args:
+        tools: all of them, in the order of their names.
+        after: the last name of the page before; None for the first page.
+
+    Returns:
+        The page, and what the next one comes after; None where this is the last.
+    """
+    page: list[dict[str, Any]] = []
+    size = 0
+    for tool in tools:
+        if after is not None and tool["name"] <= after:
+            continue
+        size += len(json.dumps(tool))
+        if page and size > MOST_LIST_BYTES:
+            return page, page[-1]["name"]
+        page.append(tool)
+    return page, None
+
+
 def _changed(path: Path) -> tuple[int, int] | None:
     try:
         stat = path.stat()
@@ -133,14 +172,15 @@ def tool_of(workflow: Workflow, live: NodeCatalogue | None, media: str) -> dict[
         media: the forms that a file may have.
     """
     bounds = {row.name: row.allowed for row in parameter_rows(workflow) if row.type in MEDIA_TYPES}
+    title = shorter(workflow.title, _LONGEST_TITLE)
     return {
         "name": workflow.name,
-        "title": workflow.title,
-        "description": "\n".join(_about(workflow)),
+        "title": title,
+        "description": shorter("\n".join(_about(workflow)), _LONGEST_ABOUT),
         "inputSchema": arguments_schema(workflow.payload_schema(live), bounds, media=media),
         # It makes files and takes away none; another call makes another one; URLs that it is given are fetched.
         "annotations": {
-            "title": workflow.title,
+            "title": title,
             "readOnlyHint": False,
             "destructiveHint": False,
             "idempotentHint": False,
@@ -183,6 +223,8 @@ def instructions(offer: Offer, *, simulated: bool, media: str) -> str:
     if offer.not_ready:
         names = listed(offer.not_ready, most=_MOST_NAMED)
         lines.append(f"Left out, since models or nodes are missing on this machine (engine describe NAME): {names}.")
+    if offer.broken:
+        lines.append(f"Left out, since they are broken (engine check NAME): {listed(offer.broken, most=_MOST_NAMED)}.")
     return "\n".join(lines)
 
 

@@ -95,7 +95,7 @@ def _about(context: ServerContext) -> dict[str, object]:
             "upload_bytes": settings.api_uploads_bytes,
             "waiting": settings.api_queue,
         },
-        "storage": settings.storage or "directory",
+        "storage": context.runner.default_mode,
     }
 
 
