@@ -50,8 +50,7 @@ def test_the_calls_of_the_page_are_answered(server, tmp_path, text):
         assert line.count("curl ") == 1
     printed = run(["sh", "-ec", text.replace(HERE, server.url).replace("curl -s", "curl -sS --fail")], server, tmp_path)
     assert '"outputs"' in printed
-    # The page cancels a job, which may have been done by then, and lists the last ones.
-    assert set(re.findall(r'"failure":{"code":"(\w+)"', printed)) <= {"cancelled"}
+    assert '"status":"FAILED"' not in printed  # one may be cancelled: it was, if it had not ended yet
 
 
 def test_the_platforms_client_runs_as_the_page_shows(server, tmp_path):

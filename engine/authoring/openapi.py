@@ -15,12 +15,11 @@ from typing import Any
 from engine.authoring.calls import RUNPOD_URL
 from engine.authoring.component_names import ComponentNames
 from engine.authoring.describing import with_short_files
-from engine.authoring.openapi_payloads import FILE, file_schema, payload_component, reference, values_component
+from engine.authoring.openapi_components import add_components
+from engine.authoring.openapi_payloads import FILE, file_schema, reference
 from engine.authoring.openapi_replies import (
     failed_example,
     job_schema,
-    output_components,
-    result_schema,
     shared_schemas,
 )
 from engine.workflow import Workflow
@@ -80,13 +79,7 @@ class _Components:
         self.request, payload, values, self.result, self.job = (
             names.component(workflow.name, part) for part in ("request", "payload", "values", "result", "job")
         )
-        schema = workflow.payload_schema()
-        if "examples" in schema:
-            schema["examples"] = [with_short_files(workflow, each) for each in schema["examples"]]
-        payload_component(schema, payload, names, schemas)
-        values_component(schema, values, names, schemas)
-        outputs = output_components(workflow, names, schemas)
-        schemas[self.result] = result_schema(workflow, values, outputs)
+        add_components(workflow, payload, values, self.result, names, schemas)
         schemas[self.job] = job_schema([self.result], of=workflow.name)
         request_input = names.component(workflow.name, "input")
         schemas[request_input] = _input(workflow, payload)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,7 +152,7 @@ class Protocol:
 
     @contextlib.asynccontextmanager
     async def _watching(self, server: Server[Any]) -> AsyncIterator[None]:  # noqa: ARG002
-        with anyio.move_on_after(_FIRST_LOOK_SECONDS):
+        with anyio.move_on_after(_FIRST_LOOK_SECONDS), _going_on():
             await self._offer()  # so that whoever comes first is told what is left out
         async with anyio.create_task_group() as group:
             group.start_soon(self._watch)
@@ -163,22 +163,25 @@ class Protocol:
         """Look now and then whether the tools have changed, and tell all that are there."""
         before = None
         while True:
-            state = await to_thread.run_sync(self._state, abandon_on_cancel=True)
-            if before is not None and state is not None and state != before:
-                await self._offer()
-                await self._tell_of_change()
-            before = state or before
+            with _going_on():
+                state = await to_thread.run_sync(self._tools.state, abandon_on_cancel=True)
+                changed, before = before is not None and state != before, state
+                if changed:
+                    await self._offer()
+                    await self._tell_of_change()
             await anyio.sleep(_LOOK_SECONDS)
-
-    def _state(self) -> tuple[Any, ...] | None:
-        try:
-            return self._tools.state()
-        except Exception as error:  # noqa: BLE001 - whatever a folder provokes, the server goes on
-            event(log, logging.WARNING, "the tools can't be looked at", reason=type(error).__name__)
-            return None
 
     async def _tell_of_change(self) -> None:
         await self._bus.publish(ToolsListChanged())
         for session in list(self._sessions.values()):
             with anyio.move_on_after(_TELL_SECONDS):  # one that does not read keeps nobody waiting
                 await session.send_tool_list_changed()
+
+
+@contextlib.contextmanager
+def _going_on() -> Iterator[None]:
+    """Whatever a folder of workflows or a session provokes within the block, the server goes on, and starts."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - see above
+        event(log, logging.WARNING, "the tools can't be looked at", reason=repr(error))

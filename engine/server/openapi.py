@@ -6,6 +6,7 @@ Made by hand: what FastAPI derives from handlers knows nothing of the workflows,
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from engine.authoring.component_names import ComponentNames
 from engine.authoring.openapi_payloads import FILE, file_schema
 from engine.authoring.openapi_replies import shared_schemas
+from engine.logs import event
 from engine.server.answers import json_response
 from engine.server.context import ServerContext
 from engine.server.links import base_url
@@ -24,6 +26,8 @@ from engine.server.openapi_replies import failure_responses, server_schemas
 from engine.server.openapi_workflows import workflow_paths
 from engine.settings import Settings
 from engine.workflow import Workflow
+
+log = logging.getLogger(__name__)
 
 _ABOUT = """\
 Named ComfyUI workflows on this machine. A workflow's own route takes its payload and answers with the result; RunPod's
@@ -90,7 +94,13 @@ def openapi_document(workflows: Sequence[Workflow], settings: Settings) -> dict[
             names.operation(operation["operationId"])
     paths: dict[str, Any] = {}
     for workflow in sorted(workflows, key=lambda each: each.name):
-        paths |= workflow_paths(workflow, settings, names, schemas)
+        own: dict[str, Any] = {}
+        try:
+            paths |= workflow_paths(workflow, settings, names, own)
+        except Exception as error:  # noqa: BLE001 - whatever one workflow provokes, the others are described
+            event(log, logging.ERROR, "a workflow can't be described", workflow=workflow.name, reason=repr(error))
+            continue
+        schemas |= own
     components: dict[str, Any] = {"schemas": dict(sorted(schemas.items())), "responses": failure_responses()}
     secured: dict[str, Any] = {}
     if settings.api_token is not None:

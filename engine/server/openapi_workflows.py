@@ -8,8 +8,8 @@ from typing import Any
 
 from engine.authoring.component_names import ComponentNames
 from engine.authoring.describing import with_short_files
-from engine.authoring.openapi_payloads import payload_component, reference, values_component
-from engine.authoring.openapi_replies import output_components, result_schema
+from engine.authoring.openapi_components import add_components
+from engine.authoring.openapi_payloads import reference
 from engine.media_values import holds_media
 from engine.request_schemas import delivery_properties
 from engine.schema import ArrayParameter, MediaParameter, Parameter
@@ -37,13 +37,7 @@ def workflow_paths(
     payload, values, result, form = (
         names.component(workflow.name, part) for part in ("payload", "values", "result", "form")
     )
-    schema = workflow.payload_schema()
-    if "examples" in schema:
-        schema["examples"] = [with_short_files(workflow, each) for each in schema["examples"]]
-    payload_component(schema, payload, names, schemas)
-    values_component(schema, values, names, schemas)
-    outputs = output_components(workflow, names, schemas)
-    schemas[result] = result_schema(workflow, values, outputs)
+    schema = add_components(workflow, payload, values, result, names, schemas)
     schemas[form] = _form(workflow, schema, schemas[payload])
     title = workflow.title
     body = {"schema": reference(payload)} | _examples(workflow)
