@@ -24,6 +24,9 @@ const ROUTES = [
   [/^#\/compare\/([^/]+)\/([^/]+)$/, async (one, other) => ({ ...(await import("./compare.js")).createCompare(one, other), title: "Compare" })],
 ];
 
+/** @type {[string, string]} */
+const NO_PAGE = ["There is no such page", "The workflows are listed on the first page."];
+
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 const header = createHeader();
 /** @type {Page | null} */
@@ -57,11 +60,12 @@ async function pageAt(hash) {
       if (found) return await create(decodeURIComponent(found[1] ?? ""), decodeURIComponent(found[2] ?? ""));
     }
   } catch (error) {
+    if (error instanceof URIError) return notice(...NO_PAGE);
     // A part of the page that can't be loaded fails in the browser's own words.
     const text = error instanceof TypeError && /import/.test(error.message) ? "The server can't be reached." : String(/** @type {any} */ (error).message);
     return { ...notice("This page can't be shown", text), failed: true };
   }
-  return notice("There is no such page", "The workflows are listed on the first page.");
+  return notice(...NO_PAGE);
 }
 
 /**
