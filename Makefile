@@ -14,7 +14,7 @@ COMPILE := $(UV) pip compile --universal --python-version 3.11 --generate-hashes
 ENGINE_LOCK := docker/engine.lock
 TOOLS_LOCK := docker/tools.lock
 
-.PHONY: run serve setup test lint viewer lock generated rendered bench authoring outage verify image-test reliability soak levels
+.PHONY: run serve setup test lint viewer lock generated rendered bench authoring outage verify image-test reliability soak levels screenshots
 
 run: setup
 	$(BIN)/engine run txt2img -p prompt="a lighthouse at dusk, oil painting" -p seed=7
@@ -70,6 +70,10 @@ generated: setup
 # The rendered graph of every example, where review sees what changed.
 rendered: setup
 	$(BIN)/engine check --save --folder .
+
+# The pictures in the documentation of the playground, taken anew by the tests, on the simulator.
+screenshots: setup
+	$(BIN)/python -m pytest --screenshots=docs/pictures tests/test_playground_pictures.py
 
 # The measurements behind the numbers in the README.
 bench: setup

@@ -51,6 +51,7 @@ def pytest_addoption(parser):
     parser.addoption("--levels", metavar="FILE", help="write down in FILE how far each workflow of the library got")
     parser.addoption("--image-verified", metavar="FILE", help="write down in FILE what images the tests have built")
     parser.addoption("--reliability", metavar="FILE", help="write down in FILE how the cases of the fault suite went")
+    parser.addoption("--screenshots", metavar="FOLDER", help="take the pictures of the playground anew, into FOLDER")
 
 
 def pytest_configure(config):

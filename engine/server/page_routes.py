@@ -25,6 +25,7 @@ _TYPES = {
     ".svg": "image/svg+xml",
     ".woff2": "font/woff2",
 }
+_SIMULATOR = "simulator"
 _FRESH = {"cache-control": "no-cache"}
 """Asked about each time, by their ETag: an update shows at once."""
 
@@ -84,10 +85,11 @@ def _file(request: Request, files: dict[str, Path], path: str) -> Response:
 def _about(context: ServerContext) -> dict[str, object]:
     settings = context.settings
     counts = context.queue.counts()
+    comfyui = _SIMULATOR if context.simulated else _version(context)
     return {
         "version": importlib.metadata.version("comfyui-workflow-engine"),
-        "comfyui": "simulator" if context.simulated else _version(context),
-        "simulated": context.simulated,
+        "comfyui": comfyui,
+        "simulated": comfyui == _SIMULATOR,
         "workers": counts.workers,
         "token_needed": settings.api_token is not None,
         "limits": {
@@ -100,12 +102,14 @@ def _about(context: ServerContext) -> dict[str, object]:
 
 
 def _version(context: ServerContext) -> str | None:
-    """ComfyUI's; None while it does not answer."""
+    """ComfyUI's, or that it is a simulator (of this engine, at some URL); None while it does not answer."""
     if not context.runner.started:
         return None
     try:
         system = context.runner.system_stats().get("system", {})
     except ComfyUnavailable:
         return None
+    if system.get("pytorch_version") == "simulated":
+        return _SIMULATOR
     version = system.get("comfyui_version")
     return str(version)[:50] if version else None

@@ -126,6 +126,7 @@ _STATUS = {
     "too_many_requests": 429,
     "workflow_not_ready": 503,
     "invalid_map": 503,
+    "binding_not_found": 503,
     "comfy_unavailable": 503,
     "environment_unverified": 503,
     "server_ends": 503,

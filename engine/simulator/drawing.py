@@ -5,6 +5,7 @@ Where a person was asked for, one stands in it.
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import math
 import unicodedata
@@ -265,9 +266,9 @@ def _pieces(word: str, font: Font, width: float) -> list[str]:
     """A word too long for a line (a file name, a language without spaces), cut to pieces that fit."""
     pieces, rest = [], word
     while rest and font.getlength(rest) > width:
-        cut = len(rest)
-        while cut > 1 and font.getlength(rest[:cut]) > width:
-            cut -= 1
+        # By halves: a word of thousands of letters would take a minute from its end.
+        fitting = bisect.bisect_right(range(1, len(rest) + 1), width, key=lambda count: font.getlength(rest[:count]))
+        cut = max(1, fitting)
         pieces.append(rest[:cut])
         rest = rest[cut:]
     return [*pieces, rest] if rest else pieces

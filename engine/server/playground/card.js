@@ -47,7 +47,7 @@ export function createCard(first, actions) {
     fill(
       head,
       h("span", { class: `pill ${TONES[job.status] ?? ""}` }, stateWords(job.status)),
-      h("h3", { id: heading }, h("a", { href: `#/jobs/${job.id}` }, gistOf(valuesOf(job)) || job.workflow || "A job")),
+      h("h3", { id: heading }, h("a", { href: `#/jobs/${job.id}`, dir: "auto" }, gistOf(valuesOf(job)) || job.workflow || "A job")),
       h("span", { class: "muted small" }, [job.workflow, dateWords(job.created_at), took].filter(Boolean).join(" · ")),
     );
   }

@@ -26,10 +26,13 @@ export function confirmed(title, text, yes) {
       ),
     ),
   );
+  const end = () => dialog.close();
+  window.addEventListener("hashchange", end);
   document.body.append(dialog);
   dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
+      window.removeEventListener("hashchange", end);
       dialog.remove();
       resolve(dialog.returnValue === "yes");
     });

@@ -1,8 +1,10 @@
 // The line at the top: where one is, which ComfyUI answers, light or dark.
 
-import { request } from "./api.js";
+import { onReachable, request } from "./api.js";
 import { fill, h } from "./dom.js";
 import { icon } from "./icons.js";
+
+const LOOK_EVERY = 5000;
 
 const THEMES = /** @type {const} */ ({
   system: { next: "light", words: "Theme: as the system", picture: "system" },
@@ -34,6 +36,7 @@ export function createHeader() {
     ),
   );
   void tell(server);
+  onReachable(() => void tell(server));
   return {
     element,
     show(hash) {
@@ -45,18 +48,20 @@ export function createHeader() {
 
 /** @param {HTMLElement} pill */
 async function tell(pill) {
+  let [tone, words, title] = ["bad", "No answer", ""];
   try {
-    const server = await request("GET", "/server");
-    if (!server.comfyui && !server.simulated) return;
-    pill.hidden = false;
-    pill.classList.add(server.simulated ? "warn" : "good");
-    pill.title = server.simulated ? "There is no ComfyUI: pictures come from the simulator. Set COMFY_URL or COMFY_HOME." : "";
-    pill.textContent = server.simulated ? "Simulator" : `ComfyUI ${server.comfyui}`;
+    const { comfyui, simulated } = await request("GET", "/server");
+    if (simulated) [tone, words, title] = ["warn", "Simulator", "Pictures come from the simulator. Set COMFY_URL or COMFY_HOME for real ones."];
+    else [tone, words] = ["good", comfyui ? `ComfyUI ${comfyui}` : ""];
+    // It may still be starting, or wait for the token.
+    if (!words) setTimeout(() => void tell(pill), LOOK_EVERY);
   } catch {
-    pill.hidden = false;
-    pill.classList.add("bad");
-    pill.textContent = "No answer";
+    // It is told of again once it answers.
   }
+  pill.hidden = !words;
+  pill.className = `pill ${tone}`;
+  pill.title = title;
+  pill.textContent = words;
 }
 
 function themeButton() {

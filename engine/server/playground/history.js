@@ -37,7 +37,7 @@ export function createHistory() {
     trouble,
     none,
     jobs.element,
-    h("div", { class: "line more" }, more),
+    h("div", { class: "line onwards" }, more),
   );
   /** @type {AbortController} */
   let loading = new AbortController();
@@ -129,7 +129,7 @@ export function createHistory() {
       clearTimeout(typing);
       loading.abort();
       unheard();
-      jobs.clear();
+      jobs.close();
     },
   };
 }

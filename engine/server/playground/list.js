@@ -8,7 +8,7 @@ import { icon } from "./icons.js";
  * A line of GET /workflows.
  *
  * @typedef {{name: string, status: string, title?: string, description?: string | null, version?: string, kinds?: string[],
- *   examples?: number, missing?: unknown, error?: string}} Line
+ *   problems?: string[]}} Line
  */
 
 const STATUS = /** @type {Record<string, [string, string]>} */ ({
@@ -67,7 +67,7 @@ function card(line) {
     { class: "card workflow" },
     h("h2", null, broken ? heading : h("a", { href: `#/workflows/${encodeURIComponent(line.name)}` }, heading)),
     h("code", { class: "muted" }, line.name),
-    h("p", { class: "muted" }, broken ? (line.error ?? "Its map can't be read.") : line.description),
+    h("p", { class: "muted" }, broken ? (line.problems ?? []).join("; ") : line.description),
     h(
       "div",
       { class: "line" },

@@ -2,7 +2,6 @@
 
 import { createCard } from "./card.js";
 import { h } from "./dom.js";
-import "./offline.js";
 
 const MOST_NEW = 100; // the history has the older ones
 
@@ -21,9 +20,11 @@ export function createJobs(actions) {
     },
   };
 
+  let closed = false; // what is answered after the page was left starts nothing any more
+
   /** @param {Job} job @param {boolean} first */
   function add(job, first) {
-    if (cards.has(job.id)) return;
+    if (closed || cards.has(job.id)) return;
     const card = createCard(job, own);
     cards.set(job.id, card);
     if (first) element.prepend(card.element);
@@ -36,16 +37,22 @@ export function createJobs(actions) {
     }
   }
 
+  function clear() {
+    for (const card of cards.values()) card.close();
+    cards.clear();
+    element.replaceChildren();
+  }
+
   return {
     element,
     /** @param {Job[]} jobs the newest first, older than all that are there */
     append: (jobs) => jobs.forEach((job) => add(job, false)),
     /** @param {Job[]} jobs the newest first, newer than all that are there */
     prepend: (jobs) => [...jobs].reverse().forEach((job) => add(job, true)),
-    clear() {
-      for (const card of cards.values()) card.close();
-      cards.clear();
-      element.replaceChildren();
+    clear,
+    close() {
+      closed = true;
+      clear();
     },
     /** @param {string} id */
     has: (id) => cards.has(id),

@@ -1,13 +1,14 @@
 // The frame of the pages: which is shown, the header, the dialog that asks for the token.
 
-import { onTokenNeeded } from "./api.js";
+import { onReachable, onTokenNeeded } from "./api.js";
 import { fill, h } from "./dom.js";
 import { createHeader } from "./header.js";
+import "./offline.js";
 
 /**
  * A page: its element, its title, and what ends it (requests, listeners) when another is shown.
  *
- * @typedef {{element: HTMLElement, title: string, close?: () => void}} Page
+ * @typedef {{element: HTMLElement, title: string, failed?: boolean, close?: () => void}} Page
  */
 
 /**
@@ -22,6 +23,9 @@ const ROUTES = [
   [/^#\/jobs\/([^/]+)$/, async (id) => (await import("./job_page.js")).createJobPage(id)],
   [/^#\/compare\/([^/]+)\/([^/]+)$/, async (one, other) => ({ ...(await import("./compare.js")).createCompare(one, other), title: "Compare" })],
 ];
+
+/** @type {[string, string]} */
+const NO_PAGE = ["There is no such page", "The workflows are listed on the first page."];
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 const header = createHeader();
@@ -56,9 +60,12 @@ async function pageAt(hash) {
       if (found) return await create(decodeURIComponent(found[1] ?? ""), decodeURIComponent(found[2] ?? ""));
     }
   } catch (error) {
-    return notice("This page can't be shown", error instanceof Error ? error.message : String(error));
+    if (error instanceof URIError) return notice(...NO_PAGE);
+    // A part of the page that can't be loaded fails in the browser's own words.
+    const text = error instanceof TypeError && /import/.test(error.message) ? "The server can't be reached." : String(/** @type {any} */ (error).message);
+    return { ...notice("This page can't be shown", text), failed: true };
   }
-  return notice("There is no such page", "The workflows are listed on the first page.");
+  return notice(...NO_PAGE);
 }
 
 /**
@@ -74,6 +81,7 @@ function notice(title, text) {
 
 document.getElementById("top")?.replaceWith(header.element);
 onTokenNeeded(async (asked) => (await import("./token.js")).askForToken(asked));
+onReachable((reachable) => reachable && shown?.failed && void show());
 window.addEventListener("hashchange", show);
 document.querySelector(".skip")?.addEventListener("click", (event) => {
   event.preventDefault(); // the address is the page's, and would be lost

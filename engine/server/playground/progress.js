@@ -14,7 +14,7 @@ export function createProgress(job, { onCancel }) {
   const words = h("span", { class: "progress-words" });
   const attempt = h("span", { class: "pill warn", hidden: true });
   const clock = h("span", { class: "muted clock", title: "Since it was begun" });
-  const preview = h("img", { class: "preview", alt: "Preview of what is being made", hidden: true });
+  const preview = h("img", { class: "draft", alt: "Preview of what is being made", hidden: true });
   const stop = h("button", { class: "button small", type: "button", onclick: onCancel }, icon("stop"), "Cancel");
   const line = h("div", { class: "line" }, words, attempt, h("span", { class: "grow" }), clock, stop);
   const element = h("div", { class: "progress" }, bar, line, preview);

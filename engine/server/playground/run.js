@@ -68,8 +68,8 @@ export function createRunner({ workflow, form }) {
   /** @param {string} message @param {string | undefined} hint @param {import("./api.js").Problem[]} problems */
   function refused(message, hint, problems) {
     form.showProblems(problems);
-    // Above, the form lists several, and marks each.
-    fill(trouble, failureNotice(problems.length > 1 ? `It was not sent: ${problems.length} things to change.` : message, hint));
+    // The form lists what is wrong with its values, marks each, and takes the marks away once that is mended.
+    if (!problems.length) fill(trouble, failureNotice(message, hint));
   }
 
   /** @param {Job} job */
@@ -133,7 +133,7 @@ export function createRunner({ workflow, form }) {
     close() {
       document.removeEventListener("keydown", pressed);
       unheard();
-      jobs.clear();
+      jobs.close();
     },
   };
 }

@@ -62,8 +62,12 @@ export function openViewer(pictures, first) {
     else if (!actual && event.key === "ArrowRight") turn(1);
     else if (event.key === "1") zoom(!actual);
   });
-  dialog.addEventListener("close", () => dialog.remove());
-  window.addEventListener("hashchange", () => dialog.close(), { once: true });
+  const end = () => dialog.close();
+  dialog.addEventListener("close", () => {
+    window.removeEventListener("hashchange", end);
+    dialog.remove();
+  });
+  window.addEventListener("hashchange", end);
   document.body.append(dialog);
   show();
   dialog.showModal();

@@ -1,7 +1,7 @@
 // The page of a workflow: its form on the left, what comes of it on the right.
 
-import { ApiError, request, send } from "./api.js";
-import { h } from "./dom.js";
+import { ApiError, onReachable, request, send } from "./api.js";
+import { fill, h } from "./dom.js";
 import { createForm } from "./form.js";
 import { icon } from "./icons.js";
 import { createRunner } from "./run.js";
@@ -52,7 +52,7 @@ export async function createWorkflowPage(name) {
     const [rendered, drawn] = await Promise.all([
       render(payload),
       shown === "graph" ? graph.made() : null,
-      shown === "use" ? use.made().then((each) => each.update(payload)) : null,
+      shown === "use" ? use.made().then((each) => each?.update(payload)) : null,
     ]);
     asking = false;
     if (ended.signal.aborted || payload !== form.payloadText()) return;
@@ -70,6 +70,7 @@ export async function createWorkflowPage(name) {
   }
 
   soon();
+  const unheard = onReachable((reachable) => reachable && soon(0));
   const element = h(
     "div",
     { class: "page" },
@@ -87,6 +88,7 @@ export async function createWorkflowPage(name) {
     close() {
       clearTimeout(timer);
       ended.abort();
+      unheard();
       form.close();
       runner.close();
     },
@@ -98,16 +100,22 @@ export async function createWorkflowPage(name) {
  *
  * @template {{element: HTMLElement}} Part
  * @param {() => Promise<Part>} create
- * @returns {{element: HTMLElement, made: () => Promise<Part>}}
+ * @returns {{element: HTMLElement, made: () => Promise<Part | null>}}
  */
 function later(create) {
   const element = h("div");
-  /** @type {Promise<Part> | null} */
+  /** @type {Promise<Part | null> | null} */
   let part = null;
   const made = async () => {
-    const created = await create();
-    element.append(created.element);
-    return created;
+    try {
+      const created = await create();
+      fill(element, created.element);
+      return created;
+    } catch {
+      part = null; // the server is away; it is tried again
+      fill(element, h("p", { class: "empty" }, "This can't be loaded now."));
+      return null;
+    }
   };
   return { element, made: () => (part ??= made()) };
 }

@@ -7,6 +7,7 @@ export function text({ schema, required, changed, id }) {
   const many = Boolean(schema["x-multiline"]);
   const look = {
     id,
+    dir: "auto",
     class: `input${many ? " many" : ""}`,
     placeholder: String(schema["examples"]?.[0] ?? ""),
     autocomplete: "off",
