@@ -37,3 +37,8 @@ def test_it_says_where_results_go(tmp_path):
     with serving(tmp_path, **bucket, **keys) as server:
         assert "results go to the bucket pictures" in server.log
         assert requests.get(f"{server.url}/server", timeout=20).json()["storage"] == "s3"
+
+
+def test_a_port_that_is_none_is_wrong_usage(tmp_path):
+    said = run_engine(tmp_path, "serve", "--port", "0", status=2).stderr
+    assert "--port: must be from 1 to 65535 (got 0)" in said

@@ -12,7 +12,7 @@ from engine.commands.folders import folders_of
 from engine.commands.output import print_note
 from engine.draining import ending_in_time
 from engine.environments.choosing import settings_of_own
-from engine.errors import Cancelled, EngineError, Problem, SettingsError
+from engine.errors import Cancelled, EngineError, UsageError
 from engine.local_queue.lanes import Lane
 from engine.logs import event
 from engine.logs.setup import configure
@@ -34,6 +34,7 @@ def serve(host: str | None = None, port: int | None = None) -> None:
         port: its port; left out, API_PORT.
 
     Raises:
+        UsageError: the port is none.
         SettingsError: there is no such address, it is taken, or it would let everybody in.
         ComfyUnavailable: the settings name a ComfyUI that can't be.
     """
@@ -65,7 +66,7 @@ def _at(settings: Settings, host: str | None, port: int | None) -> Settings:
         changed["api_host"] = host.removeprefix("[").removesuffix("]")
     if port is not None:
         if not 1 <= port <= 65_535:
-            raise SettingsError(problems=[Problem("--port", f"must be from 1 to 65535 (got {port})")])
+            raise UsageError(f"--port: must be from 1 to 65535 (got {port})")
         changed["api_port"] = port
     return settings.model_copy(update=changed)
 
