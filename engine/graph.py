@@ -7,6 +7,7 @@ any other list has to be wrapped as `{"__value__": […]}`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -72,7 +73,8 @@ def as_link(value: Any) -> Link | None:
     if isinstance(value, list) and len(value) == 2:
         node_id, index = value
         if isinstance(node_id, str) and isinstance(index, int | float) and not isinstance(index, bool):
-            return node_id, int(index)
+            # Python reads NaN and Infinity in JSON; they are no index.
+            return (node_id, int(index)) if math.isfinite(index) else None
     return None
 
 

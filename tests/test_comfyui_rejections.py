@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.workflows import SHARED
 
@@ -195,6 +195,10 @@ GRAPHS = st.dictionaries(
 )
 
 
+@example(
+    {"error": {"type": "prompt_outputs_failed_validation"}},
+    {"1": {"class_type": "A", "inputs": {"a": ["1", float("nan")], "b": ["1", float("inf")]}}},
+)
 @given(ANSWERS, GRAPHS)
 def test_no_answer_is_too_strange(answer, graph):
     found = rejection(answer, graph)

@@ -124,15 +124,17 @@ def test_a_job_that_runs_when_it_ends_waits_for_the_next_start(serving, tmp_path
         url, process = serving(COMFY_URL=slow.url, DRAIN_SECONDS=drain_seconds)
         payload = {"prompt": "x", "steps": 30, "ckpt_name": "any.safetensors"}
         job = {"input": {"workflow": "txt2img", "payload": payload}}
-        with ThreadPoolExecutor(2) as callers:
+        with ThreadPoolExecutor(1) as callers:
             reply = callers.submit(requests.post, f"{url}/runsync", json=job, timeout=60)
             while not requests.get(f"{slow.url}/queue", timeout=5).json()["queue_running"]:
                 assert not reply.done(), reply.result().text
             (running,) = requests.get(f"{url}/jobs", timeout=5).json()["jobs"]
-            events = callers.submit(requests.get, f"{url}/jobs/{running['id']}/events", timeout=60)
-            process.send_signal(number)
-            answered = reply.result().json()
-            assert "event: status" in events.result().text  # and it ends
+            with requests.get(f"{url}/jobs/{running['id']}/events", stream=True, timeout=60) as events:
+                lines = events.iter_lines()
+                told = [next(lines), next(lines)]
+                process.send_signal(number)
+                answered = reply.result().json()
+                assert b"event: status" in [*told, *lines]  # and it ends
         assert process.wait(30) == 0
         assert (answered["id"], answered["status"]) == (running["id"], "IN_QUEUE")  # it is not lost, and no failure
         url, process = serving(COMFY_URL=slow.url)
