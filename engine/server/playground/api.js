@@ -45,6 +45,11 @@ export function onTokenNeeded(callback) {
   askForToken = callback;
 }
 
+/** Let the token be asked for once more, though it was not given before. */
+export function askAgain() {
+  declined = false;
+}
+
 /** The server's time, in milliseconds since 1970: its clock and this machine's can differ. */
 export function serverNow() {
   return Date.now() + clockSkew;
@@ -197,7 +202,7 @@ async function refusal(response) {
     answer = null;
   }
   const failure = answer?.failure ?? {};
-  const said = failure.message ?? answer?.error ?? answer?.detail;
+  const said = response.status === 401 ? "This server needs its token." : (failure.message ?? answer?.error ?? answer?.detail);
   const message = typeof said === "string" && said ? said : `The server answered ${response.status}.`;
   const wait = response.status === 429 && !failure.hint ? response.headers.get("Retry-After") : null;
   return new ApiError(response.status, wait ? { ...failure, hint: `try again in ${wait} s` } : failure, message);

@@ -168,7 +168,7 @@ export function createCard(first, actions) {
       },
     };
     try {
-      await events(job.id, handlers, followed.signal);
+      await events(job, handlers, followed.signal);
     } catch (error) {
       tell(error);
     }

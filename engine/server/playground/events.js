@@ -9,42 +9,50 @@ import { parseExact } from "./exact.js";
 // A browser opens six connections to a server and no more, over all its tabs: streams must not take them all.
 const MOST_STREAMS = 2;
 const ASK_EVERY = 2000;
+const AT_ONCE = 4; // so many jobs are asked about in that time, however many are followed
 const SILENCE = 40_000; // the server says something every 15 s
 
 let streams = 0;
-/** @type {Set<() => void>} */
-const waiting = new Set();
+/** Those who wait to ask again, with the place of their job. @type {Map<() => void, number>} */
+const waiting = new Map();
+document.addEventListener("visibilitychange", wake);
 
 /**
  * Follow a job to its end; ends early when told to.
  *
- * Streams are for the oldest of the jobs that are followed, which run first; others are asked for now and then.
+ * Streams are for jobs that run and those that are next; others are asked about now and then.
  *
- * @param {string} jobId
+ * @param {Job} job
  * @param {Handlers} handlers
  * @param {AbortSignal} signal
  * @returns {Promise<void>}
  * @throws {ApiError} there is no such job, or it may not be seen
  */
-export async function events(jobId, handlers, signal) {
+export async function events(job, handlers, signal) {
   let last = "";
+  let place = placeOf(job);
   let failures = 0; // streams in a row that told nothing: something between here and the server may hold them back
   let away = 0; // times in a row that the server could not be asked
   while (!signal.aborted) {
     try {
-      if (!document.hidden && failures < 3 && (await freeStream(signal))) {
+      if (!document.hidden && failures < 3 && place < MOST_STREAMS && streams < MOST_STREAMS) {
+        streams += 1;
         try {
-          const heard = await stream(jobId, handlers, last, signal);
+          const heard = await stream(job.id, handlers, last, signal);
           if (heard.done) return;
           last = heard.last;
           failures = heard.any ? 0 : failures + 1;
         } finally {
           streams -= 1;
-          for (const resume of waiting) resume();
+          wake();
         }
       } else {
-        if (await ask(jobId, handlers, signal)) return;
-        if (document.hidden || failures >= 3) await pause(ASK_EVERY, signal);
+        await pause(ASK_EVERY * Math.max(1, waiting.size / AT_ONCE), signal, place);
+        const now = await request("GET", `/jobs/${job.id}`, undefined, { signal });
+        if (now.finished_at) return void handlers.onDone?.(now);
+        handlers.onStatus?.(now);
+        if (now.progress) handlers.onProgress?.(now.progress);
+        place = placeOf(now);
         away = 0;
         continue;
       }
@@ -58,24 +66,15 @@ export async function events(jobId, handlers, signal) {
   }
 }
 
-/** Wait a while for a stream to be free, and take it. @param {AbortSignal} signal */
-async function freeStream(signal) {
-  if (streams >= MOST_STREAMS) await pause(ASK_EVERY, signal, waiting);
-  if (streams >= MOST_STREAMS || signal.aborted) return false;
-  streams += 1;
-  return true;
+/** Below 0 while it runs, else how many are before it. @param {Job} job */
+function placeOf(job) {
+  return job.status === "IN_PROGRESS" ? -1 : (job.position ?? 0);
 }
 
-/** Gives whether it has ended. @param {string} jobId @param {Handlers} handlers @param {AbortSignal} signal */
-async function ask(jobId, handlers, signal) {
-  const job = await request("GET", `/jobs/${jobId}`, undefined, { signal });
-  if (job.finished_at) {
-    handlers.onDone?.(job);
-    return true;
-  }
-  handlers.onStatus?.(job);
-  if (job.progress) handlers.onProgress?.(job.progress);
-  return false;
+/** Have those asked about that run, or are next. */
+function wake() {
+  const first = [...waiting].sort(([, one], [, other]) => one - other).slice(0, MOST_STREAMS);
+  for (const [resume] of first) resume();
 }
 
 /** @param {string} jobId @param {Handlers} handlers @param {string} last event's id @param {AbortSignal} signal */
@@ -131,20 +130,20 @@ async function stream(jobId, handlers, last, signal) {
 }
 
 /**
- * Wait, unless it is called off, or somebody wakes those who wait.
+ * Wait, unless it is called off; with a place, those whose turn has come are woken.
  *
- * @param {number} milliseconds @param {AbortSignal} signal @param {Set<() => void>} [wakers] @returns {Promise<void>}
+ * @param {number} milliseconds @param {AbortSignal} signal @param {number} [place] @returns {Promise<void>}
  */
-function pause(milliseconds, signal, wakers) {
+function pause(milliseconds, signal, place) {
   return new Promise((resume) => {
     const end = () => {
       clearTimeout(timer);
       signal.removeEventListener("abort", end);
-      wakers?.delete(end);
+      waiting.delete(end);
       resume();
     };
     const timer = setTimeout(end, milliseconds);
     signal.addEventListener("abort", end);
-    wakers?.add(end);
+    if (place !== undefined) waiting.set(end, place);
   });
 }

@@ -43,6 +43,8 @@ export function createForm(workflow, { onChange }) {
   let problems = [];
   let loud = false; // all is marked, since a run was refused
   let filling = false;
+  let pressing = false; // marks would move what is under the finger, and its click would be lost
+  let late = false; // whether marks wait for that
 
   /** @type {Map<string, Field[]>} */
   const groups = new Map([["", []]]);
@@ -72,8 +74,10 @@ export function createForm(workflow, { onChange }) {
     h("div", { class: "fields" }, (groups.get("") ?? []).map((each) => each.element)),
     drawn.map((each) => each.element),
   );
-  // Not once all is marked: a summary drawn anew under a finger that is down would lose its click.
+  // Not once all is marked: a summary drawn anew would take the focus from who tabs through it.
   element.addEventListener("focusout", () => queueMicrotask(() => loud || mark()));
+  document.addEventListener("pointerdown", () => (pressing = true), { signal: ended.signal });
+  for (const kind of ["pointerup", "pointercancel"]) document.addEventListener(kind, released, { signal: ended.signal });
   for (const kind of /** @type {const} */ (["dragover", "drop", "paste"])) {
     document.addEventListener(kind, takeFiles, { signal: ended.signal });
   }
@@ -148,7 +152,14 @@ export function createForm(workflow, { onChange }) {
     }
   }
 
+  function released() {
+    pressing = false;
+    if (late) setTimeout(mark); // after the click
+  }
+
   function mark() {
+    late = pressing;
+    if (late) return;
     /** @type {Map<Field, string[]>} */
     const wrong = new Map();
     /** @type {HTMLElement[]} */

@@ -44,8 +44,11 @@ export function shown(job, output) {
   const name = output.filename ?? output.name;
   const kind = isOwn(address) ? output.content_type.split("/")[0] : "";
   if (kind === "image") return picture(job, output, address);
-  if (kind === "video") return h("video", { controls: true, preload: "metadata", playsInline: true, src: address, "aria-label": name });
-  if (kind === "audio") return h("audio", { controls: true, preload: "metadata", src: address, "aria-label": name });
+  if (kind === "video" || kind === "audio") {
+    const unplayable = () => player.replaceWith(h("p", { class: "file muted" }, icon("file"), "This browser can't play it: download it instead."));
+    const player = h(kind, { controls: true, preload: "metadata", playsInline: true, src: address, "aria-label": name, onerror: unplayable });
+    return player;
+  }
   const elsewhere = isOwn(address) ? { download: name } : { target: "_blank", rel: "noreferrer" };
   return h("a", { class: "file", href: asDownload(address), ...elsewhere }, icon("file"), name);
 }
@@ -111,7 +114,8 @@ export function failureNotice(message, hint, problems = []) {
     h(
       "div",
       null,
-      h("p", null, message),
+      // Most messages are their problems, in one line.
+      !problems.some((each) => message.includes(each.message)) && h("p", null, message),
       problems.length > 0 && h("ul", null, problems.map((each) => h("li", null, each.parameter ? h("b", null, `${each.parameter}: `) : null, each.message))),
       hint ? h("p", null, `${hint.charAt(0).toUpperCase()}${hint.slice(1)}.`.replace(/\.\.$/, ".")) : null,
     ),

@@ -1,6 +1,6 @@
 // The frame of the pages: which is shown, the header, the dialog that asks for the token.
 
-import { onReachable, onTokenNeeded } from "./api.js";
+import { askAgain, onReachable, onTokenNeeded } from "./api.js";
 import { fill, h } from "./dom.js";
 import { createHeader } from "./header.js";
 import "./offline.js";
@@ -74,7 +74,7 @@ async function pageAt(hash) {
  * @returns {Page}
  */
 function notice(title, text) {
-  const again = h("button", { class: "button", type: "button", onclick: () => void show() }, "Try again");
+  const again = h("button", { class: "button", type: "button", onclick: () => (askAgain(), void show()) }, "Try again");
   const back = h("p", null, again, " ", h("a", { href: "#/", class: "button quiet" }, "All workflows"));
   return { title, element: h("div", { class: "page narrow" }, h("h1", null, title), h("p", { role: "alert" }, text), back) };
 }
