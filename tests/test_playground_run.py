@@ -1,6 +1,7 @@
 """Running workflows in the browser: progress, results, the history, comparing; on the simulator or a real ComfyUI."""
 
 import re
+from pathlib import Path
 
 import pytest
 import requests
@@ -228,6 +229,16 @@ def test_pictures_are_seen_large_with_the_keyboard(url, page, make):
     page.keyboard.press("Escape")
     expect(viewer).to_have_count(0)
     expect(opener).to_be_focused()
+
+
+def test_a_picture_whose_file_is_gone_says_so(url, page, pages, make):
+    made = make("a heron that flew away")
+    Path(job(url, made)["output"]["outputs"][0]["path"]).unlink()
+    page.goto(f"{url}/#/jobs/{made}")
+    expect(page.get_by_text("or the file is gone")).to_be_visible()
+    expect(page.get_by_role("button", name="Again with this seed")).to_be_visible()
+    assert all("404" in each for each in pages.complaints)  # which the browser tells of
+    pages.complaints.clear()
 
 
 def test_all_of_it_fits_a_phone(url, pages, make):

@@ -45,12 +45,17 @@ export function shown(job, output) {
   const kind = isOwn(address) ? output.content_type.split("/")[0] : "";
   if (kind === "image") return picture(job, output, address);
   if (kind === "video" || kind === "audio") {
-    const unplayable = () => player.replaceWith(h("p", { class: "file muted" }, icon("file"), "This browser can't play it: download it instead."));
-    const player = h(kind, { controls: true, preload: "metadata", playsInline: true, src: address, "aria-label": name, onerror: unplayable });
+    const onerror = () => player.replaceWith(unshown("played"));
+    const player = h(kind, { controls: true, preload: "metadata", playsInline: true, src: address, "aria-label": name, onerror });
     return player;
   }
   const elsewhere = isOwn(address) ? { download: name } : { target: "_blank", rel: "noreferrer" };
   return h("a", { class: "file", href: asDownload(address), ...elsewhere }, icon("file"), name);
+}
+
+/** @param {string} how */
+function unshown(how) {
+  return h("p", { class: "file muted" }, icon("file"), `It can't be ${how} here: this browser may not know its kind, or the file is gone.`);
 }
 
 /** @param {Job} job @param {Output} output @param {string} address */
@@ -58,7 +63,7 @@ function picture(job, output, address) {
   const gist = gistOf(valuesOf(job));
   const { name, width, height } = output;
   const alt = gist ? `${name}: ${gist}` : name;
-  const image = h("img", { class: "checkered", loading: "lazy", decoding: "async", width, height, alt, src: address });
+  const image = h("img", { class: "checkered", loading: "lazy", decoding: "async", width, height, alt, src: address, onerror: () => button.replaceWith(unshown("shown")) });
   const whole = caption(output);
   const button = h("button", { class: "picture", type: "button", onclick: () => enlarge(button) }, image, h("span", { class: "sr" }, "Show large"));
   button.dataset["words"] = gist ? `${gist} · ${whole}` : whole;
