@@ -15,7 +15,7 @@ import { placesOf } from "./places.js";
 
 /**
  * @typedef {object} Form
- * @property {HTMLFormElement} element Enter and Ctrl+Enter submit it
+ * @property {HTMLFormElement} element the page submits it, on Ctrl+Enter
  * @property {() => Record<string, any>} payload what differs from the defaults; a whole number too long for a number is a
  *     BigInt
  * @property {() => string} payloadText the same as JSON
@@ -68,7 +68,7 @@ export function createForm(workflow, { onChange }) {
   );
   const element = h(
     "form",
-    { id: uniqueId("form"), class: "form", noValidate: true, "aria-label": "Parameters", onkeydown: press },
+    { id: uniqueId("form"), class: "form", noValidate: true, "aria-label": "Parameters" },
     head,
     summary,
     h("div", { class: "fields" }, (groups.get("") ?? []).map((each) => each.element)),
@@ -111,13 +111,6 @@ export function createForm(workflow, { onChange }) {
 
   function focusFirst() {
     (fields.find((each) => each.value() === undefined && required.has(each.name)) ?? fields[0])?.focus();
-  }
-
-  /** @param {KeyboardEvent} event */
-  function press(event) {
-    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
-    event.preventDefault();
-    element.requestSubmit();
   }
 
   async function settled() {
@@ -177,7 +170,7 @@ export function createForm(workflow, { onChange }) {
     for (const each of drawn) each.look();
     summary.hidden = !loud;
     if (!loud) put(summary);
-    else put(summary, h("h3", null, lines.length === 1 ? "One thing to change" : `${lines.length} things to change`), h("ul", null, lines));
+    else put(summary, h("h2", null, lines.length === 1 ? "One thing to change" : `${lines.length} things to change`), h("ul", null, lines));
   }
 
   /**

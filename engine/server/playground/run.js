@@ -10,7 +10,7 @@ import { createJobs } from "./list_of_jobs.js";
 import { takePending } from "./pending.js";
 
 /**
- * @typedef {{element: HTMLElement, payloadText: () => string, fill: (payload: any) => void, focusFirst: () => void,
+ * @typedef {{element: HTMLFormElement, payloadText: () => string, fill: (payload: any) => void, focusFirst: () => void,
  *   settled: () => Promise<void>, showProblems: (problems: import("./api.js").Problem[]) => void}} Form
  * @typedef {import("./jobs.js").Job} Job
  */
@@ -27,13 +27,13 @@ export function createRunner({ workflow, form }) {
   const name = /** @type {string} */ (workflow.name ?? workflow.workflow);
   const trouble = h("div", { role: "alert" });
   const mac = /Mac|iPhone|iPad/.test(navigator.platform);
-  const button = h("button", { class: "button primary run", type: "button", onclick: run }, icon("play"), h("span", null, "Run"));
+  const button = h("button", { class: "button primary run", type: "button", onclick: () => form.element.requestSubmit() }, icon("play"), h("span", null, "Run"));
   const hint = h("span", { class: "muted small keys" }, h("kbd", null, mac ? "⌘ Enter" : "Ctrl Enter"));
   const bar = h("div", { class: "runner" }, h("div", { class: "line" }, button, hint), trouble);
   const none = h("p", { class: "empty", hidden: true }, "Nothing was made with it yet. Results come here.");
   const all = h("p", { class: "small" }, h("a", { href: "#/history" }, "All jobs are in the history"));
   const jobs = createJobs({ again, started, ended, removed: empty });
-  const results = h("div", { class: "run-results" }, h("h2", { class: "sr" }, "Results"), none, jobs.element, all);
+  const results = h("div", { class: "run-results" }, none, jobs.element, all);
   const unheard = onReachable((reachable) => {
     if (reachable && !loaded) void load();
   });
@@ -119,7 +119,7 @@ export function createRunner({ workflow, form }) {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.defaultPrevented) return;
     if (document.querySelector("dialog[open]")) return;
     event.preventDefault();
-    void run();
+    form.element.requestSubmit();
   }
 
   document.addEventListener("keydown", pressed);

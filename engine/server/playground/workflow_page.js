@@ -37,7 +37,6 @@ export async function createWorkflowPage(name) {
     tabs.show("results");
     void runner.run();
   });
-  runner.bar.addEventListener("click", () => tabs.show("results"));
   function soon(pause = PAUSE_MS) {
     clearTimeout(timer);
     timer = setTimeout(() => void ask(), pause);
