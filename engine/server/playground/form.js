@@ -42,6 +42,7 @@ export function createForm(workflow, { onChange }) {
   /** @type {Problem[]} */
   let problems = [];
   let loud = false; // all is marked, since a run was refused
+  let refused = ""; // the payload of that run: what only a run finds out stays marked until it is changed
   let filling = false;
   let pressing = false; // marks would move what is under the finger, and its click would be lost
   let late = false; // whether marks wait for that
@@ -94,6 +95,10 @@ export function createForm(workflow, { onChange }) {
     return Object.fromEntries(given.filter(([, value]) => value !== undefined));
   }
 
+  function payloadText() {
+    return stringifyExact(payload());
+  }
+
   /** @param {Record<string, any>} values */
   function fill(values) {
     filling = true;
@@ -136,6 +141,8 @@ export function createForm(workflow, { onChange }) {
    * @param {{quiet?: boolean}} [options]
    */
   function showProblems(found, { quiet = false } = {}) {
+    if (quiet && loud && refused === payloadText()) return;
+    if (!quiet) refused = payloadText();
     problems = found;
     loud = found.length > 0 && (loud || !quiet);
     mark();
@@ -194,7 +201,7 @@ export function createForm(workflow, { onChange }) {
   return {
     element,
     payload,
-    payloadText: () => stringifyExact(payload()),
+    payloadText,
     fill,
     showProblems,
     settled,

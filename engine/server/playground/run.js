@@ -57,7 +57,10 @@ export function createRunner({ workflow, form }) {
       started(job);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      refused(error.message, error.failure.hint, error.problems);
+      // What no value of the form is to blame for is told below the button alone.
+      form.showProblems(error.status === 422 ? error.problems : error.problems.filter((each) => each.parameter));
+      // The form lists what is wrong with its values, marks each, and takes the marks away once that is mended.
+      if (error.status !== 422 || !error.problems.length) told(error.message, error.failure.hint);
     } finally {
       sending = false;
       button.removeAttribute("aria-disabled");
@@ -65,11 +68,9 @@ export function createRunner({ workflow, form }) {
     }
   }
 
-  /** @param {string} message @param {string | undefined} hint @param {import("./api.js").Problem[]} problems */
-  function refused(message, hint, problems) {
-    form.showProblems(problems);
-    // The form lists what is wrong with its values, marks each, and takes the marks away once that is mended.
-    if (!problems.length) fill(trouble, failureNotice(message, hint));
+  /** @param {string} message @param {string} [hint] */
+  function told(message, hint) {
+    fill(trouble, failureNotice(message, hint));
   }
 
   /** @param {Job} job */
@@ -93,7 +94,7 @@ export function createRunner({ workflow, form }) {
     form.fill(payload);
     fill(trouble);
     announce("The form has the values of that job.");
-    if (job.payload_shortened) refused("Files that were sent within the request are not kept.", "add them once more", []);
+    if (job.payload_shortened) told("Files that were sent within the request are not kept.", "add them once more");
     form.element.scrollIntoView({ block: "nearest" });
     form.focusFirst();
   }
@@ -110,7 +111,7 @@ export function createRunner({ workflow, form }) {
       empty();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.status) fill(trouble, failureNotice(error.message, error.failure.hint));
+      if (error.status) told(error.message, error.failure.hint);
     }
   }
 
