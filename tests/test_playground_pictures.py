@@ -93,7 +93,9 @@ def test_the_way_that_the_documentation_shows(url, pages, show):
 
     page = pages(viewport=WINDOW, color_scheme="dark")
     page.goto(f"{url}/#/workflows/txt2img")
-    page.get_by_role("button", name="Vary").click()
+    page.get_by_label("Prompt", exact=True).fill("a lighthouse at dusk, oil painting")
+    page.get_by_label("Seed", exact=True).fill("12")
+    page.get_by_role("button", name="Run", exact=True).click()
     expect(page.locator("article[data-status=COMPLETED]")).to_have_count(2)
     for each in page.get_by_role("button", name="Compare", exact=True).all():
         each.click()

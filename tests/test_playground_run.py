@@ -275,3 +275,44 @@ def test_the_token_is_asked_for_and_a_restart_is_outlived(playground, pages, pag
     page.reload()
     assert drawn(made.get_by_role("img")) == 64
     pages.complaints[:] = [each for each in pages.complaints if "ERR_CONNECTION" not in each]
+
+
+def test_what_only_a_run_finds_out_stays_marked_until_it_is_changed(playground, pages, page):
+    choices = {"CheckpointLoaderSimple.ckpt_name": ["another.safetensors"]}
+    url = playground(step_seconds=0.02, choices=choices).url
+    page.goto(f"{url}/#/workflows/txt2img")
+    fill_in(page, "of a checkpoint that is not there")
+    page.keyboard.press("Control+Enter")  # before what was typed is checked, whose answer finds nothing wrong
+    expect(page.get_by_role("alert").filter(has_text="is missing").first).to_be_visible()
+    with page.expect_response("**/render"):
+        page.get_by_role("tab", name="Graph").click()
+    checkpoint = page.get_by_label("Checkpoint name", exact=True)
+    expect(checkpoint).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("Steps", exact=True).fill("12")
+    expect(checkpoint).not_to_have_attribute("aria-invalid", "true")
+    pages.complaints[:] = [each for each in pages.complaints if "status of 503" not in each]
+
+
+def test_long_words_stay_within_the_page_and_none_is_read_as_html(url, pages, make):
+    made = make("<img src=x onerror=alert(1)>" + "long" * 60)
+    page = pages(phone=True)
+    for path in ("history", f"jobs/{made}"):
+        page.goto(f"{url}/#/{path}")
+        expect(card(page, "<img src=x onerror=alert(1)>").first).to_be_visible()
+        assert page.locator("html").evaluate("page => page.scrollWidth") == 360
+    assert page.locator("img[onerror]").count() == 0
+
+
+def test_many_waiting_jobs_are_asked_about_now_and_then(slow_url, page):
+    made = [queue(slow_url, prompt=f"one of many {number}", steps=LASTING) for number in range(20)]
+    page.goto(f"{slow_url}/#/history")
+    expect(page.locator("article[data-status=IN_QUEUE]")).to_have_count(19)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    with page.expect_request("**/jobs?*"):  # the history's own look, every four seconds
+        pass
+    assert asked
+    assert len([url for url in asked if re.search(r"/jobs/[^/]+$", url)]) < 19
+    assert requests.post(f"{slow_url}/purge-queue", timeout=30).json()["removed"] == 19
+    expect(page.locator("article[data-status=CANCELLED]").first).to_be_visible(timeout=30_000)
+    requests.post(f"{slow_url}/cancel/{made[0]}", timeout=30)

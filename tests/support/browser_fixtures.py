@@ -37,20 +37,21 @@ def playground(request, tmp_path_factory):
 
     `playground()` is on the ComfyUI of the tests, a real one or the simulator, with workflows whose checkpoint it has.
     `playground(step_seconds=0.2)` is on a simulator of its own, whose sampling steps take that long, with all workflows
-    of this repository. `port`, the arguments of the command and its environment can be given: `API_TOKEN="…"`. A
-    `folder` too: that of an earlier one, to see what a restart keeps.
+    of this repository; it has the model files that they name, or those of `choices`. `port`, the arguments of the
+    command and its environment can be given: `API_TOKEN="…"`. A `folder` too: that of an earlier one, to see what a
+    restart keeps.
     """
     numbers = itertools.count()
     with contextlib.ExitStack() as stack:
 
-        def start(*arguments, step_seconds=None, folder=None, port=None, **environment):
+        def start(*arguments, step_seconds=None, choices=None, folder=None, port=None, **environment):
             folder = folder or tmp_path_factory.mktemp(f"playground{next(numbers)}")
             if "COMFY_URL" not in environment:
                 if step_seconds is None:
                     own = {"COMFY_URL": request.getfixturevalue("comfy_url")}
                     own["WORKFLOWS_PATH"] = str(workflows_of_the_tests(folder / "workflows"))
                 else:
-                    own = {"COMFY_URL": stack.enter_context(_slow(step_seconds))}
+                    own = {"COMFY_URL": stack.enter_context(_slow(step_seconds, choices))}
                 environment = own | environment
             return stack.enter_context(serving(folder, *arguments, port=port, **environment))
 
@@ -58,12 +59,12 @@ def playground(request, tmp_path_factory):
 
 
 @contextlib.contextmanager
-def _slow(step_seconds):
+def _slow(step_seconds, choices):
     from engine.documents import read_json
     from engine.known_nodes import nodes_with
     from engine.simulator import Simulator, choices_from
 
     graphs = [read_json(path, label=path.stem) for path in sorted((ROOT / "templates").glob("*.json"))]
     nodes = nodes_with({node["class_type"] for graph in graphs for node in graph.values()})
-    with Simulator(nodes, choices=choices_from(graphs, nodes), step_seconds=step_seconds) as simulator:
+    with Simulator(nodes, choices=choices or choices_from(graphs, nodes), step_seconds=step_seconds) as simulator:
         yield simulator.url

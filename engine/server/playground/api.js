@@ -2,8 +2,6 @@
 
 import { parseExact, stringifyExact } from "./exact.js";
 
-export { events } from "./events.js";
-
 /** @typedef {{parameter: string, message: string}} Problem */
 /** @typedef {{code?: string, message?: string, hint?: string, retryable?: boolean, problems?: Problem[]}} Failure */
 /** @typedef {{name: string, content_type: string, size_bytes: number, width?: number, height?: number}} Upload */

@@ -1,7 +1,7 @@
 // One job from its place in the queue to its results, and what can be done with it.
 
 import { announce } from "./announce.js";
-import { ApiError, events } from "./api.js";
+import { ApiError } from "./api.js";
 import { fill, h, uniqueId } from "./dom.js";
 import { failureNotice, resultCard } from "./gallery.js";
 import { icon } from "./icons.js";
@@ -47,7 +47,7 @@ export function createCard(first, actions) {
     fill(
       head,
       h("span", { class: `pill ${TONES[job.status] ?? ""}` }, stateWords(job.status)),
-      h("h3", { id: heading }, h("a", { href: `#/jobs/${job.id}`, dir: "auto" }, gistOf(valuesOf(job)) || job.workflow || "A job")),
+      h("h2", { id: heading }, h("a", { href: `#/jobs/${job.id}`, dir: "auto" }, gistOf(valuesOf(job)) || job.workflow || "A job")),
       h("span", { class: "muted small" }, [job.workflow, dateWords(job.created_at), took].filter(Boolean).join(" · ")),
     );
   }
@@ -168,7 +168,9 @@ export function createCard(first, actions) {
       },
     };
     try {
-      await events(job, handlers, followed.signal);
+      const loaded = await import("./events.js").catch(() => null);
+      if (!loaded) throw new ApiError(0, { hint: "load the page again" }, "It can't be followed now.");
+      await loaded.events(job, handlers, followed.signal);
     } catch (error) {
       tell(error);
     }

@@ -15,7 +15,7 @@ import { placesOf } from "./places.js";
 
 /**
  * @typedef {object} Form
- * @property {HTMLFormElement} element Enter and Ctrl+Enter submit it
+ * @property {HTMLFormElement} element the page submits it, on Ctrl+Enter
  * @property {() => Record<string, any>} payload what differs from the defaults; a whole number too long for a number is a
  *     BigInt
  * @property {() => string} payloadText the same as JSON
@@ -42,6 +42,7 @@ export function createForm(workflow, { onChange }) {
   /** @type {Problem[]} */
   let problems = [];
   let loud = false; // all is marked, since a run was refused
+  let refused = ""; // the payload of that run: what only a run finds out stays marked until it is changed
   let filling = false;
   let pressing = false; // marks would move what is under the finger, and its click would be lost
   let late = false; // whether marks wait for that
@@ -68,7 +69,7 @@ export function createForm(workflow, { onChange }) {
   );
   const element = h(
     "form",
-    { id: uniqueId("form"), class: "form", noValidate: true, "aria-label": "Parameters", onkeydown: press },
+    { id: uniqueId("form"), class: "form", noValidate: true, "aria-label": "Parameters" },
     head,
     summary,
     h("div", { class: "fields" }, (groups.get("") ?? []).map((each) => each.element)),
@@ -94,6 +95,10 @@ export function createForm(workflow, { onChange }) {
     return Object.fromEntries(given.filter(([, value]) => value !== undefined));
   }
 
+  function payloadText() {
+    return stringifyExact(payload());
+  }
+
   /** @param {Record<string, any>} values */
   function fill(values) {
     filling = true;
@@ -111,13 +116,6 @@ export function createForm(workflow, { onChange }) {
 
   function focusFirst() {
     (fields.find((each) => each.value() === undefined && required.has(each.name)) ?? fields[0])?.focus();
-  }
-
-  /** @param {KeyboardEvent} event */
-  function press(event) {
-    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
-    event.preventDefault();
-    element.requestSubmit();
   }
 
   async function settled() {
@@ -143,6 +141,8 @@ export function createForm(workflow, { onChange }) {
    * @param {{quiet?: boolean}} [options]
    */
   function showProblems(found, { quiet = false } = {}) {
+    if (quiet && loud && refused === payloadText()) return;
+    if (!quiet) refused = payloadText();
     problems = found;
     loud = found.length > 0 && (loud || !quiet);
     mark();
@@ -177,7 +177,7 @@ export function createForm(workflow, { onChange }) {
     for (const each of drawn) each.look();
     summary.hidden = !loud;
     if (!loud) put(summary);
-    else put(summary, h("h3", null, lines.length === 1 ? "One thing to change" : `${lines.length} things to change`), h("ul", null, lines));
+    else put(summary, h("h2", null, lines.length === 1 ? "One thing to change" : `${lines.length} things to change`), h("ul", null, lines));
   }
 
   /**
@@ -201,7 +201,7 @@ export function createForm(workflow, { onChange }) {
   return {
     element,
     payload,
-    payloadText: () => stringifyExact(payload()),
+    payloadText,
     fill,
     showProblems,
     settled,

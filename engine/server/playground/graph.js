@@ -103,7 +103,7 @@ function drawChanges(element, changes) {
       h(
         "section",
         { class: "change" },
-        h("h3", null, `${change.class_type} (${change.node})`, change.title && change.title !== change.class_type ? h("span", { class: "muted" }, ` ${change.title}`) : null, change.change !== "changed" && h("span", { class: "pill plain" }, change.change)),
+        h("h2", null, `${change.class_type} (${change.node})`, change.title && change.title !== change.class_type ? h("span", { class: "muted" }, ` ${change.title}`) : null, change.change !== "changed" && h("span", { class: "pill plain" }, change.change)),
         (change.inputs ?? []).map(drawInput),
       ),
     ),

@@ -10,7 +10,7 @@ import { createJobs } from "./list_of_jobs.js";
 import { takePending } from "./pending.js";
 
 /**
- * @typedef {{element: HTMLElement, payloadText: () => string, fill: (payload: any) => void, focusFirst: () => void,
+ * @typedef {{element: HTMLFormElement, payloadText: () => string, fill: (payload: any) => void, focusFirst: () => void,
  *   settled: () => Promise<void>, showProblems: (problems: import("./api.js").Problem[]) => void}} Form
  * @typedef {import("./jobs.js").Job} Job
  */
@@ -27,13 +27,13 @@ export function createRunner({ workflow, form }) {
   const name = /** @type {string} */ (workflow.name ?? workflow.workflow);
   const trouble = h("div", { role: "alert" });
   const mac = /Mac|iPhone|iPad/.test(navigator.platform);
-  const button = h("button", { class: "button primary run", type: "button", onclick: run }, icon("play"), h("span", null, "Run"));
+  const button = h("button", { class: "button primary run", type: "button", onclick: () => form.element.requestSubmit() }, icon("play"), h("span", null, "Run"));
   const hint = h("span", { class: "muted small keys" }, h("kbd", null, mac ? "⌘ Enter" : "Ctrl Enter"));
   const bar = h("div", { class: "runner" }, h("div", { class: "line" }, button, hint), trouble);
   const none = h("p", { class: "empty", hidden: true }, "Nothing was made with it yet. Results come here.");
   const all = h("p", { class: "small" }, h("a", { href: "#/history" }, "All jobs are in the history"));
   const jobs = createJobs({ again, started, ended, removed: empty });
-  const results = h("div", { class: "run-results" }, h("h2", { class: "sr" }, "Results"), none, jobs.element, all);
+  const results = h("div", { class: "run-results" }, none, jobs.element, all);
   const unheard = onReachable((reachable) => {
     if (reachable && !loaded) void load();
   });
@@ -57,7 +57,10 @@ export function createRunner({ workflow, form }) {
       started(job);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      refused(error.message, error.failure.hint, error.problems);
+      // What no value of the form is to blame for is told below the button alone.
+      form.showProblems(error.status === 422 ? error.problems : error.problems.filter((each) => each.parameter));
+      // The form lists what is wrong with its values, marks each, and takes the marks away once that is mended.
+      if (error.status !== 422 || !error.problems.length) told(error.message, error.failure.hint);
     } finally {
       sending = false;
       button.removeAttribute("aria-disabled");
@@ -65,11 +68,9 @@ export function createRunner({ workflow, form }) {
     }
   }
 
-  /** @param {string} message @param {string | undefined} hint @param {import("./api.js").Problem[]} problems */
-  function refused(message, hint, problems) {
-    form.showProblems(problems);
-    // The form lists what is wrong with its values, marks each, and takes the marks away once that is mended.
-    if (!problems.length) fill(trouble, failureNotice(message, hint));
+  /** @param {string} message @param {string} [hint] */
+  function told(message, hint) {
+    fill(trouble, failureNotice(message, hint));
   }
 
   /** @param {Job} job */
@@ -93,7 +94,7 @@ export function createRunner({ workflow, form }) {
     form.fill(payload);
     fill(trouble);
     announce("The form has the values of that job.");
-    if (job.payload_shortened) refused("Files that were sent within the request are not kept.", "add them once more", []);
+    if (job.payload_shortened) told("Files that were sent within the request are not kept.", "add them once more");
     form.element.scrollIntoView({ block: "nearest" });
     form.focusFirst();
   }
@@ -110,7 +111,7 @@ export function createRunner({ workflow, form }) {
       empty();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.status) fill(trouble, failureNotice(error.message, error.failure.hint));
+      if (error.status) told(error.message, error.failure.hint);
     }
   }
 
@@ -119,7 +120,7 @@ export function createRunner({ workflow, form }) {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.defaultPrevented) return;
     if (document.querySelector("dialog[open]")) return;
     event.preventDefault();
-    void run();
+    form.element.requestSubmit();
   }
 
   document.addEventListener("keydown", pressed);

@@ -37,7 +37,6 @@ export async function createWorkflowPage(name) {
     tabs.show("results");
     void runner.run();
   });
-  runner.bar.addEventListener("click", () => tabs.show("results"));
   function soon(pause = PAUSE_MS) {
     clearTimeout(timer);
     timer = setTimeout(() => void ask(), pause);
@@ -132,6 +131,6 @@ function head(workflow) {
     h("div", { class: "line" }, h("h1", null, workflow.title ?? workflow.name), kinds.map((kind) => h("span", { class: "pill plain" }, kind))),
     workflow.description && h("p", null, workflow.description),
     missing.length > 0 &&
-      h("div", { class: "notice" }, icon("warning"), h("div", null, "It can't run yet. Missing here: ", missing.map((each) => each.name ?? each.path ?? each.message ?? JSON.stringify(each)).join(", "))),
+      h("div", { class: "notice" }, icon("warning"), h("div", null, "It can't run yet:", h("ul", null, missing.map((each) => h("li", null, h("b", null, each.name), " is missing", each.remedy && `: ${each.remedy}`))))),
   );
 }
