@@ -202,6 +202,7 @@ def test_two_results_are_compared(url, page, make):
     for each in ids:
         page.locator(f"[data-job='{each}']").get_by_role("button", name="Compare", exact=True).click()
     page.get_by_role("link", name="Compare", exact=True).click()
+    expect(page.get_by_role("button", name="Slider")).to_be_visible()
     expect(page.locator("figure img")).to_have_count(2)
     assert [drawn(picture) for picture in page.locator("figure img").all()] == [64, 64]
     assert page.locator("tbody tr").all_inner_texts() == ["seed\t1\t2"]
@@ -239,6 +240,7 @@ def test_a_picture_whose_file_is_gone_says_so(url, page, pages, make):
     expect(page.get_by_role("button", name="Again with this seed")).to_be_visible()
     assert all("404" in each for each in pages.complaints)  # which the browser tells of
     pages.complaints.clear()
+    requests.delete(f"{url}/jobs/{made}", timeout=30)
 
 
 def test_all_of_it_fits_a_phone(url, pages, make):
