@@ -45,6 +45,21 @@ def test_a_comfyui_that_does_not_answer_does_not_eat_the_queue(tmp_path):
     assert sum(each.attempts for each in records) in (10, 11)
 
 
+def test_a_worker_that_pauses_keeps_no_job_from_another(tmp_path):
+    asked = []
+
+    def gone(job_id, *_):
+        asked.append(job_id)
+        return AWAY
+
+    with queue_of(tmp_path, gone, at_once) as jobs:
+        while not asked:
+            ended(jobs, jobs.submit(job("before")).id)
+        for number in range(4):
+            ended(jobs, jobs.submit(job(str(number))).id)
+    assert len(asked) == 1
+
+
 def test_a_job_fails_where_no_comfyui_answers(tmp_path):
     with queue_of(tmp_path / "one", away) as jobs:
         record = ended(jobs, jobs.submit(job("one")).id)

@@ -131,7 +131,7 @@ class LocalQueue:
                 state.store.add(job_id, taken, time.time())
                 if submission.webhook is not None:
                     state.posts.add(job_id, submission.webhook, submission.base_url)
-            state.work.notify()
+            state.work.notify_all()  # of one alone, that may be a worker that pauses
             if submission.lifetime_seconds is not None:
                 state.clock.notify_all()
             return state.record(job_id)

@@ -19,6 +19,7 @@ from urllib.parse import quote
 from fastapi import Request
 
 from engine.errors import Problem, SettingsError
+from engine.server.listening import is_loopback
 from engine.settings import Settings
 
 SERVER = "{server}"
@@ -26,7 +27,6 @@ SERVER = "{server}"
 
 _PATH = re.compile(r"/jobs/(?P<job_id>[^/]+)/files/(?P<number>\d{1,9})/[^/]+")
 _SECRET_BYTES = 32
-_LOOPBACK = ("127.", "localhost", "::1")
 _NOT_OURS = frozenset({"values", "text"})
 """Keys under which stands what a caller sent or a workflow wrote, which is nobody's link."""
 
@@ -97,7 +97,7 @@ def with_base(reply: Any, base_url: str, *, paths: bool = False) -> Any:
 
 def shows_paths(settings: Settings) -> bool:
     """Whether callers may see where results lie: those on this machine, where it listens for nobody else."""
-    return settings.api_token is None and settings.api_host.startswith(_LOOPBACK)
+    return settings.api_token is None and is_loopback(settings.api_host)
 
 
 def base_url(request: Request, settings: Settings) -> str:
