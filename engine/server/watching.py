@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from anyio import CancelScope
 from starlette.concurrency import run_in_threadpool
 
 from engine.local_queue import JobRecord, LocalQueue
@@ -64,7 +65,8 @@ async def watching(queue: LocalQueue, job_id: str) -> AsyncIterator[Watched]:
     try:
         yield watched
     finally:
-        await run_in_threadpool(block.__exit__, None, None, None)
+        with CancelScope(shield=True):  # whoever reads a stream hangs up at any time, and Starlette cancels it then
+            await run_in_threadpool(block.__exit__, None, None, None)
 
 
 async def until_over(queue: LocalQueue, job_id: str, seconds: float) -> JobRecord:
