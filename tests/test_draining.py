@@ -76,7 +76,7 @@ def test_a_job_that_is_done_in_time_is_finished_and_no_other_is_taken(comfy_url,
         queue.wait_progress(job, timeout=60)
         process.send_signal(signal.SIGTERM)
         other = queue.submit({"action": "list"})
-        assert queue.wait(job, 60)["output"]["outputs"]
+        assert queue.wait(job, 100)["output"]["outputs"]
         assert ended_well(process)
     assert queue.posts(other) == []
     assert "Traceback" not in log.read_text()
