@@ -9,21 +9,28 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
-
-from jsonpath_ng import JSONPath
-from jsonpath_ng.exceptions import JSONPathError
-from jsonpath_ng.ext.parser import parse
-from jsonpath_ng.jsonpath import DatumInContext, Fields
+from typing import TYPE_CHECKING, Any
 
 from engine.graph import Graph, as_link, label_of
 from engine.nodes import NodeCatalogue
 from engine.wording import did_you_mean, listed
 
+if TYPE_CHECKING:
+    from jsonpath_ng import JSONPath
+    from jsonpath_ng.jsonpath import DatumInContext
+
 _PLACE_DEPTH = 3  # NODE.inputs.NAME
 _UNQUOTED_ID = re.compile(r"^\$(?:\[(\d[^\]'\"]*)\]|\.(\d[\w:]*))")
 _PLAIN = re.compile(
     r"""^\$(?:\[(['"])(?P<quoted>.+?)\1\]|\.(?P<bare>\w+))\.inputs(?:\[(['"])(?P<name>.+?)\4\]|\.(?P<field>\w+))$"""
+)
+
+# What every JSONPath of a place looks like that people write out. Parsing one takes a millisecond, and a map may have
+# hundreds. A star stands for all keys, in quotes as well; "where" and "wherenot" are words of the language.
+_NAMED = re.compile(
+    r"""^\$(?:\[(['"])(?P<node>[^'"\\*]+)\1\]|\.(?P<key>(?!where(?:not)?\b)[A-Za-z_]\w*))\.inputs"""
+    r"""(?:\[(['"])(?P<name>[^'"\\*]+)\4\]|\.(?P<field>(?!where(?:not)?\b)[A-Za-z_]\w*))\Z""",
+    re.ASCII,
 )
 
 
@@ -67,8 +74,8 @@ def resolve(
     Raises:
         BindingInvalid: it leads nowhere, elsewhere, to too many places, or to one that does not fit the flags.
     """
-    matches = _found(path, graph)
-    keys = [_keys(match) for match in matches]
+    named = _at(path, graph)
+    keys = [named] if named else [_keys(match) for match in _found(path, graph)]
     if create:
         return (_created(path, graph, keys, nodes),)
     if not keys:
@@ -113,6 +120,16 @@ def _created(path: str, graph: Graph, keys: list[list[str]], nodes: NodeCatalogu
     return Place(node_id, name)
 
 
+def _at(path: str, graph: Graph) -> list[str] | None:
+    """The keys of the place that a path leads to which simply names it; None for all others."""
+    named = _NAMED.match(path)
+    if not named:
+        return None
+    node_id, name = named["node"] or named["key"], named["name"] or named["field"]
+    there = node_id in graph and name in graph[node_id].get("inputs", {})
+    return [node_id, "inputs", name] if there else None
+
+
 def _found(path: str, graph: Graph) -> list[DatumInContext]:
     compiled = _compiled(path)
     try:
@@ -124,6 +141,9 @@ def _found(path: str, graph: Graph) -> list[DatumInContext]:
 
 @lru_cache(maxsize=4096)
 def _compiled(path: str) -> JSONPath:
+    from jsonpath_ng.exceptions import JSONPathError  # only paths that do more than name a place need it
+    from jsonpath_ng.ext.parser import parse
+
     try:
         return parse(path)
     except (JSONPathError, ValueError, AttributeError, TypeError) as error:
@@ -134,6 +154,8 @@ def _compiled(path: str) -> JSONPath:
 
 def _keys(match: DatumInContext) -> list[str]:
     """The keys from the root to a match."""
+    from jsonpath_ng.jsonpath import Fields
+
     keys: list[str] = []
     step: Any = match
     while step is not None and step.context is not None:

@@ -32,6 +32,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _UNSETTLED_SECONDS = 2.0
 """A file that changed so shortly before it was read is read once more, so long after: FAT and network file systems have
 times of one or two seconds."""
+_PARTS = ("templates", "schemas")
 EDITOR_SCHEMA = "parameter-map.schema"  # stands among the maps, for editors, and is none
 
 
@@ -83,11 +84,20 @@ class Source:
     def title(self) -> str:
         """What its map says, which is read but not checked; empty where it says nothing."""
         try:
-            document = json.loads(self.map.read_bytes())
-        except (OSError, ValueError):
+            with open(self._file("schemas"), "rb") as file:  # noqa: PTH123 - of thousands: making a Path takes longer
+                document = json.loads(file.read())
+        except (OSError, ValueError, RecursionError):
             return ""
         title = document.get("title") if isinstance(document, dict) else None
         return title if isinstance(title, str) else ""
+
+    @property
+    def missing_files(self) -> list[str]:
+        """Which of the two there are not, as `templates/NAME.json`; nothing is read."""
+        return [f"{part}/{self.name}.json" for part in _PARTS if not _is_file(self._file(part))]
+
+    def _file(self, part: str) -> str:
+        return f"{self.folder}/{part}/{self.name}.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +215,8 @@ class Catalog(Mapping[str, "Workflow"]):
 
     def missing(self) -> list[Entry]:
         """What there is to be and is not: each name with the reason, as a broken workflow; sorted."""
+        if not self._only:
+            return []
         there = self._there()
         return [self._missing(name, there) for name in sorted(self._only.difference(there))]
 
@@ -230,7 +242,7 @@ class Catalog(Mapping[str, "Workflow"]):
 
     def entries(self, names: Container[str] | None = None) -> Iterator[Entry]:
         """The workflows, or those of the names, loaded: what works and what is broken, with the reason."""
-        for missing in self.missing() if self._only else ():
+        for missing in self.missing():
             if names is None or missing.source.name in names:
                 yield missing
         for source in self.sources().values():
@@ -315,7 +327,7 @@ def _stems(folder: Path) -> set[str]:
         return set()
 
 
-def _is_file(path: Path) -> bool:
+def _is_file(path: str | Path) -> bool:
     """Whether a file is there; a folder that can't be asked, as of a mount that broke, has none."""
     return os.path.isfile(path)  # noqa: PTH113 - is_file() raises what a broken mount answers with
 

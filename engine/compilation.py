@@ -18,6 +18,7 @@ from engine.item_inputs import held_to_inputs
 from engine.map_parts import Computed
 from engine.nodes import InputSpec, NodeCatalogue
 from engine.operator_compilation import compile_operators, tried
+from engine.operators import Operators, Row
 from engine.payload import ChoiceList, PayloadValidator
 from engine.schema import (
     ArrayParameter,
@@ -65,6 +66,7 @@ class _Compiler:
         self.problems: list[tuple[bool, str, str]] = []  # is it about a path, where, message
         self.result = Compiled(parameters=dict(parameter_map.parameters))
         self.used: set[str] = set()
+        self.bound: dict[str, list[Writer]] = {}
 
     def compile(self) -> Compiled:
         self._expected_classes()
@@ -125,14 +127,9 @@ class _Compiler:
             if takes_choices(parameter, spec):
                 self._choice_list((name,), f"{self.graph[place.node_id]['class_type']}.{place.input_name}")
             self.result.parameters[name] = narrowed(parameter, spec)
-        self.result.writers.append(
-            Writer(
-                place,
-                spec,
-                parameter=name,
-                replaces_link=replaces_link,
-            )
-        )
+        writer = Writer(place, spec, parameter=name, replaces_link=replaces_link)
+        self.result.writers.append(writer)
+        self.bound.setdefault(name, []).append(writer)
 
     def _compute(self, path: str, computed: str | Computed) -> None:
         where = f"computed.{path}"
@@ -225,7 +222,7 @@ class _Compiler:
         self.result.outputs = tuple(declared)
 
     def _operators(self) -> None:
-        operators = self.result.operators = compile_operators(
+        operators = compile_operators(
             self.map,
             self.graph,
             self.nodes,
@@ -233,14 +230,8 @@ class _Compiler:
             problem=self._problem,
             warning=self.result.warnings.append,
         )
-        for row in operators.rows:
-            if row.source in self.result.parameters:
-                class_type = self.graph[row.node_id]["class_type"]
-                parameter = self.result.parameters[row.source]
-                held, lists = held_to_inputs(parameter, row, class_type, self._problem)
-                self.result.parameters[row.source] = held
-                for each in lists:
-                    self._choice_list(each.path, each.reference)
+        operators = Operators(tuple(self._held(row) for row in operators.rows), operators.gates)
+        self.result.operators = operators
         setters = {Place(row.node_id, each.input_name) for row in operators.rows for each in row.setters}
         for writer in self.result.writers:
             if writer.place in setters:
@@ -260,6 +251,16 @@ class _Compiler:
         )
         for what, message in trouble:
             self._problem(what, message)
+
+    def _held(self, row: Row) -> Row:
+        if row.source not in self.result.parameters:
+            return row
+        class_type = self.graph[row.node_id]["class_type"]
+        held, lists, row = held_to_inputs(self.result.parameters[row.source], row, class_type, self._problem)
+        self.result.parameters[row.source] = held
+        for each in lists:
+            self._choice_list(each.path, each.reference)
+        return row
 
     def _gates(self) -> None:
         seeds = [name for name, each in self.result.parameters.items() if isinstance(each, SeedParameter)]
@@ -334,7 +335,7 @@ class _Compiler:
             self.result.defaults[name] = parameter.default
             return
         where = f"parameters.{name}"
-        writers = [writer for writer in self.result.writers if writer.parameter == name]
+        writers = self.bound.get(name, [])
         literals = [self.graph[each.place.node_id].get("inputs", {}).get(each.place.input_name) for each in writers]
         if not writers:
             if not parameter.bindings:

@@ -8,26 +8,24 @@ filters could multiply them, since the stock sandbox lets `'a' * 50000000` throu
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
+from jinja2 import Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.parser import Parser
 from jinja2.runtime import Context
-from jinja2.sandbox import SandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
-from engine.expression_filters import FILTERS, MAX_TEXT, ExpressionFailed, as_text, in_text
+from engine.expression_filters import FILTERS, MAX_TEXT, ExpressionFailed, as_text
+from engine.expression_sandbox import MAX_BITS, MAX_ITEMS, TESTS, Locked, value_at
 from engine.wording import did_you_mean, kind_of, listed
 
-MAX_ITEMS = 10_000  # of a list it may give or build
-MAX_BITS = 1024  # of a whole number; a payload's largest float has as many
 MAX_SOURCE = 10_000  # characters of an expression
 
-_Number = (int, float)
 _RESULT = "_result"  # no parameter can have this name, so expressions can share one context
 
 
@@ -74,67 +72,52 @@ _FORBIDDEN = {
 }
 
 
-_TESTS = ("none", "string", "number", "boolean", "true", "false", "odd", "even")
+_ENVIRONMENT = Locked()
 
 
-class _Locked(SandboxedEnvironment):
-    """The sandbox with key look-up only and bounded operators."""
+class Names:
+    """Names and their values, for expressions to be computed from; those over the same values share one.
 
-    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
+    Jinja2's own form of it is made where an expression needs that: one that only looks something up does not.
 
-    def __init__(self) -> None:
-        super().__init__(
-            undefined=StrictUndefined,
-            autoescape=False,
-            optimized=False,  # nothing is computed while compiling
-            finalize=in_text,
-            keep_trailing_newline=True,
-        )
-        self.globals.clear()
-        self.filters.clear()
-        self.filters.update(FILTERS)
-        self.tests = {name: self.tests[name] for name in _TESTS}
+    Args:
+        values: by name; not to be changed while this is in use.
+        more: others, which come first.
+    """
 
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        return self._key(obj, attribute)
+    __slots__ = ("_context", "_more", "_values")
 
-    def getitem(self, obj: Any, argument: Any) -> Any:
-        if isinstance(obj, list | tuple | str) and (isinstance(argument, slice) or type(argument) is int):
-            return obj[argument]
-        return self._key(obj, argument)
+    def __init__(self, values: dict[str, Any], more: dict[str, Any] | None = None) -> None:
+        self._values = values
+        self._more = more or {}
+        self._context: Context | None = None
 
-    def _key(self, obj: Any, key: Any) -> Any:
-        if isinstance(obj, Mapping) and isinstance(key, str):
-            if key in obj:
-                return obj[key]
-            raise ExpressionFailed(f'no key "{key}"{did_you_mean(key, obj)}; there are: {listed(obj)}')
-        raise ExpressionFailed(f'"{key}" of {kind_of(obj)} does not exist; only keys of objects can be looked up')
+    @property
+    def context(self) -> Context:
+        """As Jinja2 takes it."""
+        if self._context is None:
+            values = {**self._values, **self._more} if self._more else self._values
+            self._context = Locked.context_class(_ENVIRONMENT, values, None, {})
+        return self._context
 
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        if operator == "+" and _same_sequence(left, right):
-            if len(left) + len(right) > (MAX_TEXT if isinstance(left, str) else MAX_ITEMS):
-                raise ExpressionFailed("the result is too large")
-            return left + right
-        for operand in (left, right):
-            if isinstance(operand, bool) or not isinstance(operand, _Number):
-                raise ExpressionFailed(f'"{operator}" takes numbers, not {kind_of(operand)}; join texts with ~')
-        if operator == "**" and (abs(right) > MAX_BITS or _bits(left) * abs(right) > MAX_BITS):
-            raise ExpressionFailed("the number is too large")
-        result = super().call_binop(context, operator, left, right)
-        if isinstance(result, complex) or _bits(result) > 2 * MAX_BITS:
-            raise ExpressionFailed("the number is too large, or not a real number")
-        return result
+    def with_item(self, item: Any) -> Names:
+        """These, and one `item`."""
+        return Names(self._values, {"item": item})
 
+    def at(self, path: tuple[str, ...]) -> Any:
+        """What lies at a name and keys below it.
 
-def _same_sequence(left: Any, right: Any) -> bool:
-    return (isinstance(left, str) and isinstance(right, str)) or (isinstance(left, list) and isinstance(right, list))
-
-
-def _bits(number: Any) -> int:
-    return number.bit_length() if isinstance(number, int) else 0
-
-
-_ENVIRONMENT = _Locked()
+        Raises:
+            ExpressionFailed: there is nothing.
+        """
+        name = path[0]
+        if name in self._more:
+            value = self._more[name]
+        elif name in self._values:
+            value = self._values[name]
+        else:
+            raise ExpressionFailed(f"'{name}' is undefined")
+        return value_at(value, path[1:]) if len(path) > 1 else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +128,13 @@ class Expression:
         source: as written.
         names: the names it uses.
         is_template: it is text with `{{ … }}` and gives a string.
+        path: the name and the keys below it, where it is nothing but these (`item.strength`); empty for all others.
     """
 
     source: str
     names: frozenset[str]
     is_template: bool
+    path: tuple[str, ...]
     _template: Template
 
     def misfit(self, wanted: str | None) -> str | None:
@@ -158,11 +143,11 @@ class Expression:
             return None
         return f"it must give {wanted}, and with {{{{ }}}} it gives a text; write the bare expression"
 
-    def evaluate(self, context: Context) -> Any:
+    def evaluate(self, names: Names) -> Any:
         """Compute it.
 
         Args:
-            context: of `context_of`; expressions over the same values share one.
+            names: of `context_of`.
 
         Returns:
             A value of JSON's types, bounded in size.
@@ -171,8 +156,15 @@ class Expression:
             ExpressionFailed: the values do not allow it (a division by zero, a missing key).
         """
         try:
-            text = _concatenated(self._template.root_render_func(context))
-            return text if self.is_template else _Budget().checked(context.vars[_RESULT])
+            if self.path:
+                return _bounded(names.at(self.path))
+            context = names.context
+            texts = self._template.root_render_func(context)
+            if self.is_template:
+                return _concatenated(texts)
+            for _ in texts:  # there are none; the value is there once it has run
+                pass
+            return _bounded(context.vars[_RESULT])
         except ExpressionFailed:
             raise
         except UndefinedError as error:
@@ -185,9 +177,9 @@ class Expression:
             raise ExpressionFailed("nested too deeply") from error
 
 
-def context_of(values: Mapping[str, Any]) -> Context:
+def context_of(values: Mapping[str, Any], **more: Any) -> Names:
     """What expressions are computed from: names and their values."""
-    return _EMPTY.new_context(dict(values), shared=True)
+    return Names({**values, **more})
 
 
 def compile_expression(source: str, names: Iterable[str]) -> Expression:
@@ -206,8 +198,9 @@ def compile_expression(source: str, names: Iterable[str]) -> Expression:
     try:
         tree = _ENVIRONMENT.parse(source) if is_template else _parse_bare(source)
         _refuse_forbidden(tree)
+        path = () if is_template else _path_of(tree)
         used = frozenset(node.name for node in tree.find_all(nodes.Name) if node.ctx == "load")
-        template = _ENVIRONMENT.from_string(_BoundedConcat().visit(tree))
+        template = _ENVIRONMENT.from_string(_Prepared().visit(tree))
     except TemplateSyntaxError as error:
         raise ExpressionInvalid(f"not an expression: {error.message}") from error
     except (RecursionError, MemoryError, SyntaxError) as error:
@@ -220,7 +213,17 @@ def compile_expression(source: str, names: Iterable[str]) -> Expression:
             f"unknown name {listed(unknown)}{guess}; the names are: {listed(sorted(known))}"
             + ("" if guess else "; a constant text is quoted: 'like this'")
         )
-    return Expression(source, used, is_template, template)
+    return Expression(source, used, is_template, path, template)
+
+
+def _path_of(tree: nodes.Template) -> tuple[str, ...]:
+    assign = tree.body[0]
+    found: nodes.Node | None = assign.node if isinstance(assign, nodes.Assign) else None
+    keys = []
+    while isinstance(found, nodes.Getattr):
+        keys.append(found.attr)
+        found = found.node
+    return (found.name, *reversed(keys)) if isinstance(found, nodes.Name) else ()
 
 
 def _parse_bare(source: str) -> nodes.Template:
@@ -238,14 +241,32 @@ def _parse_bare(source: str) -> nodes.Template:
     return tree
 
 
-class _BoundedConcat(NodeTransformer):
-    """`a ~ b` becomes `[a, b]|join`, which is bounded."""
+class _Prepared(NodeTransformer):
+    """`a ~ b` becomes `[a, b]|join`, which is bounded; numbers that are reckoned with alone, the result."""
+
+    def generic_visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> nodes.Node:
+        """Whatever is no `~`."""
+        node = super().generic_visit(node, *args, **kwargs)
+        if isinstance(node, nodes.BinExpr) and node.operator in Locked.intercepted_binops:
+            left, right = node.left, node.right
+            if isinstance(left, nodes.Const) and isinstance(right, nodes.Const):
+                return _reckoned(node, left.value, right.value)
+        return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Filter:  # noqa: N802 - Jinja2's name for it
         parts = nodes.List([self.visit(part) for part in node.nodes], lineno=node.lineno)
         joined = nodes.Filter(parts, "join", [], [], None, None, lineno=node.lineno)
         joined.set_environment(_ENVIRONMENT)
         return joined
+
+
+def _reckoned(node: nodes.BinExpr, left: Any, right: Any) -> nodes.Node:
+    """The number that an operator gives; the operator itself where it gives none, to fail when it is computed."""
+    with contextlib.suppress(ExpressionFailed, ArithmeticError, TypeError, ValueError):
+        result = _ENVIRONMENT.call_binop(Names({}).context, node.operator or "", left, right)
+        if type(result) in {int, float} and math.isfinite(result):
+            return nodes.Const(result, lineno=node.lineno)
+    return node
 
 
 def _refuse_forbidden(tree: nodes.Template) -> None:
@@ -263,9 +284,9 @@ def _refuse_forbidden(tree: nodes.Template) -> None:
             raise ExpressionInvalid("named arguments are not allowed")
         if isinstance(node, nodes.Filter) and not _takes(FILTERS[node.name], 1 + len(node.args)):
             raise ExpressionInvalid(f'the filter "{node.name}" takes another number of arguments')
-        if isinstance(node, nodes.Test) and node.name not in _TESTS:
+        if isinstance(node, nodes.Test) and node.name not in TESTS:
             raise ExpressionInvalid(
-                f'no test "{node.name}"{did_you_mean(node.name, _TESTS)}; the tests are: {listed(_TESTS)}'
+                f'no test "{node.name}"{did_you_mean(node.name, TESTS)}; the tests are: {listed(TESTS)}'
             )
 
 
@@ -289,6 +310,16 @@ def _concatenated(parts: Iterable[str]) -> str:
             raise ExpressionFailed(f"the text is longer than {MAX_TEXT} characters")
         texts.append(part)
     return "".join(texts)
+
+
+def _bounded(value: Any) -> Any:
+    """A result, if it is of JSON's types and of a bearable size; containers are the caller's own."""
+    kind = type(value)
+    if kind is str and len(value) <= MAX_TEXT:
+        return value
+    if value is None or kind is bool or (kind is float and math.isfinite(value)):
+        return value
+    return _Budget().checked(value)
 
 
 class _Budget:
@@ -318,6 +349,3 @@ class _Budget:
                     return {as_text(key): self.checked(item, depth + 1) for key, item in value.items()}
                 return [self.checked(item, depth + 1) for item in value]
         raise ExpressionFailed(f"the result is {kind_of(value)}, too large or nested too deeply")
-
-
-_EMPTY = _ENVIRONMENT.from_string("")

@@ -72,6 +72,8 @@ def as_link(value: Any) -> Link | None:
     """The link a value is; None where it is a literal."""
     if isinstance(value, list) and len(value) == 2:
         node_id, index = value
+        if type(node_id) is str and type(index) is int:  # nearly all are like that
+            return node_id, index
         if isinstance(node_id, str) and isinstance(index, int | float) and not isinstance(index, bool):
             # Python reads NaN and Infinity in JSON; they are no index.
             return (node_id, int(index)) if math.isfinite(index) else None
@@ -91,9 +93,11 @@ def needed_by(graph: Mapping[str, Mapping[str, Any]], node_ids: Iterable[str]) -
     needed: set[str] = set(waiting)
     while waiting:
         for value in graph[waiting.pop()].get("inputs", {}).values():
-            if type(value) is list and (link := as_link(value)) and link[0] not in needed and link[0] in graph:
-                needed.add(link[0])
-                waiting.append(link[0])
+            if type(value) is list and (link := as_link(value)):
+                source = link[0]
+                if source not in needed and source in graph:
+                    needed.add(source)
+                    waiting.append(source)
     return needed
 
 
@@ -163,6 +167,8 @@ def to_copy(node: Node) -> Node:
 def copied(value: Any) -> Any:
     """What shares nothing with the template's: deepcopy does the same at many times the cost."""
     if type(value) is dict:
+        if CONTAINERS.isdisjoint(map(type, value.values())):
+            return value.copy()
         return {key: copied(item) if type(item) in CONTAINERS else item for key, item in value.items()}
     return [copied(item) if type(item) in CONTAINERS else item for item in value]
 

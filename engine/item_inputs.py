@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from engine.fitting import misfit_of_type, narrowed, takes_choices
 from engine.operators import MAX_COPIES, Row
@@ -10,10 +11,18 @@ from engine.payload import ChoiceList
 from engine.schema import ArrayParameter, ObjectParameter, Parameter
 from engine.value_schemas import is_nullable
 
+# Types of parameters, and of inputs that take all of their values but for the range, which is narrowed, and the list.
+_PLAIN = {
+    "string": {"STRING", "COMBO"},
+    "integer": {"INT", "FLOAT"},
+    "number": {"FLOAT"},
+    "boolean": {"BOOLEAN"},
+}
+
 
 def held_to_inputs(
     parameter: Parameter, row: Row, class_type: str, problem: Callable[[str, str], None]
-) -> tuple[Parameter, list[ChoiceList]]:
+) -> tuple[Parameter, list[ChoiceList], Row]:
     """The list's parameter, narrowed to as many items as there can be, and these to what the node takes.
 
     Args:
@@ -23,9 +32,10 @@ def held_to_inputs(
         problem: is told of items that can't go where they are to: where in the map, and why.
 
     Returns:
-        It, and the lists that its items take their values from.
+        It, the lists that its items take their values from, and the row, which leaves alone what is checked so.
     """
     lists: list[ChoiceList] = []
+    checked = set()
     if isinstance(parameter, ArrayParameter) and (parameter.max_items is None or parameter.max_items > MAX_COPIES):
         parameter = parameter.model_copy(update={"max_items": MAX_COPIES})
     for setter in row.setters:
@@ -42,11 +52,18 @@ def held_to_inputs(
         elif reason := misfit_of_type(found, setter.spec):
             problem(where, reason)
         else:
-            if takes_choices(found, setter.spec):
-                lists.append(ChoiceList((row.source, "*", *setter.keys), f"{class_type}.{setter.input_name}"))
+            reference = f"{class_type}.{setter.input_name}"
+            is_of_list = takes_choices(found, setter.spec)
+            if is_of_list:
+                lists.append(ChoiceList((row.source, "*", *setter.keys), reference))
             items = _replaced(parameter.items, setter.keys, narrowed(found, setter.spec))
             parameter = parameter.model_copy(update={"items": items})
-    return parameter, lists
+            # A parameter with another list, or with none on purpose, is held to that, and not to the input's.
+            is_of_list = is_of_list or getattr(found, "choices", None) == reference or setter.choices is None
+            if is_of_list and setter.spec.type in _PLAIN.get(found.type, ()) and not setter.spec.multiselect:
+                checked.add(setter.input_name)
+    setters = tuple(replace(each, checked=each.keys if each.input_name in checked else None) for each in row.setters)
+    return parameter, lists, replace(row, setters=setters)
 
 
 def _at(parameter: Parameter, keys: tuple[str, ...]) -> Parameter | None:

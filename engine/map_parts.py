@@ -13,9 +13,12 @@ from engine.model_entries import ModelPath, Sha256, checked_entry
 
 
 class Model(BaseModel):
-    """The base: unknown keys are refused, types are strict, nothing changes after loading."""
+    """The base: unknown keys are refused, types are strict, nothing changes after loading.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    Most are only ever read as a part of another, so that pydantic is to build what reads them when that is used.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
 class Computed(Model):

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from engine.errors import InvalidMap
 
@@ -35,6 +35,21 @@ _MACHINE_PATH = re.compile(r"(^|[\s\"'(=])(/[^/\s]+){2,}|(^|\s)[A-Za-z]:\\")
 _LOADER_INPUT = re.compile(r"(^|_)(name|model|file)\d*$|_name\d*$")
 _DYNAMIC = frozenset({"COMFY_DYNAMICCOMBO_V3", "COMFY_AUTOGROW_V3"})
 _MATCHES_ANY = frozenset({"*", "COMFY_MATCHTYPE_V3"})
+
+
+class Choices(tuple[Any, ...]):
+    """What an input takes, in its order; whether a text is among them is looked up, in lists of thousands as well."""
+
+    _texts: frozenset[str]
+
+    def __new__(cls, values: Iterable[Any]) -> Self:
+        """Of these values."""
+        made = super().__new__(cls, values)
+        made._texts = frozenset(each for each in made if type(each) is str)
+        return made
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._texts if type(value) is str else super().__contains__(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +74,7 @@ class InputSpec:
     name: str
     type: str
     required: bool
-    choices: tuple[Any, ...] | None = None
+    choices: Choices | None = None
     from_files: bool = False
     minimum: float | None = None
     maximum: float | None = None
@@ -150,7 +165,7 @@ class NodeCatalogue(Mapping[str, NodeSpec]):
         spec = self.get(class_type)
         return spec.input(name) if spec else None
 
-    def choices(self, reference: str) -> tuple[Any, ...] | None:
+    def choices(self, reference: str) -> Choices | None:
         """What `Class.input` takes and this catalogue may enforce; None where anything goes or it may not."""
         class_type, _, name = reference.partition(".")
         spec = self.input(class_type, name)
@@ -295,15 +310,15 @@ def _options(declared: Any) -> Mapping[str, Any]:
     return declared[1] if len(declared) > 1 and isinstance(declared[1], Mapping) else {}
 
 
-def choices_of(declared: Any) -> tuple[Any, ...] | None:
+def choices_of(declared: Any) -> Choices | None:
     """The choices of an input as `/object_info` declares it, in either form; None where it has none."""
     if isinstance(declared[0], list):
-        return tuple(declared[0])
+        return Choices(declared[0])
     options = _options(declared).get("options")
     if declared[0] == "COMBO" and isinstance(options, list):
-        return tuple(options)
+        return Choices(options)
     if declared[0] == "COMFY_DYNAMICCOMBO_V3" and isinstance(options, list):
-        return tuple(option["key"] for option in options)
+        return Choices(option["key"] for option in options)
     return None
 
 

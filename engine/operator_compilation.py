@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 
 from engine.bindings import Place
 from engine.expressions import Expression
@@ -13,6 +14,7 @@ from engine.graph import Graph, as_link, label_of, links, needed_by
 from engine.map_parts import Computed, Repeat, Switch
 from engine.nodes import InputSpec, NodeCatalogue
 from engine.operators import MAX_COPIES, Gate, Operators, Row, Setter, still_needed
+from engine.rewiring import Wiring, users_of
 from engine.schema import ArrayParameter, BooleanParameter, ParameterMap
 from engine.wording import did_you_mean, listed, shown
 
@@ -73,22 +75,26 @@ def tried(
     Yields:
         What was tried, and what is wrong then.
     """
+    users = users_of(graph) if operators else {}
     for what, state in operators.trials():
-        trial = {key: {**node, "inputs": dict(node.get("inputs", {}))} for key, node in graph.items()}
-        loose = operators.rebuilt(trial, state, graph)
+        wiring = Wiring(dict(graph), users, shared=True)
+        loose = operators.rebuild(wiring, state, graph)
+        trial = wiring.graph
         for node_id in outputs:
             if node_id not in trial and node_id in declared:
                 yield what, f"the output {declared[node_id]} goes with its node {label_of(graph, node_id)}"
         left = [node_id for node_id in outputs if node_id in trial]
         if not left and not declared:
             yield what, "no node that saves anything is left"
-        kept = needed_by(trial, left)
-        needed = {key: node for key, node in trial.items() if key in kept}
-        for each in still_needed(loose, needed, nodes):
-            if Place(each.node_id, each.input_name) not in written:
+        empty = [
+            each for each in still_needed(loose, trial, nodes) if Place(each.node_id, each.input_name) not in written
+        ]
+        kept = needed_by(trial, left) if empty else frozenset()
+        for each in empty:
+            if each.node_id in kept:
                 yield (
                     what,
-                    f"{label_of(needed, each.node_id)}.{each.input_name} is left empty, which ComfyUI requires: "
+                    f"{label_of(trial, each.node_id)}.{each.input_name} is left empty, which ComfyUI requires: "
                     f"it was linked to {label_of(graph, each.gone)}",
                 )
 
@@ -209,11 +215,19 @@ class _Compiler:
 
     def _used(self, node_id: str) -> set[int]:
         """The outputs that something is linked to in the template, or that a computed link may lead to."""
-        used = {output for node in self.graph.values() for _, (source, output) in links(node) if source == node_id}
+        used = set(self._used_outputs.get(node_id, ()))
         for each in self.map.computed.values():
             if isinstance(each, Computed) and each.replaces_link:
                 used |= self._named_in(each.expression, node_id)
         return used
+
+    @cached_property
+    def _used_outputs(self) -> dict[str, set[int]]:
+        found: dict[str, set[int]] = {}
+        for node in self.graph.values():
+            for _, (source, output) in links(node):
+                found.setdefault(source, set()).add(output)
+        return found
 
     def _named_in(self, expression: str, node_id: str) -> set[int]:
         written = {int(found["output"]) for found in _LINK.finditer(expression) if found["node"] == node_id}

@@ -9,14 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2.runtime import Context
-
 from engine.errors import Problem
-from engine.expressions import Expression
+from engine.expression_sandbox import value_at
+from engine.expressions import Expression, Names
 from engine.fitting import fitted
 from engine.graph import Graph, label_of
 from engine.nodes import InputSpec, NodeCatalogue
-from engine.rewiring import Loose, leave_out, lined_up, pass_by
+from engine.rewiring import Loose, Wiring
 from engine.wording import kind_of
 
 MAX_COPIES = 100
@@ -32,18 +31,21 @@ class Setter:
         spec: of it; None where the node catalogue does not know it.
         expression: over `item` and the parameters.
         choices: what the input takes, where that may be enforced offline.
+        checked: the keys of an item below which lies a plain value that the payload's own validation holds to the input
+            already; None where that may not be so.
     """
 
     input_name: str
     spec: InputSpec | None
     expression: Expression
     choices: tuple[Any, ...] | None
+    checked: tuple[str, ...] | None = None
 
     @property
     def keys(self) -> tuple[str, ...] | None:
         """`("name",)` of the expression `item.name`, none of `item`; None of all that is computed."""
-        first, *keys = self.expression.source.strip().split(".")
-        return tuple(keys) if first == "item" and all(key.isidentifier() for key in keys) else None
+        path = self.expression.path
+        return path[1:] if path[:1] == ("item",) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,59 +114,59 @@ class Operators:
     def __bool__(self) -> bool:
         return bool(self.rows or self.gates)
 
-    def rebuilt(self, graph: Graph, state: State, taken: Graph) -> list[Loose]:
+    def rebuild(self, wiring: Wiring, state: State, taken: Graph) -> list[Loose]:
         """Repeat and switch.
 
         Args:
-            graph: changed; nodes that it lacks are passed over.
+            wiring: of the graph, which is changed; nodes that it lacks are passed over.
             state: of `state_of`, or one to try.
             taken: the template, whose ids no copy may have.
 
         Returns:
             The inputs that lost their link.
         """
-        copies: dict[str, list[str]] = {}
+        graph = wiring.graph
+        rows: dict[str, list[str]] = {}
         loose: list[Loose] = []
         for row in self.rows:
             items = state.items[row.node_id]
             if row.node_id not in graph:
                 continue
             if items:
-                copies[row.node_id] = lined_up(graph, row.node_id, row.through, items, taken)
+                rows[row.node_id] = wiring.lined_up(row.node_id, row.through, items, taken)
             else:
-                loose += pass_by(graph, row.node_id, row.passing)
+                loose += wiring.pass_by(row.node_id, row.passing)
         for gate in self.gates:
             if gate.name not in state.shut:
                 continue
             for node_id, passing in gate.bypass.items():
-                for each in copies.get(node_id, [node_id]):
-                    loose += pass_by(graph, each, passing) if each in graph else []
-            loose += leave_out(graph, [each for node_id in gate.remove for each in copies.get(node_id, [node_id])])
+                for each in rows.get(node_id, [node_id]):
+                    loose += wiring.pass_by(each, passing) if each in graph else []
+            if gate.remove:
+                loose += wiring.leave_out([each for node_id in gate.remove for each in rows.get(node_id, [node_id])])
         return loose
 
-    def state_of(self, context: Context, template: Graph) -> tuple[State, list[Problem]]:
+    def state_of(self, names: Names, template: Graph) -> tuple[State, list[Problem]]:
         """What the values make of each operator, with what is wrong with that.
 
         Args:
-            context: of the values.
+            names: of the values.
             template: for messages.
         """
         problems: list[Problem] = []
         items: dict[str, Sequence[Mapping[str, Any]]] = {}
         for row in self.rows:
-            where = f"repeat of {label_of(template, row.node_id)}"
             try:
-                listed = _listed(row, context)
+                items[row.node_id], wrong = _inputs_of(row, _listed(row, names), names)
             except ValueError as error:
-                problems.append(Problem(where, str(error)))
+                problems.append(Problem(f"repeat of {label_of(template, row.node_id)}", str(error)))
                 continue
-            made, wrong = _inputs_of(row, listed, context)
-            items[row.node_id] = made
-            problems += [Problem(f"{where}, {item}", message) for item, message in wrong]
+            for item, message in wrong:
+                problems.append(Problem(f"repeat of {label_of(template, row.node_id)}, {item}", message))
         shut = set()
         for gate in self.gates:
             try:
-                holds = gate.when.evaluate(context)
+                holds = gate.when.evaluate(names)
                 if not isinstance(holds, bool):
                     raise ValueError(f"`when` must give true or false, it gives {kind_of(holds)}: {gate.when.source}")
             except ValueError as error:
@@ -210,8 +212,9 @@ def still_needed(loose: Sequence[Loose], graph: Graph, nodes: NodeCatalogue) -> 
     return sorted(set(found))
 
 
-def _listed(row: Row, context: Context) -> list[Any]:
-    found = row.over.evaluate(context)
+def _listed(row: Row, names: Names) -> list[Any]:
+    # What was looked up and no more is not copied: only its items are read.
+    found = names.at(row.over.path) if row.over.path else row.over.evaluate(names)
     if found is None:
         return []
     if not isinstance(found, list):
@@ -221,19 +224,24 @@ def _listed(row: Row, context: Context) -> list[Any]:
     return found
 
 
-def _inputs_of(row: Row, items: list[Any], context: Context) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+def _inputs_of(row: Row, items: list[Any], names: Names) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     """What the inputs get, item by item; and what is wrong: with which item, and why."""
     made: list[dict[str, Any]] = []
     wrong: list[tuple[str, str]] = []
+    looks_up = all(setter.checked is not None for setter in row.setters)
     for number, item in enumerate(items):
-        below = context.derived({"item": item})
-        made.append({})
+        below = names if looks_up else names.with_item(item)
+        inputs: dict[str, Any] = {}
         for setter in row.setters:
             try:
-                value = setter.expression.evaluate(below)
+                if setter.checked is not None:
+                    value = value_at(item, setter.checked)
+                elif (value := setter.expression.evaluate(below)) is not None:
+                    value = fitted(value, setter.spec, setter.choices)
                 if value is not None:
-                    made[-1][setter.input_name] = fitted(value, setter.spec, setter.choices)
+                    inputs[setter.input_name] = value
             except ValueError as error:
                 which = f"{row.source}[{number}]" if row.source.isidentifier() else f"item {number + 1} of {len(items)}"
                 wrong.append((which, f"{setter.input_name}: {error}; computed by: {setter.expression.source}"))
+        made.append(inputs)
     return made, wrong

@@ -56,7 +56,9 @@ class PayloadValidator:
         choice_lists: Sequence[ChoiceList] = (),
     ) -> None:
         self._parameters = parameters
+        self._whole = ObjectParameter.model_construct(type="object", properties=dict(parameters))
         self._choice_lists = choice_lists
+        self._choices_at = tuple((each.reference, each.path[0], each.path[1:]) for each in choice_lists)
         self._seeds = {
             name: min(2**DRAWN_SEED_BITS, each.maximum + 1)
             for name, each in parameters.items()
@@ -93,13 +95,17 @@ class PayloadValidator:
                 )
                 problems += itertools.islice(more, MOST_PROBLEMS + 1)
             raise InvalidPayload(problems=problems) from None
-        if self._choice_lists and (
-            problems := list(itertools.islice(self._choice_problems(given, choices, from_files), MOST_PROBLEMS + 1))
-        ):
-            raise InvalidPayload(problems=problems)
+        for reference, name, below in self._choices_at:
+            if name not in given or (allowed := choices.get(reference)) is None:
+                continue
+            value = given[name]
+            if not (_are_among(value, below, allowed) if below else value in allowed or not isinstance(value, str)):
+                found = self._choice_problems(given, choices, from_files)
+                raise InvalidPayload(problems=list(itertools.islice(found, MOST_PROBLEMS + 1)))
         values = {**self._blank, **given}
         for name in self._mutable:
-            values[name] = copy.deepcopy(values[name])
+            if name not in given:
+                values[name] = copy.deepcopy(values[name])
         for name, below in self._seeds.items():
             if values[name] == RANDOM_SEED:
                 values[name] = secrets.randbelow(below)
@@ -117,7 +123,7 @@ class PayloadValidator:
             if allowed is None:
                 continue
             for where, value in _values_at(payload, choice_list.path):
-                if value not in allowed and isinstance(value, str):
+                if isinstance(value, str) and value not in allowed:
                     files = choice_list.reference in from_files
                     yield Problem(join_path(where), not_available(value, allowed, files=files))
 
@@ -140,7 +146,7 @@ class PayloadValidator:
 
         With it, how many steps lead there; what follows is inside a file's own form.
         """
-        here: Any = ObjectParameter.model_construct(type="object", properties=dict(self._parameters))
+        here: Any = self._whole
         for depth, step in enumerate(location):
             if isinstance(here, ArrayParameter) and isinstance(step, int):
                 here = here.items
@@ -212,6 +218,18 @@ def _wanted(parameter: Any) -> str:
         "object": "an object",
     }
     return words[getattr(parameter, "type", "object")]
+
+
+def _are_among(value: Any, path: tuple[str, ...], allowed: Sequence[Any]) -> bool:
+    """Whether all texts at a path of a payload are choices."""
+    for depth, key in enumerate(path):
+        if key == "*":
+            below = path[depth + 1 :]
+            return all(_are_among(item, below, allowed) for item in value or ())
+        if not value or key not in value:
+            return True
+        value = value[key]
+    return value in allowed or not isinstance(value, str)
 
 
 def _values_at(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[int | str, ...], Any]]:

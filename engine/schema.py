@@ -264,9 +264,6 @@ class ParameterMap(Model):
     )
 
 
-ArrayParameter.model_rebuild()
-ObjectParameter.model_rebuild()
-
 PARAMETER_TYPES: dict[str, type[AnyParameter]] = {
     "string": StringParameter,
     "integer": IntegerParameter,

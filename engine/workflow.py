@@ -8,19 +8,18 @@ from typing import Any
 
 from engine.attribution import is_computed, original_of, parameters_at
 from engine.compilation import compile_workflow
-from engine.compiled import Compiled, DeclaredOutput, Writer
+from engine.compiled import Compiled, DeclaredOutput
 from engine.errors import InvalidMap, InvalidPayload, Problem, RenderFailed
 from engine.expression_filters import ExpressionFailed
 from engine.expressions import context_of
-from engine.fitting import fitted, fitted_link
 from engine.gates import Gate, Gates
-from engine.graph import CONTAINERS, Graph, copied, label_of, needed_by, to_copy
+from engine.graph import Graph
 from engine.map_parts import Example, Requires
 from engine.media_values import MediaValue, holds_media, media_in, with_media
 from engine.needs import Needs, needs_of
 from engine.nodes import NodeCatalogue
-from engine.operator_rendering import FOR_THE_AUTHOR, rewired
 from engine.payload_schema import payload_schema
+from engine.rendering import Renderer
 from engine.schema import Parameter, ParameterMap
 
 # What stands for a file in a graph that was rendered without uploading any.
@@ -55,21 +54,11 @@ class Workflow:
         self.name = name
         self._map = parameter_map
         self._template = template
-        self._to_copy = {node_id: to_copy(node) for node_id, node in template.items()}
         self._nodes = nodes
         self._compiled: Compiled = compile_workflow(parameter_map, template, nodes, label=label)
         self._media = {key: each for key, each in self.parameters.items() if holds_media(each)}
-        # Links can only change where an expression replaces one or an operator passes a node by: elsewhere what is
-        # needed is known now. Operators never make a node needed that was not.
-        relinks = any(writer.replaces_link for writer in self._compiled.writers)
-        self._rewires = relinks or bool(self._compiled.operators)
-        ends = {output.node_id for output in self.outputs}
-        shown = {key for key, node in template.items() if (spec := nodes.get(node["class_type"])) and spec.is_output}
-        self._shown = shown - ends
-        self._kept = {
-            previews: set(template) if relinks else needed_by(template, ends | shown if previews else ends)
-            for previews in (False, True)
-        }
+        declared = self.declares_outputs
+        self._renderer = Renderer(name, template, self._compiled, nodes, declared=declared)
         self._try_examples(label)
 
     @property
@@ -220,44 +209,8 @@ class Workflow:
         Raises:
             RenderFailed: expressions failed or do not fit their places; with every problem.
         """
-        values = self._with_file_names(values, files or {})
-        kept = self._kept[previews]
-        graph: Graph = {node_id: copied(node) for node_id, node in self._to_copy.items() if node_id in kept}
-        context = None
-        problems: list[Problem] = []
-        for writer in self._compiled.writers:
-            node = graph.get(writer.place.node_id)
-            if node is None:
-                continue
-            if writer.expression is None:
-                value = values[writer.parameter]
-                if type(value) in CONTAINERS:
-                    value = {"__value__": copied(value)} if type(value) is list else copied(value)
-                if value is not None:
-                    node["inputs"][writer.place.input_name] = value
-                continue
-            context = context or context_of({**values, "workflow": self.name, "job_id": job_id})
-            try:
-                value = self._computed(writer, writer.expression.evaluate(context))
-            except ValueError as error:
-                where = f"{label_of(self._template, writer.place.node_id)}.{writer.place.input_name}"
-                problems.append(Problem(where, f"{error}; computed by: {writer.expression.source}"))
-                continue
-            if value is not None:
-                node["inputs"][writer.place.input_name] = value
-        if problems:
-            raise RenderFailed(problems=problems, hint=FOR_THE_AUTHOR)
-        if self._rewires:
-            return rewired(
-                graph,
-                context or context_of({**values, "workflow": self.name, "job_id": job_id}),
-                self._compiled,
-                self._template,
-                self._nodes,
-                extras=self._shown if previews else (),
-                declared=self.declares_outputs,
-            )
-        return graph
+        named = self._with_file_names(values, files or {})
+        return self._renderer.render(named, job_id=job_id, previews=previews)
 
     def original_of(self, node_id: str) -> str:
         """The node of the template that a node of a rendered graph stands for: itself, unless a repeat copied it."""
@@ -323,18 +276,18 @@ class Workflow:
 
     def _check_rules(self, values: Mapping[str, Any]) -> None:
         named = self._with_file_names(values, {})
-        context = context_of({**named, "workflow": self.name, "job_id": ""})
+        names = context_of(named, workflow=self.name, job_id="")
         broken = []
         for expression, message in self._compiled.rules:
             try:
-                holds = expression.evaluate(context)
+                holds = expression.evaluate(names)
             except ExpressionFailed as error:
                 raise RenderFailed(f"a rule could not be computed: {error}; the rule: {expression.source}") from error
             if not isinstance(holds, bool):
                 raise RenderFailed(f"a rule must give true or false; the rule: {expression.source}")
             if not holds:
-                names = sorted(name for name in expression.names if name in self.parameters)
-                broken.append(Problem(", ".join(names), message))
+                about = sorted(name for name in expression.names if name in self.parameters)
+                broken.append(Problem(", ".join(about), message))
         if broken:
             raise InvalidPayload(problems=broken)
 
@@ -346,13 +299,6 @@ class Workflow:
     def _with_media(self, values: Mapping[str, Any], become: Callable[[MediaValue], str]) -> dict[str, Any]:
         replaced = {name: with_media(each, name, values[name], become) for name, each in self._media.items()}
         return {**values, **replaced}
-
-    def _computed(self, writer: Writer, value: Any) -> Any:
-        if value is None:
-            return None
-        if writer.replaces_link and isinstance(value, list):
-            return fitted_link(value, writer.spec, self._template, self._nodes)
-        return fitted(value, writer.spec, writer.choices)
 
 
 def _told(output: DeclaredOutput) -> dict[str, Any]:

@@ -22,11 +22,6 @@ def repositories_in(entries: Iterable[Entry]) -> list[Repository]:
     return [each for each in entries if isinstance(each, Repository)]
 
 
-def plain_folders(entries: Iterable[Entry], volume: Path) -> list[Folder]:
-    """The folders among the entries, where there is no repository."""
-    return [_plain(each, volume) for each in entries if isinstance(each, Path)]
-
-
 def kept_folders(settings: Settings) -> list[Folder]:
     """The folders, with the last copies of repositories; nobody is asked."""
     copies = copies_of(settings.volume_path)

@@ -7,7 +7,7 @@ from support.operator_workflows import everything_graph, everything_map, loras
 from support.workflows import make_workflow
 
 from engine.errors import InvalidMap, InvalidPayload, RenderFailed
-from engine.rewiring import lined_up
+from engine.rewiring import Wiring, users_of
 
 
 def rendered(workflow, **payload):
@@ -54,7 +54,7 @@ def test_without_items_the_optional_link_goes(tmp_path):
 
 def test_an_optional_input_stays_empty_where_nothing_uses_what_it_would_hand_on():
     graph = {"1": node("Their", model=["0", 0]), "2": node("User", model=["1", 0])}
-    row = lined_up(graph, "1", {"model": 0, "clip": 1}, [{}, {}], taken=())
+    row = Wiring(graph, users_of(graph)).lined_up("1", {"model": 0, "clip": 1}, [{}, {}], taken=())
     assert graph[row[1]]["inputs"] == {"model": ["1", 0]}
 
 
@@ -212,3 +212,21 @@ def test_a_row_that_only_a_computed_link_leads_to_is_linked_and_bypassed(tmp_pat
     assert graph["80#2"]["inputs"]["model"] == ["80", 0]
     assert rendered(workflow, other=True)["3"]["inputs"]["model"] == ["4", 0]
     assert "80" not in rendered(workflow, loras=loras(3))
+
+
+@pytest.mark.parametrize("choices", ["LoraLoader.lora_name", False])
+def test_what_is_held_to_another_list_is_held_to_the_inputs_too(tmp_path, choices):
+    """The payload's validation knows the parameter's list alone; the copy must still be one that ComfyUI takes."""
+    document = everything_map()
+    document["parameters"]["methods"] = {
+        "type": "array",
+        "maxItems": 2,
+        "default": [],
+        "items": {"type": "object", "properties": {"name": {"type": "string", "required": True, "choices": choices}}},
+    }
+    document["repeat"]["30"] = {"over": "methods", "set": {"upscale_method": "item.name"}}
+    workflow = make_workflow(tmp_path, document, everything_graph())
+    assert rendered(workflow, upscale=2, methods=[{"name": "area"}] if not choices else [])
+    with pytest.raises(RenderFailed) as caught:
+        rendered(workflow, upscale=2, methods=[{"name": "random_lora_a.safetensors"}])
+    assert "is not a choice of the input" in problems_of(caught)["repeat of ImageScaleBy (30), methods[0]"]

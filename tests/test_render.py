@@ -7,11 +7,13 @@ import threading
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.operator_workflows import everything_graph, everything_map, loras
 from support.workflows import ROOT, make_workflow, sampler_graph
 
 from engine import Catalog
 from engine.authoring.checking.examples import rendered_examples
 from engine.errors import RenderFailed
+from engine.graph import needed_by
 
 
 @pytest.fixture
@@ -219,6 +221,56 @@ def test_results_share_nothing_with_the_template(txt2img):
     second["3"]["inputs"]["model"].append("changed")
     assert txt2img.template == before
     assert txt2img.render(txt2img.validate({"prompt": "x"}))["3"]["inputs"]["model"] == ["4", 0]
+
+
+def spoilt(value):
+    """Change all that can be changed in a value."""
+    for below in list(value.values() if isinstance(value, dict) else value):
+        if isinstance(below, dict | list):
+            spoilt(below)
+    value.clear()
+
+
+EVERYTHING = st.fixed_dictionaries(
+    {"prompt": st.text(max_size=5)},
+    optional={
+        "control_image": st.just("QUJD"),
+        "image": st.just("QUJD"),
+        "upscale": st.sampled_from([1, 2.5]),
+        "loras": st.integers(0, 4).map(loras),
+    },
+)
+
+
+@pytest.fixture(scope="module", params=["with a computed link", "with operators alone"])
+def everything(request, tmp_path_factory):
+    document = everything_map()
+    if request.param == "with operators alone":
+        del document["computed"]
+    return make_workflow(tmp_path_factory.mktemp("everything"), document, everything_graph())
+
+
+@given(payload=EVERYTHING, other=EVERYTHING, previews=st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_who_spoils_a_rendered_graph_spoils_no_other_and_no_values(everything, payload, other, previews):
+    """With repeats, switches and a computed link: nodes that nothing touched are as much the caller's as the others."""
+    template = copy.deepcopy(dict(everything.template))
+    values, others = everything.validate(payload | {"seed": 1}), everything.validate(other | {"seed": 1})
+    kept = copy.deepcopy(values)
+    first = everything.render(values, previews=previews)
+    expected = copy.deepcopy(first)
+    second = everything.render(others, previews=previews)
+    spoilt(second)
+    assert first == expected
+    spoilt(first)
+    assert everything.template == template
+    assert values == kept
+    assert everything.render(values, previews=previews) == expected
+    links = [value for node in expected.values() for value in node["inputs"].values() if type(value) is list]
+    assert all(node_id in expected for node_id, _ in links)
+    # What is kept is needed: pruning by what changed leaves what looking at the whole graph would leave.
+    if not previews:
+        assert set(expected) == needed_by(expected, ["9"])
 
 
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=8), st.integers(0, 2**64 - 1)), min_size=2, max_size=12))

@@ -70,8 +70,7 @@ def _checked_lines(catalog: Catalog) -> list[dict[str, Any]]:
 
 
 def _unchecked_line(source: Source) -> dict[str, Any]:
-    missing = [path for path in (source.template, source.map) if not path.is_file()]
-    if missing:
-        problems = [f"there is no {path.parent.name}/{path.name}" for path in missing]
+    if missing := source.missing_files:
+        problems = [f"there is no {path}" for path in missing]
         return {"name": source.name, "status": "broken", "problems": problems}
     return {"name": source.name, "status": "not checked", "title": source.title}

@@ -9,7 +9,6 @@ from engine.cancellation import CancellationToken
 from engine.errors import InvalidRequest, Problem
 from engine.graph import Graph
 from engine.nodes import NodeCatalogue
-from engine.ui_format import Converter, ConverterMissing, NotConverted, check, classes_of, find_program
 
 _SECONDS = 30.0
 """How long a caller's graph may take; one of 100 nodes takes less than one."""
@@ -45,6 +44,9 @@ class UiGraphs:
             ComfyUnavailable: the node classes can't be had.
             Cancelled: the job was cancelled.
         """
+        # Imported here: few workers ever get such a graph.
+        from engine.ui_format import Converter, ConverterMissing, NotConverted, check, classes_of, find_program
+
         program = find_program()
         try:
             if program is None:
