@@ -14,7 +14,7 @@ from support.minimal_graphs import minimal_graph
 from support.simulator import ROOT, Listener, plain_graph, run, text_to_image, view
 
 from engine.nodes import load_catalogue
-from engine.simulator import Simulator, choices_from
+from engine.simulator import Call, Outcome, Simulator, choices_from
 from engine.simulator.drawing import picture
 
 CHOICES = {
@@ -543,3 +543,27 @@ def test_what_is_wrong_with_its_command_line_is_said_without_a_traceback(wrong, 
         assert done.returncode == 2, done.stderr
         assert said in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_it_takes_further_classes_and_other_ways_of_its_own_nodes():
+    def twice(call: Call) -> Outcome:
+        call.rest(0.0)
+        return Outcome((call.inputs["image"], call.inputs["number"] * 2))
+
+    def refuse(call: Call) -> Outcome:
+        raise OSError(f"no room for {call.inputs['filename_prefix']}")
+
+    declared = {"required": {"image": ["IMAGE"], "number": ["INT", {"min": 0, "max": 9}]}}
+    described = {"input": declared, "output": ["IMAGE", "INT"], "output_node": False}
+    with Simulator(classes={"Twice": described}, operations={"Twice": twice, "SaveImage": refuse}) as comfy:
+        graph = {"1": empty(16, 16), "2": node("Twice", image=["1", 0], number=4), "9": preview("2")}
+        (image,) = pictures(comfy, run(comfy.url, graph), "9")
+        assert image.size == (16, 16)
+        graph["2"]["inputs"]["number"] = 10  # checked like any other class
+        refused = requests.post(f"{comfy.url}/prompt", json={"prompt": graph}, timeout=10)
+        assert refused.json()["node_errors"]["2"]["errors"][0]["details"].startswith("number")
+        graph = {"1": empty(16, 16), "9": node("SaveImage", images=["1", 0], filename_prefix="mine")}
+        messages = dict(run(comfy.url, graph)["status"]["messages"])
+        assert messages["execution_error"]["exception_message"] == "no room for mine\n"
+    with Simulator() as plain:
+        assert requests.get(f"{plain.url}/object_info/Twice", timeout=10).json() == {}

@@ -5,7 +5,8 @@ It is for trying workflows and for testing programs that use ComfyUI, where ther
 
 from __future__ import annotations
 
+from engine.simulator.calls import Call, Operation, Outcome
 from engine.simulator.classes import choices_from
 from engine.simulator.server import Simulator
 
-__all__ = ["Simulator", "choices_from"]
+__all__ = ["Call", "Operation", "Outcome", "Simulator", "choices_from"]

@@ -43,6 +43,7 @@ class Call:
         folders: where files are.
         report: tells of progress.
         wait: lets a step take its time.
+        rest: does nothing for so many seconds, or until the simulator is stopped.
         previews: whether samplers send pictures of what they are at.
         temp_name: a name for temporary files that belongs to the node.
         fails: whether the next picture that the node draws is to come out grey; asked once for each.
@@ -56,6 +57,7 @@ class Call:
     folders: Folders
     report: Report
     wait: Callable[[], None]
+    rest: Callable[[float], None]
     previews: bool
     temp_name: str
     fails: Callable[[], bool]

@@ -53,13 +53,23 @@ class Executor:
         faults: what is to go wrong.
         step_seconds: how long a sampling step takes.
         previews: whether samplers send previews, where the prompt's `preview_method` does not say.
+        operations: what nodes do, by class, beside and before those of `OPERATIONS`.
     """
 
     def __init__(
-        self, classes: Classes, folders: Folders, hub: Hub, faults: Faults, *, step_seconds: float, previews: bool
+        self,
+        classes: Classes,
+        folders: Folders,
+        hub: Hub,
+        faults: Faults,
+        *,
+        step_seconds: float,
+        previews: bool,
+        operations: Mapping[str, Operation],
     ) -> None:
         self.classes, self.folders, self.hub = classes, folders, hub
         self.previews = previews
+        self.operations = {**OPERATIONS, **operations}
         self.kept: dict[str, _Kept] = {}
         self.temp_names: dict[tuple[str, str], str] = {}
         self._step_seconds = step_seconds
@@ -223,6 +233,7 @@ class _Run:
             folders=self.executor.folders,
             report=report,
             wait=self.executor.wait,
+            rest=self.executor.rest,
             previews=self.executor.previews if method in (None, "default") else method != "none",
             temp_name=self.executor.temp_names.setdefault(
                 (node_id, class_type),
@@ -230,7 +241,7 @@ class _Run:
             ),
             fails=lambda: self.executor.mishaps.greys(class_type),
         )
-        return OPERATIONS.get(class_type, models.simulate)(call)
+        return self.executor.operations.get(class_type, models.simulate)(call)
 
     def _inputs(self, node_id: str) -> tuple[dict[str, Any], set[str]]:
         """The node's values, links followed; and the names of those that are not there (yet)."""

@@ -15,6 +15,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from engine.nodes import NodeCatalogue, load_catalogue
+from engine.simulator.calls import Operation
 from engine.simulator.classes import Classes
 from engine.simulator.executor import Executor
 from engine.simulator.faults import Faults
@@ -49,6 +50,9 @@ class Simulator:
         models: folders like ComfyUI's `models/`; what lies there is listed as well, anew each time.
         previews: whether samplers send pictures of what they are at.
         faults: what is to go wrong, a script (docs/simulator.md).
+        classes: further node classes by name, each as `/object_info` describes it.
+        operations: what nodes of a class do, by the class's name; they come before the simulator's own. A class without
+            one passes its inputs on.
 
     Attributes:
         faults: what is still to go wrong; more can be added at any time.
@@ -67,8 +71,17 @@ class Simulator:
         models: Sequence[Path] = (),
         previews: bool = True,
         faults: Faults | Sequence[Mapping[str, Any]] = (),
+        classes: Mapping[str, Mapping[str, Any]] | None = None,
+        operations: Mapping[str, Operation] | None = None,
     ) -> None:
-        self._catalogue = catalogue if catalogue is not None else load_catalogue()
+        known = catalogue if catalogue is not None else load_catalogue()
+        self._catalogue = NodeCatalogue(
+            {**known.object_info, **(classes or {})},
+            version=known.version,
+            from_files=known.from_files,
+            live=known.live,
+        )
+        self._operations = operations or {}
         self._folder = folder
         self._port = port
         self._choices = choices or {}
@@ -101,7 +114,13 @@ class Simulator:
         self._jobs = Jobs(lambda remaining: self._hub.send("status", {"status": queue_status(remaining)}))
         classes = Classes(self._catalogue, self.folders, self._choices, self._models)
         self._executor = Executor(
-            classes, self.folders, self._hub, self.faults, step_seconds=self._step_seconds, previews=self._previews
+            classes,
+            self.folders,
+            self._hub,
+            self.faults,
+            step_seconds=self._step_seconds,
+            previews=self._previews,
+            operations=self._operations,
         )
         self._routes = Routes(classes, self.folders, self._jobs, self._hub, self._executor)
         self._server_thread = threading.Thread(target=self._loop.run_forever, name="simulator-server", daemon=True)
