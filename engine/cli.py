@@ -7,6 +7,7 @@ workflows (`benchmarks/startup.py`).
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import os
 import signal
@@ -109,6 +110,7 @@ def worker(arguments: Sequence[str]) -> None:
     except EngineError as error:
         _end_with(error, as_json=False)
     if choice.mode != "cli":
+        gc.disable()  # nothing of what is imported now is garbage; engine.starting.beside enables it again
         from engine.starting.sequence import start
 
         sys.argv = [sys.argv[0], *choice.arguments]  # the SDK reads its own from there

@@ -9,8 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -92,7 +91,7 @@ def check_disk(folders: Iterable[Path], least_bytes: int) -> None:
 
 
 def check_workflows(catalog: Catalog, *, needed: bool = True) -> None:
-    """At least one workflow loads. The broken ones are named in the log, in time: loading thousands takes a while.
+    """At least one workflow loads; no more are loaded than it takes to see that, since thousands take a while.
 
     Args:
         catalog: the workflows.
@@ -101,14 +100,13 @@ def check_workflows(catalog: Catalog, *, needed: bool = True) -> None:
     Raises:
         Unfit: none loads.
     """
-    entries = catalog.entries()
     broken: list[Entry] = []
-    for entry in entries:
+    for entry in catalog.entries():
         if not entry.error:
-            threading.Thread(target=_name_broken, args=(broken, entries), name="catalog", daemon=True).start()
             return
         broken.append(entry)
-    _name_broken(broken, iter(()))
+    for entry in broken:
+        tell_broken(entry)
     if needed:
         raise Unfit(
             "no workflow loads: " + "; ".join(_reason(each) for each in broken[:_MOST_NAMED])
@@ -143,9 +141,9 @@ def check_gpu(stats: Mapping[str, Any], args: Sequence[str] = ()) -> None:
         )
 
 
-def _name_broken(broken: list[Entry], more: Iterator[Entry]) -> None:
-    for entry in (*broken, *(each for each in more if each.error)):
-        event(log, logging.WARNING, "a workflow does not load", name=entry.source.name, reason=str(entry.error))
+def tell_broken(entry: Entry) -> None:
+    """Name a workflow that does not load in the log, with the reason."""
+    event(log, logging.WARNING, "a workflow does not load", name=entry.source.name, reason=str(entry.error))
 
 
 def _reason(entry: Entry) -> str:

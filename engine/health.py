@@ -54,7 +54,7 @@ def health(runner: Runner, *, patience_seconds: float = _PATIENCE_SECONDS) -> di
         "models_fetch": fetch,
         "disk": {name: space._asdict() for name, space in disks.items()},
         "memory": room._asdict() if room else None,
-        "jobs": runner.tally.jobs(),
+        "jobs": runner.tally.jobs() | {"at_once": runner.intake.jobs},
         "last_failure": _last_failure(runner),
         "worn_out": None,
         "uptime_seconds": round(runner.tally.uptime_seconds, 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable
 from typing import Protocol
 
@@ -28,6 +29,7 @@ class LiveNodes:
         self._comfy = comfy
         self._read: tuple[HasNodes, NodeCatalogue] | None = None
         self._outdated = False
+        self._reading = threading.Lock()
 
     @property
     def known(self) -> NodeCatalogue | None:
@@ -41,18 +43,21 @@ class LiveNodes:
     def get(self, *, refresh: bool = False) -> NodeCatalogue:
         """The node catalogue, read once, or again; anew of each ComfyUI that runs after another.
 
+        Of several that want it at once one reads it, and the others wait.
+
         Raises:
             ComfyUnavailable: ComfyUI does not answer.
         """
-        comfy = self._comfy()
-        if self._read is None or self._read[0] is not comfy or refresh or self._outdated:
-            self._outdated = False  # before it is read: what comes meanwhile may not be in it
-            try:
-                self._read = (comfy, comfy.node_catalogue())
-            except BaseException:
-                self._outdated = True
-                raise
-        return self._read[1]
+        with self._reading:
+            comfy = self._comfy()
+            if self._read is None or self._read[0] is not comfy or refresh or self._outdated:
+                self._outdated = False  # before it is read: what comes meanwhile may not be in it
+                try:
+                    self._read = (comfy, comfy.node_catalogue())
+                except BaseException:
+                    self._outdated = True
+                    raise
+            return self._read[1]
 
     def _present(self) -> HasNodes | None:
         with contextlib.suppress(ComfyUnavailable):

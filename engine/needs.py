@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.compiled import Compiled
@@ -12,6 +12,7 @@ from engine.documents import texts_in
 from engine.graph import Graph, needed_by
 from engine.model_folders import kind_of
 from engine.operators import State
+from engine.rewiring import Wiring, users_of
 from engine.schema import ParameterMap
 
 _FOR_PEOPLE = frozenset({"title", "description", "examples", "group", "message"})
@@ -111,27 +112,29 @@ def _always(compiled: Compiled, template: Graph, ends: list[str]) -> set[str]:
     """The nodes that are in the graph whatever is switched off and whatever list is empty."""
     replaced = {(writer.place.node_id, writer.place.input_name) for writer in compiled.writers if writer.replaces_link}
 
-    def copied() -> Graph:
-        return {
-            node_id: {
-                **node,
-                "inputs": {
-                    name: value for name, value in node.get("inputs", {}).items() if (node_id, name) not in replaced
-                },
-            }
-            for node_id, node in template.items()
+    graph = {
+        node_id: {
+            **node,
+            "inputs": {
+                name: value for name, value in node.get("inputs", {}).items() if (node_id, name) not in replaced
+            },
         }
-
+        for node_id, node in template.items()
+    }
     operators = compiled.operators
-    found = needed_by(copied(), ends)
+    found = needed_by(graph, ends)
+    if not operators:
+        return found
+    users = users_of(graph)
     least = State(
         {row.node_id: [] if row.may_be_empty else [{}] for row in operators.rows},
         frozenset(gate.name for gate in operators.gates),
     )
-    for state in (*(state for _, state in operators.trials()), least) if operators else ():
-        graph = copied()
-        operators.rebuilt(graph, state, template)
-        found &= needed_by(graph, ends)
+    # A switch that is off makes no node needed that was not: all of them off leave what each of them would leave.
+    for state in (*(state for _, state in replace(operators, gates=()).trials()), least):
+        wiring = Wiring(dict(graph), users, shared=True)
+        operators.rebuild(wiring, state, template)
+        found &= needed_by(wiring.graph, ends)
     return found
 
 

@@ -13,6 +13,8 @@ from engine.logs import event
 
 log = logging.getLogger(__name__)
 
+_LOOK_SECONDS = 0.1
+
 
 class WarmUp:
     """Runs a workflow once, with its first example, for nobody. What goes wrong is a warning and stops nothing.
@@ -27,18 +29,27 @@ class WarmUp:
         self._name = name
         self._lock = threading.Lock()
         self._begun = False
+        self._over = threading.Event()
 
     def __call__(self, cancel: CancellationToken | None = None) -> None:
-        """Run it, if it was not begun before: of several threads the first does, and the others go on.
+        """Run it, if it was not begun before: of several threads the first does, and the others wait for it.
 
         Raises:
             Cancelled: the job that it came before was cancelled.
         """
+        cancel = cancel or CancellationToken()
         with self._lock:
             begun, self._begun = self._begun, True
         if begun:
+            while not self._over.wait(_LOOK_SECONDS):
+                cancel.raise_if_cancelled()
             return
-        cancel = cancel or CancellationToken()
+        try:
+            self._run(cancel)
+        finally:
+            self._over.set()
+
+    def _run(self, cancel: CancellationToken) -> None:
         start = time.monotonic()
         try:
             self._runner.rehearse(self._name, cancel=cancel)

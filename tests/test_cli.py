@@ -203,6 +203,16 @@ def test_a_long_list_is_not_checked_and_says_so(engine, tmp_path):
     assert "not checked" in done.stderr
 
 
+def test_a_long_list_goes_on_past_a_map_that_nobody_can_read(engine, tmp_path):
+    for index in range(60):
+        write_workflow(tmp_path, f"w{index}", sampler_graph(), {"title": f"Title {index}", "parameters": {}})
+    (tmp_path / "schemas" / "w7.json").write_text("[" * 100_000)
+    printed = engine("list", WORKFLOWS_PATH=str(tmp_path)).stdout.splitlines()
+    assert len(printed) == 60
+    assert "w7" in printed
+    assert "w8   Title 8" in printed
+
+
 def test_a_later_folder_wins_and_list_says_so(engine, tmp_path):
     write_workflow(tmp_path, "resize", sampler_graph(), {"title": "Mine", "parameters": {}})
     printed = engine("list", WORKFLOWS_PATH=f"{ROOT}:{tmp_path}").stdout

@@ -40,7 +40,7 @@ def test_a_worker_that_works(comfy, tmp_path):
     assert told["models_fetch"] is None
     assert 0 < told["memory"]["free_bytes"] <= told["memory"]["total_bytes"]
     assert set(told["disk"]) >= {"temporary", "output"}
-    assert told["jobs"] == {"done": 1, "failed": {"invalid_payload": 1}, "cancelled": 0, "running": 0}
+    assert told["jobs"] == {"done": 1, "failed": {"invalid_payload": 1}, "cancelled": 0, "running": 0, "at_once": 1}
     assert told["last_failure"] is None
     assert told["uptime_seconds"] >= 0
 

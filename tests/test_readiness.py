@@ -233,6 +233,10 @@ def test_what_comfyui_finds_elsewhere_is_there(tmp_path):
         runner.nodes(None)
         assert asked(runner, RUN)["outputs"]
         assert missing(runner) == []
+        runner.readiness.look_again()
+        comfy.watch.restart("of a test")
+        assert not runner.started
+        assert asked(runner, RUN)["outputs"]  # a job that comes meanwhile waits for the restart
 
 
 def test_a_link_that_leads_nowhere_is_missing_though_comfyui_lists_it(at_home, models, tmp_path):

@@ -35,8 +35,9 @@ class Presence:
 
     Of a ComfyUI of COMFY_HOME the disk tells. What is in none of the folders that we know may lie in others that it was
     told of by itself (`extra_model_paths.yaml`), or that a node pack adds with a kind of its own: so it is asked, and
-    until it runs such a file is not called missing. What is for node packs has to be in ComfyUI's own folder, where
-    they look: it is linked there at each start, and here what came later.
+    until it runs such a file is not called missing. What it has listed is there while it restarts. What is for node
+    packs has to be in ComfyUI's own folder, where they look: it is linked there at each start, and here what came
+    later.
 
     Args:
         settings: with COMFY_URL, ComfyUI alone tells.
@@ -51,6 +52,7 @@ class Presence:
         self._lock = threading.Lock()
         self._known: dict[str, tuple[float, bool]] = {}
         self._folders: tuple[float, list[Path]] = (0.0, [])
+        self._listed: set[str] = set()
 
     def lacks(self, path: str, *, anew: bool = False) -> bool:
         """Whether a model is missing for all we know.
@@ -110,7 +112,10 @@ class Presence:
             return False  # a disk that does not answer tells nothing
         # A link to nothing ComfyUI lists all the same, so that it can't be asked.
         said = None if leads_nowhere else self._listing.has(path, anew=anew)
-        return not said if said is not None else not self._may_be_elsewhere(path)
+        if said is None:
+            return path not in self._listed and not self._may_be_elsewhere(path)
+        (self._listed.add if said else self._listed.discard)(path)
+        return not said
 
     def _folders_now(self, anew: bool) -> list[Path]:
         now = time.monotonic()

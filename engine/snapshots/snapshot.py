@@ -31,7 +31,7 @@ _MANAGER = "comfyui-manager"
 
 
 class _Foreign(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 class GitPack(_Foreign):

@@ -20,8 +20,10 @@ from engine.starting.gpu import Gpus
 from engine.wording import listed
 
 _MOST_WORKFLOWS, _MOST_KINDS = 12, 8
-_MOST_LOADED, _MOST_MISSING, _MOST_USERS = 100, 6, 3
+_MOST_MISSING, _MOST_USERS = 6, 3
 _MOST_UNREADY = 6
+MOST_LOADED = 100
+"""Of more workflows the screen says nothing of what they lack: loading them takes long."""
 _WIDTH = 11
 
 _Lacking: TypeAlias = Mapping[str, Sequence[Missing] | None]
@@ -58,7 +60,7 @@ class Facts(NamedTuple):
 
 def screen(facts: Facts, catalog: Catalog) -> dict[str, str]:
     """What there is to say, line by line: the heading of each, and its text. Nothing secret is in it."""
-    settings, lacking = facts.settings, _lacking(facts, catalog)
+    settings, about = facts.settings, library(facts, catalog)
     lines = {
         "mode": facts.mode,
         "volume": _volume(settings.volume_path, facts.made),
@@ -69,18 +71,25 @@ def screen(facts: Facts, catalog: Catalog) -> dict[str, str]:
         "GPU": _gpus(facts.gpus),
         "memory": _space(memory()),
         "disk": _space(disk(Path.cwd())),
-        "workflows": _workflows(lacking, catalog),
+        "workflows": about.get("workflows", ""),
         "no access": "; ".join(catalog.troubles()),
-        "missing": _missing(facts, lacking),
+        "missing": about.get("missing", ""),
         "results": _results(settings, in_folder=facts.mode.startswith("serve ")),
     }
     return {heading: text for heading, text in lines.items() if text}
 
 
-def shown(lines: Mapping[str, str]) -> str:
-    """The screen."""
-    title = f"--- comfyui-workflow-engine {_version()} ---"
-    return "\n".join([title, *(f"{heading:<{_WIDTH}}{text}" for heading, text in lines.items())])
+def library(facts: Facts, catalog: Catalog) -> dict[str, str]:
+    """The lines about the workflows, with what they lack where the facts have a `readiness` to tell it."""
+    lacking = _lacking(facts, catalog)
+    lines = {"workflows": _workflows(lacking, catalog), "missing": _missing(facts, lacking)}
+    return {heading: text for heading, text in lines.items() if text}
+
+
+def shown(lines: Mapping[str, str], title: str = "") -> str:
+    """The screen, below the engine's name or another title."""
+    head = f"--- {title or f'comfyui-workflow-engine {_version()}'} ---"
+    return "\n".join([head, *(f"{heading:<{_WIDTH}}{text}" for heading, text in lines.items())])
 
 
 def _version() -> str:
@@ -186,7 +195,7 @@ def _lost(catalog: Catalog) -> str:
 
 def _lacking(facts: Facts, catalog: Catalog) -> _Lacking:
     """What each workflow lacks; of very many nothing is said, since loading them takes long."""
-    if facts.readiness is None or len(catalog) > _MOST_LOADED:
+    if facts.readiness is None or len(catalog) > MOST_LOADED:
         return {}
     return {
         each.source.name: facts.readiness.all_of(each.workflow) if each.workflow else None for each in catalog.entries()
