@@ -16,8 +16,9 @@ from engine.environments.choosing import Environments
 from engine.errors import ComfyUnavailable
 from engine.logs import event
 from engine.opened import Opened
+from engine.row import Late
 from engine.settings import Settings
-from engine.turns import Late, Turns
+from engine.turns import Turns
 
 if TYPE_CHECKING:
     from engine.comfyui import ComfyUI
@@ -109,6 +110,17 @@ class Backend:
             opened = self._opened or self._open(self._environments.own)
             return opened.comfy
 
+    def begin(self) -> None:
+        """Start a ComfyUI of our own, if nobody did; returns when its process runs, before it answers.
+
+        One that can't be started is told of by who waits for it (`ComfyUI.ready`).
+
+        Raises:
+            EnvironmentUnverified: as `comfy`.
+            ComfyUnavailable: as `comfy`.
+        """
+        self.comfy().begin()
+
     def known(self, version_id: str | None) -> str | None:
         """The environment that a request asks for; the worker's own where it names none.
 
@@ -119,12 +131,15 @@ class Backend:
         return own if version_id in {None, own} else self._environments.known(str(version_id))
 
     @contextlib.contextmanager
-    def using(self, version_id: str | None, cancel: CancellationToken) -> Iterator[str | None]:
+    def using(
+        self, version_id: str | None, cancel: CancellationToken, order: int | None = None
+    ) -> Iterator[str | None]:
         """Have an environment, within the block: `comfy` gives its ComfyUI, and no job of another runs.
 
         Args:
             version_id: its name; None for the worker's own, whichever ran last.
             cancel: ends the waiting for jobs of another.
+            order: the job's place among those of this process; left out, behind those that wait.
 
         Returns:
             The environment's name; None for a ComfyUI that is none.
@@ -137,7 +152,7 @@ class Backend:
         """
         wanted = self.known(version_id)
         try:
-            with self._turns.hold(wanted, cancel, self._settings.queue_timeout_seconds):
+            with self._turns.hold(wanted, cancel, self._settings.queue_timeout_seconds, order):
                 yield wanted
         except Late:
             raise ComfyUnavailable(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextvars
+import functools
+import queue
 import threading
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, wait
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from engine.errors import Cancelled
 
 _T = TypeVar("_T")
 
 _LOOK_SECONDS = 0.1
+_MOST_IDLE = 8
 
 
 class CancellationToken:
@@ -64,17 +67,57 @@ def unless_cancelled(function: Callable[[], _T], cancel: CancellationToken) -> _
     Raises:
         Cancelled: the job was cancelled before the function had ended.
     """
-    outcome: Future[_T] = Future()
+    cancel.raise_if_cancelled()
+    outcome: queue.SimpleQueue[tuple[_T | None, BaseException | None]] = queue.SimpleQueue()
 
     def work() -> None:
         try:
-            outcome.set_result(function())
+            outcome.put((function(), None))
         except BaseException as error:  # noqa: BLE001 - raised again below, in the thread that waits
-            outcome.set_exception(error)
+            outcome.put((None, error))
 
-    cancel.raise_if_cancelled()
     context = contextvars.copy_context()  # of which the log knows whose thread it is
-    threading.Thread(target=context.run, args=(work,), name="unless-cancelled", daemon=True).start()
-    while not wait([outcome], _LOOK_SECONDS).done:
-        cancel.raise_if_cancelled()
-    return outcome.result()
+    _helpers.do(functools.partial(context.run, work))
+    while True:
+        try:
+            result, error = outcome.get(timeout=_LOOK_SECONDS)
+        except queue.Empty:
+            cancel.raise_if_cancelled()
+            continue
+        if error is not None:
+            try:
+                raise error
+            finally:
+                error = None  # its traceback holds this frame: it would live on with all that it holds
+        return cast("_T", result)
+
+
+class _Helpers:
+    """Threads that are kept for the next that needs one: starting one takes longer than most of what they do.
+
+    There is never a wait for one: as many are started as are needed at once. They keep no process from ending.
+    """
+
+    def __init__(self) -> None:
+        self._idle: deque[queue.SimpleQueue[Callable[[], None]]] = deque()
+
+    def do(self, work: Callable[[], None]) -> None:
+        """Have it done in a thread; it raises nothing."""
+        try:
+            mine = self._idle.pop()
+        except IndexError:
+            mine = queue.SimpleQueue()
+            threading.Thread(target=self._serve, args=(mine,), name="unless-cancelled", daemon=True).start()
+        mine.put(work)
+
+    def _serve(self, mine: queue.SimpleQueue[Callable[[], None]]) -> None:
+        while True:
+            work = mine.get()
+            work()
+            del work  # and what it holds
+            if len(self._idle) >= _MOST_IDLE:
+                return
+            self._idle.append(mine)
+
+
+_helpers = _Helpers()

@@ -30,11 +30,18 @@ class Space(Protocol):
     ) -> None:
         """Remove what the job put there, and its results, unless they could not be stored."""
 
+    @property
+    def keeps_inputs(self) -> bool:
+        """Whether the files that are put there stay when this ends."""
+
     def add(self, path: Path, filename: str) -> str:
         """Put a file where loader nodes find it; gives the name a graph calls it by."""
 
     def isolated(self, graph: Graph, *, anew: bool = False) -> Graph:
         """The graph with its results in the job's own folder; `anew`, with output nodes that run in any case."""
+
+    def ran(self, execution: Execution) -> None:
+        """Tell what came of the job."""
 
 
 class Environments(Protocol):
@@ -54,8 +61,10 @@ class Environments(Protocol):
     def known(self, version_id: str | None) -> str | None:
         """The environment that a request asks for, if there is one of that name; its own where it names none."""
 
-    def using(self, version_id: str | None, cancel: CancellationToken) -> AbstractContextManager[str | None]:
-        """Have an environment, within the block: no job of another runs meanwhile."""
+    def using(
+        self, version_id: str | None, cancel: CancellationToken, order: int | None = None
+    ) -> AbstractContextManager[str | None]:
+        """Have an environment, within the block: no job of another runs meanwhile; in the order of the jobs."""
 
 
 class OneComfy:
@@ -83,7 +92,12 @@ class OneComfy:
             raise InvalidRequest(problems=[problem], hint="send the request without version_id")
 
     @contextmanager
-    def using(self, version_id: str | None, cancel: CancellationToken) -> Iterator[None]:  # noqa: ARG002
+    def using(
+        self,
+        version_id: str | None,
+        cancel: CancellationToken,  # noqa: ARG002
+        order: int | None = None,  # noqa: ARG002
+    ) -> Iterator[None]:
         """The one there is."""
         self.known(version_id)
         yield
@@ -135,6 +149,7 @@ class Comfy(Protocol):
         needed_outputs: Collection[str],
         previews: bool,
         floor: float,
+        order: int,
     ) -> Execution:
         """Queue the graph and wait for its end."""
 

@@ -142,6 +142,11 @@ class Body:
         return True
 
     @property
+    def length(self) -> int:
+        """The bytes of the stretch."""
+        return self._length
+
+    @property
     def was_read(self) -> bool:
         """Whether all of it was taken: the server may have it."""
         return self.tell() >= self._length

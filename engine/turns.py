@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from engine.cancellation import CancellationToken
+from engine.order import next_order
+from engine.row import LOOK_SECONDS, Row
 
 _T = TypeVar("_T")
 
-_LOOK_SECONDS = 0.1
-
-
-class Late(Exception):
-    """The turn did not come in time."""
-
 
 class Turns(Generic[_T]):
-    """Gives turns in the order in which they are asked for; any number of threads may have the same at once.
+    """Gives turns in the order of the jobs that ask for them; any number of threads may have the same at once.
 
     Args:
         begin: called with what is wanted when a turn begins; what it raises ends the turn, and goes to who asked.
@@ -31,50 +24,43 @@ class Turns(Generic[_T]):
     def __init__(self, begin: Callable[[_T], None], end: Callable[[], None]) -> None:
         self._begin = begin
         self._end = end
-        self._changed = threading.Condition()
-        self._waiting: deque[object] = deque()
+        self._row = Row()
         self._inside: list[_T] = []
 
     @contextlib.contextmanager
-    def hold(self, wanted: _T, cancel: CancellationToken, seconds: float) -> Iterator[None]:
+    def hold(self, wanted: _T, cancel: CancellationToken, seconds: float, order: int | None = None) -> Iterator[None]:
         """Have the turn of what is wanted, within the block.
 
         Args:
             wanted: whoever wants an equal thing shares the turn.
             cancel: ends the waiting.
             seconds: how long to wait at most.
+            order: see `engine.order`; left out, behind those that ask already.
 
         Raises:
             Cancelled: the job was cancelled while it waited.
             Late: the others took longer.
         """
-        self._enter(wanted, cancel, seconds)
+        self._enter(wanted, cancel, seconds, next_order() if order is None else order)
         try:
             yield
         finally:
-            with self._changed:
+            with self._row.changed:
                 self._inside.remove(wanted)
                 try:
                     if not self._inside:
                         self._end()
                 finally:
-                    self._changed.notify_all()
+                    self._row.changed.notify_all()
 
-    def _enter(self, wanted: _T, cancel: CancellationToken, seconds: float) -> None:
-        ticket = object()
-        deadline = time.monotonic() + seconds
-        with self._changed:
-            self._waiting.append(ticket)
-            try:
-                # In order also where the present turn is the one that is wanted: else others might wait for ever.
-                while self._waiting[0] is not ticket or (self._inside and self._inside[0] != wanted):
-                    cancel.raise_if_cancelled()
-                    if time.monotonic() > deadline:
-                        raise Late
-                    self._changed.wait(_LOOK_SECONDS)
-                if not self._inside:
-                    self._begin(wanted)
-                self._inside.append(wanted)
-            finally:
-                self._waiting.remove(ticket)
-                self._changed.notify_all()
+    def _enter(self, wanted: _T, cancel: CancellationToken, seconds: float, order: int) -> None:
+        def kept_back() -> float:
+            return LOOK_SECONDS if self._inside and self._inside[0] != wanted else 0.0
+
+        def go_on() -> None:
+            if not self._inside:
+                self._begin(wanted)
+            self._inside.append(wanted)
+
+        # In order also where the present turn is the one that is wanted: else others might wait for ever.
+        self._row.wait(order, cancel, seconds, kept_back=kept_back, go_on=go_on)

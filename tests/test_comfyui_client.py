@@ -1,5 +1,6 @@
 """Asking ComfyUI over HTTP."""
 
+import base64
 import contextlib
 import hashlib
 import http.server
@@ -227,3 +228,56 @@ def test_a_circle_is_refused_with_its_nodes(client):
 
 def digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class Anywhere(http.server.BaseHTTPRequestHandler):
+    """A proxy, or ComfyUI itself, that notes what it is asked, and by whom."""
+
+    def do_GET(self):
+        self.server.seen.append((self.path, self.headers.get("Authorization"), self.headers.get("Proxy-Authorization")))
+        body = b'{"system": {"comfyui_version": "1"}}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def anywhere():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Anywhere) as server:
+        server.seen = []
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_comfyui_elsewhere_is_asked_as_the_environment_says_and_one_here_is_not(anywhere, monkeypatch, tmp_path):
+    """Its proxies and logins, as other programs of the machine heed them."""
+    here = f"127.0.0.1:{anywhere.server_port}"
+    (tmp_path / "netrc").write_text("machine comfy.example login someone password sesame\n")
+    for name, value in {"HTTP_PROXY": f"http://me:open@{here}", "NETRC": str(tmp_path / "netrc")}.items():
+        monkeypatch.setenv(name, value)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("NO_PROXY", "other.example")
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    for url in ("http://comfy.example:8188", "http://a:b@comfy.example", f"http://{here}", "http://ü:é@" + here):
+        with contextlib.closing(ComfyClient(url)) as client:
+            client.system_stats()
+
+    proxied = "Basic " + base64.b64encode(b"me:open").decode()
+    assert anywhere.seen == [
+        ("http://comfy.example:8188/system_stats", basic("someone:sesame"), proxied),
+        ("http://comfy.example/system_stats", basic("a:b"), proxied),
+        ("/system_stats", None, None),
+        ("/system_stats", basic("ü:é"), None),
+    ]
+
+
+def basic(login):
+    return "Basic " + base64.b64encode(login.encode()).decode()

@@ -1,6 +1,7 @@
 """A job's own place in ComfyUI's folders: its files are found, are its own, and are gone in the end."""
 
 import logging
+import time
 
 import pytest
 from PIL import Image
@@ -45,6 +46,15 @@ def contents(base):
     return {path.relative_to(base) for part in ("input", "output", "temp") for path in (base / part).rglob("*")}
 
 
+def forgotten(comfy, prompt_id):
+    """Whether ComfyUI soon knows nothing of a prompt any more: its entry is removed behind the reply."""
+    for _ in range(100):
+        if comfy.client.history(prompt_id) is None:
+            return True
+        time.sleep(0.02)
+    return False
+
+
 def job(comfy, run, source, tmp_path):
     """The job as `engine.jobs` does it; gives the sizes of the pictures that came."""
     results = tmp_path / "results"
@@ -66,7 +76,7 @@ def test_a_job_leaves_nothing_behind_where_the_disk_is_ours(sharing_comfy, comfy
     assert sizes == [(8, 6), (8, 6)]
     assert {raw.type for raw, _ in made} == {"output", "temp"}
     assert contents(comfy_base) <= before
-    assert sharing_comfy.client.history(execution.prompt_id) is None
+    assert forgotten(sharing_comfy, execution.prompt_id)
     assert source.exists()
 
 
@@ -122,7 +132,7 @@ def test_a_failed_job_leaves_nothing_either(sharing_comfy, comfy_base, run, tmp_
         failing()
 
     assert contents(comfy_base) <= before
-    assert sharing_comfy.client.history(prompt_id) is None
+    assert forgotten(sharing_comfy, prompt_id)
 
 
 def test_results_that_were_not_stored_stay(sharing_comfy, comfy_base, run, source, tmp_path):
@@ -154,7 +164,7 @@ def test_results_that_nobody_will_fetch_go(sharing_comfy, comfy_base, run, sourc
         unwanted()
 
     assert contents(comfy_base) <= before
-    assert sharing_comfy.client.history(prompt_id) is None
+    assert forgotten(sharing_comfy, prompt_id)
 
 
 def test_a_file_that_a_node_only_shows_is_not_the_jobs_to_remove(sharing_comfy, comfy_base, run):
@@ -198,7 +208,7 @@ def test_over_a_bare_url_it_works_and_the_log_says_what_stays(comfy, run, source
 
     assert sizes == [(8, 6), (8, 6)]
     assert "1 input files stay in ComfyUI's input folder" in caplog.text
-    assert comfy.client.history(execution.prompt_id) is None
+    assert forgotten(comfy, execution.prompt_id)
 
 
 def test_folders_that_are_not_comfyuis_are_found_out(comfy_url, run, source, tmp_path, caplog):
@@ -227,3 +237,15 @@ def test_the_folders_follow_from_the_arguments(tmp_path, args, input_folder, tem
 
     assert folders.input == tmp_path / input_folder
     assert folders.temp == tmp_path / temp_folder
+
+
+def test_what_waits_to_be_forgotten_is_when_comfyui_is_closed(comfy_url, comfy_base, run, source, tmp_path):
+    with ComfyUI(comfy_url, folders=SharedFolders.below(comfy_base)) as comfy:
+        _, _, first = job(comfy, run, source, tmp_path)
+        _, _, second = job(comfy, run, source, tmp_path)
+        late = comfy.workspace("late", third := new_prompt_id()).__enter__()
+        run(late.isolated(picture()), comfy=comfy, prompt_id=third)
+    late.__exit__(None, None, None)  # a job that outlives the worker's own patience with it
+
+    with ComfyUI(comfy_url) as other:
+        assert [other.client.history(each) for each in (first.prompt_id, second.prompt_id, third)] == [None] * 3

@@ -45,6 +45,9 @@ class Refusal(BaseHTTPRequestHandler):
         pass
 
 
+MEBIBYTE = 1024 * 1024
+
+
 @pytest.fixture
 def answering():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Refusal)
@@ -94,6 +97,18 @@ def headers_of(server):
     [(_, headers)] = server.seen
     wanted = ("x-amz-acl", "x-amz-storage-class", "cache-control", "content-type")
     return {name: value for name, value in ((key.lower(), value) for key, value in headers.items()) if name in wanted}
+
+
+def test_a_small_file_is_sent_at_once_and_a_long_one_when_the_server_wants_it(answering, tmp_path):
+    """Asking first costs a round trip."""
+    server, storage_with = answering
+    storage = storage_with()
+    for size in (1000, 3 * MEBIBYTE):
+        storage.put([output_file(tmp_path, content=b"x" * size)], **of_job())
+    assert [(headers["Content-Length"], headers.get("Expect")) for _, headers in server.seen] == [
+        ("1000", None),
+        (str(3 * MEBIBYTE), "100-continue"),
+    ]
 
 
 def test_what_goes_with_an_object_is_the_operators_or_the_requests(answering, tmp_path):

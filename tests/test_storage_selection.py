@@ -342,7 +342,8 @@ def test_more_callers_than_clients_are_kept(storages, config, tmp_path):
         return requests.get(stored.url, timeout=30).text
 
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(job, CALLERS * 2)) == CALLERS * 2
+        for _ in range(2):  # one after the other: both have the same keys, and the server empties what is written anew
+            assert list(pool.map(job, CALLERS)) == CALLERS
 
 
 def test_a_callers_wrong_secret_is_said_and_not_shown(storages, config, tmp_path):

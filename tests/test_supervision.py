@@ -23,6 +23,7 @@ from engine.comfyui.workspace import sweep
 from engine.envelope import answer
 from engine.errors import Cancelled, ComfyUnavailable
 from engine.nodes import load_catalogue
+from engine.order import next_order
 from engine.simulator import Simulator, choices_from
 
 V2 = "low 0\nhigh 3\nmax 9\noom 2\noom_kill 2\n"
@@ -160,6 +161,21 @@ def test_it_comes_back_while_no_job_runs(supervised, wait_until):
 
     wait_until(lambda: comfy.comfy.started and comfy.process.pid not in {None, before})
     assert comfy.supervisor.crashes_in_a_row == 1
+
+
+def test_of_several_jobs_only_the_one_that_executes_is_blamed_for_a_crash(supervised, wait_until):
+    """The next is in ComfyUI's queue then, and two stand in line for that."""
+    comfy = supervised([at_step(4, times=2)], step_seconds=0.05)
+    comfy.comfy.ready()
+    with ThreadPoolExecutor(4) as pool:
+        culprit = pool.submit(comfy.ask, PICTURE, order=next_order())
+        wait_until(lambda: comfy.comfy.client.queue()[0])
+        innocent = [{**PICTURE, "payload": {**PICTURE["payload"], "seed": seed, "steps": 2}} for seed in (11, 12, 13)]
+        replies = [pool.submit(comfy.ask, each, order=next_order()) for each in innocent]
+        assert (
+            culprit.result(60)["failure"]["message"] == "ComfyUI stopped while running KSampler (3), step 4 of 6, twice"
+        )
+        assert [each.result(60)["warnings"] for each in replies] == [[]] * 3
 
 
 def test_crashes_in_a_row_wear_a_machine_out_and_a_good_job_redeems_it(supervised):

@@ -6,7 +6,9 @@ import pytest
 
 from engine.cancellation import CancellationToken
 from engine.errors import Cancelled
-from engine.turns import Late, Turns
+from engine.order import next_order
+from engine.row import Late
+from engine.turns import Turns
 
 
 class Told:
@@ -16,8 +18,8 @@ class Told:
         self.told = []
         self.turns = Turns(self.told.append, lambda: self.told.append("end"))
 
-    def hold(self, wanted, cancel=None, seconds=30):
-        return self.turns.hold(wanted, cancel or CancellationToken(), seconds)
+    def hold(self, wanted, cancel=None, seconds=30, order=None):
+        return self.turns.hold(wanted, cancel or CancellationToken(), seconds, order)
 
 
 class Watched(CancellationToken):
@@ -35,15 +37,15 @@ class Watched(CancellationToken):
 class Inside(threading.Thread):
     """Holds a turn until it is let go."""
 
-    def __init__(self, told, wanted):
+    def __init__(self, told, wanted, order=None):
         super().__init__(daemon=True)
-        self.told, self.wanted = told, wanted
+        self.told, self.wanted, self.order = told, wanted, order
         self.inside, self.go = threading.Event(), threading.Event()
         self.cancel = Watched()
         self.start()
 
     def run(self):
-        with self.told.hold(self.wanted, self.cancel):
+        with self.told.hold(self.wanted, self.cancel, order=self.order):
             self.told.told.append(f"in {self.wanted}")
             self.inside.set()
             self.go.wait(30)
@@ -56,6 +58,18 @@ class Inside(threading.Thread):
 @pytest.fixture
 def told():
     return Told()
+
+
+def test_who_was_taken_before_goes_first_even_where_its_thread_comes_later(told):
+    first, second, third = (next_order() for _ in range(3))
+    with told.hold("a", order=first):
+        waits = Inside(told, "b", order=third)
+        assert waits.cancel.looked.wait(30)
+        with told.hold("a", seconds=0.1, order=second):  # else it would come after b, with a switch each way
+            assert not waits.inside.is_set()
+    assert waits.inside.wait(30)
+    waits.let_go()
+    assert told.told == ["a", "end", "b", "in b", "end"]
 
 
 def test_who_wants_the_same_shares_a_turn(told):

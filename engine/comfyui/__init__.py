@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -12,15 +13,17 @@ from typing import Any, Self
 from engine.cancellation import CancellationToken
 from engine.comfyui.client import ComfyClient, ResultGone, new_prompt_id
 from engine.comfyui.collect import Declared, collect, raw_outputs
+from engine.comfyui.contact import Bounds, Contact
 from engine.comfyui.elsewhere import Elsewhere
 from engine.comfyui.events import EventStream
 from engine.comfyui.execution import Executor
 from engine.comfyui.folders import SharedFolders
+from engine.comfyui.forgetting import Forgetting
 from engine.comfyui.process import ComfyProcess
-from engine.comfyui.prompt_run import Bounds, Contact
 from engine.comfyui.supervisor import Supervisor
 from engine.comfyui.watch import ComfyStopped, Watch
 from engine.comfyui.workspace import Workspace, really_shared, sweep
+from engine.errors import ComfyUnavailable
 from engine.nodes import NodeCatalogue
 from engine.results import Execution, Progress, RawOutput
 
@@ -81,10 +84,12 @@ class ComfyUI:
         self.events = EventStream(self.client.url, auth=self.client.auth, connect_timeout=connect_timeout)
         self.watch = watch or Elsewhere(self.client.url, wait_seconds=0.0)
         self._executor = Executor(Contact(self.client, self.events, self.watch, bounds or Bounds()))
+        self._forgetting = Forgetting(self.client)
         self._folders = folders
         self._cleanup = cleanup
         self._folders_tried = threading.Lock()
         self._untried = folders is not None
+        self._met = False
 
     def __enter__(self) -> Self:
         return self
@@ -98,7 +103,11 @@ class ComfyUI:
         self.close()
 
     def close(self) -> None:
-        """Close the connections, end the listener, and end what `watch` started."""
+        """Close the connections, end the listener, and end what `watch` started.
+
+        What jobs that are over still have in ComfyUI's history is removed first.
+        """
+        self._forgetting.close()
         self.events.close()
         self.client.close()
         self.watch.close()
@@ -113,14 +122,26 @@ class ComfyUI:
         """Why its machine had better be replaced: it stopped again and again. None while there is no reason."""
         return self.watch.worn_out
 
+    def begin(self) -> None:
+        """Start it, if it is ours and was not started yet; returns when its process runs, before it answers."""
+        self.watch.begin()
+
     def ready(self, cancel: CancellationToken | None = None) -> None:
         """Wait until it answers; start it, if it is ours and was not started yet. Asks nothing while all goes well.
+
+        The first time, what the first job would wait for is done as well: its websocket is connected, and its folders
+        are tried.
 
         Raises:
             Cancelled: the job was cancelled.
             ComfyUnavailable: it does not come within its bound.
         """
         self.watch.wait_until_up(cancel or CancellationToken())
+        if not self._met:
+            self._met = True
+            self.events.begin()
+            with contextlib.suppress(ComfyUnavailable):  # which the job that needs them is told
+                self.folders()
 
     def suspect(self) -> None:
         """It did not answer as it should: `ready` looks again."""
@@ -140,6 +161,7 @@ class ComfyUI:
         needed_outputs: Collection[str] = (),
         previews: bool = False,
         floor: float = 0.0,
+        order: int | None = None,
     ) -> Execution:
         """Run a graph to its end: see `Executor.execute`."""
         return self._executor.execute(
@@ -154,6 +176,7 @@ class ComfyUI:
             needed_outputs=needed_outputs,
             previews=previews,
             floor=floor,
+            order=order,
         )
 
     def collect(
@@ -189,7 +212,9 @@ class ComfyUI:
 
     def workspace(self, job_id: str, prompt_id: str) -> Workspace:
         """A job's own place in ComfyUI's folders, a context manager: see `Workspace`."""
-        return Workspace(self.client, self.folders(), job_id, prompt_id, cleanup=self._cleanup)
+        return Workspace(
+            self.client, self.folders(), job_id, prompt_id, forget=self._forgetting.add if self._cleanup else None
+        )
 
     def folders(self) -> SharedFolders | None:
         """Its folders, where they are on this machine; tried with the first call.

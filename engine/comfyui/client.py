@@ -5,17 +5,19 @@ The interface was read off and measured on ComfyUI 0.3.64 and 0.8.0.
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-import requests
+from urllib3.exceptions import HTTPError
 
 from engine.cancellation import CancellationToken
 from engine.comfyui.complaints import rejection
-from engine.comfyui.connection import NONE_THERE, Connection
+from engine.comfyui.connection import NONE_THERE, Connection, Response
 from engine.comfyui.uploads import FormWithFile
 from engine.errors import ComfyUnavailable, InputRejected, NoOutputs, StorageError
 from engine.nodes import NodeCatalogue
@@ -63,7 +65,7 @@ class ComfyClient(Connection):
         for path in ("/v2/snapshot/get_current", "/snapshot/get_current"):
             # It may look for news of its lists first.
             response = self._send("GET", path, read_timeout=_MANAGER_SECONDS, accept=range(200, 600))
-            if response.status_code == requests.codes.ok and "json" in response.headers.get("Content-Type", ""):
+            if response.status == HTTPStatus.OK and "json" in response.headers.get("Content-Type", ""):
                 document = self._parsed(response)
                 return document if isinstance(document, dict) else None
         return None
@@ -88,9 +90,9 @@ class ComfyClient(Connection):
         """`/models/KIND`: the files of a kind of model, below its folders; None for a kind that it does not know."""
         path = f"/models/{quote(kind, safe='')}"
         response = self._send("GET", path, read_timeout=read_timeout, accept=range(200, 405))
-        if response.status_code == requests.codes.not_found:
+        if response.status == HTTPStatus.NOT_FOUND:
             return None
-        files = self._parsed(response) if response.status_code == requests.codes.ok else None
+        files = self._parsed(response) if response.status == HTTPStatus.OK else None
         if not isinstance(files, list):
             raise self._odd(path)
         return [each for each in files if isinstance(each, str)]
@@ -126,21 +128,21 @@ class ComfyClient(Connection):
         body = {"prompt": graph, "prompt_id": prompt_id, "client_id": client_id}
         if extra_data:
             body["extra_data"] = dict(extra_data)
-        response = self._send("POST", "/prompt", json=body, accept=range(200, 600))
-        if response.status_code == requests.codes.ok:
+        response = self._send("POST", "/prompt", document=body, accept=range(200, 600))
+        if response.status == HTTPStatus.OK:
             try:
                 taken = response.json()
             except ValueError as error:
-                raise self._garbled(response) from error
+                raise self._garbled(response, "POST", "/prompt") from error
             node_errors = taken.get("node_errors") if isinstance(taken, dict) else None
             return node_errors if isinstance(node_errors, dict) else {}
         try:
             answer = response.json()
         except ValueError:
-            if response.status_code > requests.codes.internal_server_error:
-                raise self._garbled(response) from None
-            if response.status_code not in {400, 500}:
-                raise self._unexpected(response) from None
+            if response.status > HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise self._garbled(response, "POST", "/prompt") from None
+            if response.status not in {400, 500}:
+                raise self._unexpected(response, "POST", "/prompt") from None
             answer = None
         raise rejection(answer, graph)
 
@@ -163,15 +165,15 @@ class ComfyClient(Connection):
 
     def interrupt(self, prompt_id: str, *, read_timeout: float | None = None) -> None:
         """Ask the prompt to stop at its next step; nothing happens if it is not the one that runs."""
-        self._send("POST", "/interrupt", json={"prompt_id": prompt_id}, read_timeout=read_timeout)
+        self._send("POST", "/interrupt", document={"prompt_id": prompt_id}, read_timeout=read_timeout)
 
     def delete_pending(self, prompt_id: str, *, read_timeout: float | None = None) -> None:
         """Take the prompt out of the queue; nothing happens if it runs already. It leaves no history."""
-        self._send("POST", "/queue", json={"delete": [prompt_id]}, read_timeout=read_timeout)
+        self._send("POST", "/queue", document={"delete": [prompt_id]}, read_timeout=read_timeout)
 
-    def delete_history(self, prompt_id: str, *, read_timeout: float | None = None) -> None:
-        """Forget what came of the prompt; nothing happens if it is not known."""
-        self._send("POST", "/history", json={"delete": [prompt_id]}, read_timeout=read_timeout)
+    def delete_history(self, prompt_ids: Sequence[str], *, read_timeout: float | None = None) -> None:
+        """Forget what came of the prompts; nothing happens to those that are not known."""
+        self._send("POST", "/history", document={"delete": [*prompt_ids]}, read_timeout=read_timeout)
 
     def upload(self, path: Path, *, filename: str, subfolder: str = "") -> str:
         """Put a file into ComfyUI's input folder; it is read from the disk as it is sent.
@@ -192,17 +194,17 @@ class ComfyClient(Connection):
             response = self._send(
                 "POST",
                 "/upload/image",
-                data=body,
-                headers={"Content-Type": body.content_type},
+                body=body,
+                headers={"Content-Type": body.content_type, "Content-Length": str(len(body))},
                 accept=range(200, 414),
             )
-        if response.status_code == requests.codes.request_entity_too_large:
+        if response.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             raise InputRejected(
                 f"{filename} is larger than what this ComfyUI takes",
                 hint="send a smaller file, or start ComfyUI with a larger --max-upload-size",
             )
-        if response.status_code != requests.codes.ok:
-            raise self._unexpected(response)
+        if response.status != HTTPStatus.OK:
+            raise self._unexpected(response, "POST", "/upload/image")
         answer = self._parsed(response)
         return "/".join(part for part in (answer.get("subfolder"), answer["name"]) if part)
 
@@ -229,34 +231,33 @@ class ComfyClient(Connection):
             ResultGone: ComfyUI has no such file, as when it was deleted after its node was cached.
             StorageError: this machine's disk does not take it.
         """
-        query = {"filename": filename, "subfolder": subfolder, "type": type}
+        query = urlencode({"filename": filename, "subfolder": subfolder, "type": type}, errors="replace")
         part = target.with_name(f".{uuid.uuid4().hex}.part")
         headers = {"Accept-Encoding": "identity"}  # so that the length that was announced is the file's
         try:
-            with self._send(
-                "GET", "/view", params=query, headers=headers, stream=True, accept=range(200, 405)
-            ) as response:
-                if response.status_code in {400, 403, 404}:
+            response = self._send("GET", f"/view?{query}", headers=headers, stream=True, accept=range(200, 405))
+            with contextlib.closing(response):
+                if response.status in {400, 403, 404}:
                     raise ResultGone(
                         f"ComfyUI names the file {filename} as a result, but does not give it",
                         hint="if it was deleted there, ComfyUI may still take the run for cached: "
                         "change an input, such as the seed, or restart ComfyUI",
                     )
-                if response.status_code != requests.codes.ok:
-                    raise self._unexpected(response)
+                if response.status != HTTPStatus.OK:
+                    raise self._unexpected(response, "GET", "/view")
                 self._save(response, part, cancel or CancellationToken())
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
 
-    def _save(self, response: requests.Response, part: Path, cancel: CancellationToken) -> None:
+    def _save(self, response: Response, part: Path, cancel: CancellationToken) -> None:
         try:
             with part.open("wb") as file:
-                for chunk in response.iter_content(_CHUNK_BYTES):
+                for chunk in response.stream(_CHUNK_BYTES):
                     cancel.raise_if_cancelled()
                     file.write(chunk)
                 size = file.tell()
-        except requests.RequestException as error:  # which is an OSError as well
+        except HTTPError as error:
             raise self._broken("GET", "/view") from error
         except OSError as error:
             raise StorageError(
@@ -265,7 +266,7 @@ class ComfyClient(Connection):
                 detail=str(error),
             ) from error
         announced = response.headers.get("Content-Length")
-        if announced is not None and int(announced) != size:
+        if announced is not None and announced.strip() != str(size):
             raise self._broken("GET", "/view")
 
 

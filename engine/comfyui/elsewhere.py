@@ -39,6 +39,9 @@ class Elsewhere:
         """Nobody can know."""
         return None
 
+    def begin(self) -> None:
+        """Nothing: others do that."""
+
     def wait_until_up(self, cancel: CancellationToken) -> None:
         """Wait until it answers, if it was not heard of yet or did not answer the last time.
 

@@ -6,7 +6,6 @@ well. Message types and their order were measured on ComfyUI 0.3.64 and 0.8.0.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import logging
@@ -19,6 +18,7 @@ from urllib.parse import quote
 
 import websocket
 
+from engine.comfyui.connection import basic
 from engine.comfyui.messages import FRAME, RECONNECTED, Event, read_picture, read_text
 from engine.comfyui.subscriptions import Subscription
 
@@ -60,13 +60,14 @@ class EventStream:
         self._url = "ws" + url.removeprefix("http") + "/ws"
         self._headers = []
         if auth:
-            self._headers = ["Authorization: Basic " + base64.b64encode(":".join(auth).encode()).decode()]
+            self._headers = [f"Authorization: {basic(auth)}"]
         self._connect_timeout = connect_timeout
         self._ping_after = ping_after
         self._lock = threading.Lock()
         self._subscriptions: dict[str, Subscription] = {}
         self._client_id: str | None = None
         self._tried = threading.Event()
+        self._tried_once = False
         self._closing = threading.Event()
         self._hurry = threading.Event()  # there is a reason to try again now
         self._socket: Any = None  # a websocket.WebSocket, which is typed in part only
@@ -82,16 +83,22 @@ class EventStream:
 
         Where an earlier one failed, as before a restart of ComfyUI, another is made at once, and waited for less long.
         """
+        first = not self._tried_once
+        if self.begin():
+            self._tried.wait(self._connect_timeout if first else min(self._connect_timeout, _AGAIN_SECONDS))
+            self._tried_once = True
+
+    def begin(self) -> bool:
+        """Begin to connect and don't wait; false where there is a connection, or is to be none any more."""
         with self._lock:
             if self._client_id is not None or self._closing.is_set():
-                return
-            first = self._thread is None
+                return False
             self._tried.clear()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._listen, name="comfyui-events", daemon=True)
                 self._thread.start()
         self._hurry.set()
-        self._tried.wait(self._connect_timeout if first else min(self._connect_timeout, _AGAIN_SECONDS))
+        return True
 
     def close(self) -> None:
         """Disconnect and end the thread."""

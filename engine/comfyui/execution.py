@@ -6,20 +6,26 @@ look, and how far it is. The deadline is the law: nothing that ComfyUI does or f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import contextlib
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from engine.cancellation import CancellationToken
 from engine.comfyui.complaints import gpu_is_unfit, left_out, process_is_broken
+from engine.comfyui.contact import Allowed, Contact
 from engine.comfyui.frames import Frames
+from engine.comfyui.line import Line, Place
 from engine.comfyui.outcome import outcome
 from engine.comfyui.progress import ProgressMeter
-from engine.comfyui.prompt_run import SEND_AGAIN, Contact, PromptRun
+from engine.comfyui.prompt_run import SEND_AGAIN, PromptRun, not_begun
 from engine.comfyui.watch import ComfyStopped
 from engine.errors import ComfyError, ComfyUnavailable, GraphRejected
+from engine.order import next_order
 from engine.results import Execution, Progress
+from engine.row import Late
 
 _LEFT_SECONDS = 5.0
 
@@ -33,6 +39,7 @@ class Executor:
 
     def __init__(self, contact: Contact) -> None:
         self._contact = contact
+        self._line = Line()
         self._left: list[PromptRun] = []  # nobody could be asked to stop them
 
     def execute(
@@ -49,6 +56,7 @@ class Executor:
         needed_outputs: Collection[str] = (),
         previews: bool = False,
         floor: float = 0.0,
+        order: int | None = None,
     ) -> Execution:
         """Run a graph to its end.
 
@@ -65,6 +73,7 @@ class Executor:
             needed_outputs: ids of output nodes; if ComfyUI leaves one out, the prompt is stopped and refused.
             previews: whether progress has pictures of what samplers are at, where ComfyUI sends them.
             floor: the fraction that progress begins with, where this is not the first try.
+            order: its place among those that wait to be queued; left out, behind them.
 
         Returns:
             What the nodes reported.
@@ -79,15 +88,63 @@ class Executor:
             ComfyUnavailable: it does not answer.
         """
         cancel.raise_if_cancelled()
+        try:
+            with self._place(next_order() if order is None else order, cancel, queue_timeout_seconds) as (
+                place,
+                waited,
+            ):
+                execution = self._execute(
+                    graph,
+                    prompt_id,
+                    cancel,
+                    Allowed(timeout_seconds, queue_timeout_seconds, waited),
+                    ProgressMeter(graph, on_progress, floor=floor, previews=previews),
+                    # 0.8.0 heeds it; 0.3.64 sends previews only if it was started with --preview-method.
+                    {"preview_method": "auto", **(extra_data or {})} if previews else extra_data,
+                    frames_folder,
+                    needed_outputs,
+                    place,
+                )
+        except Late:
+            raise not_begun(queue_timeout_seconds) from None
+        return replace(execution, queue_seconds=execution.queue_seconds + waited)
+
+    @contextlib.contextmanager
+    def _place(
+        self, order: int, cancel: CancellationToken, queue_timeout_seconds: float
+    ) -> Iterator[tuple[Place, float]]:
+        """A place past the line to a ComfyUI that runs, and how many seconds it took to get it.
+
+        One that ended while others had it is waited for outside of the line: those others come again, and they were
+        before. Nothing was asked of it for this job, to which that is no try.
+        """
+        begun = time.monotonic()
+        while True:
+            with self._line.place(order, cancel, queue_timeout_seconds - (time.monotonic() - begun)) as place:
+                if self._contact.watch.started:
+                    yield place, time.monotonic() - begun
+                    return
+            self._contact.watch.wait_until_up(cancel)
+
+    def _execute(
+        self,
+        graph: Mapping[str, Any],
+        prompt_id: str,
+        cancel: CancellationToken,
+        allowed: Allowed,
+        meter: ProgressMeter,
+        extra_data: Mapping[str, Any] | None,
+        frames_folder: Path | None,
+        needed_outputs: Collection[str],
+        place: Place,
+    ) -> Execution:
         self._stop_what_was_left()
         self._contact.events.start()
         with self._contact.events.subscribe(prompt_id) as subscription:
             frames = Frames(graph, frames_folder)
-            meter = ProgressMeter(graph, on_progress, floor=floor, previews=previews)
             run = PromptRun(self._contact, graph, prompt_id, subscription, meter, frames)
             try:
-                # 0.8.0 heeds it; 0.3.64 sends previews only if it was started with --preview-method.
-                run.queue({"preview_method": "auto", **(extra_data or {})} if previews else extra_data, cancel)
+                run.queue(extra_data, cancel)
             except (ComfyUnavailable, GraphRejected):
                 raise  # it was not queued
             except BaseException as error:
@@ -96,7 +153,7 @@ class Executor:
             try:
                 if refused := left_out(run.node_errors, graph, needed_outputs):
                     raise refused
-                entry = run.wait(cancel, timeout_seconds, queue_timeout_seconds)
+                entry = run.wait(cancel, allowed, place.leave)
             except ComfyUnavailable:
                 self._left.append(run)
                 raise

@@ -24,7 +24,7 @@ class Frames:
 
     Args:
         graph: the rendered graph.
-        folder: where to; None keeps none.
+        folder: where to, made with the first; None keeps none.
     """
 
     def __init__(self, graph: Mapping[str, Any], folder: Path | None) -> None:
@@ -60,6 +60,7 @@ class Frames:
         node = list(self._found).index(node_id) + 1
         path = self._folder / f"websocket_{node}_{len(paths) + 1:05}{suffix}"
         try:
+            self._folder.mkdir(exist_ok=True)
             path.write_bytes(event.data["picture"])
         except OSError as error:
             raise StorageError(

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -109,8 +109,11 @@ class ComfyProcess:
     ) -> None:
         self.stop()
 
-    def start(self) -> None:
+    def start(self, *, launched: Callable[[], None] = lambda: None) -> None:
         """Start it and wait until it answers; nothing happens if it runs.
+
+        Args:
+            launched: called once its process runs, before it is waited for.
 
         Raises:
             ComfyUnavailable: it is not installed there, its port is taken, it ended, or it did not answer in
@@ -131,6 +134,7 @@ class ComfyProcess:
             )
         self._launch()
         atexit.register(self.stop)
+        launched()
         try:
             self._wait_until_it_answers()
         except BaseException:

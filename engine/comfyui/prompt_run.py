@@ -6,17 +6,16 @@ import logging
 import math
 import time
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.cancellation import CancellationToken, unless_cancelled
-from engine.comfyui.client import ComfyClient
 from engine.comfyui.connection import NoAnswer
-from engine.comfyui.events import FRAME, RECONNECTED, Event, EventStream, Subscription
+from engine.comfyui.contact import Allowed, Contact
+from engine.comfyui.events import FRAME, RECONNECTED, Event, Subscription
 from engine.comfyui.frames import Frames
 from engine.comfyui.progress import ProgressMeter
-from engine.comfyui.watch import ComfyStopped, Crash, Watch
+from engine.comfyui.watch import ComfyStopped, Crash
 from engine.errors import Cancelled, ComfyUnavailable, ExecutionTimeout
 
 log = logging.getLogger(__name__)
@@ -32,38 +31,12 @@ _UNSURE_SECONDS = 5.0
 SEND_AGAIN = "see ComfyUI's log; the job can be sent again"
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How long a ComfyUI may leave us without what we wait for, in seconds.
-
-    Attributes:
-        patience: how long it may be gone during an execution, as for a restart of a proxy.
-        silent: how long it may keep connections and answer nothing, as while it loads a large model.
-        stall: how long an execution may make no progress; None for as long as it may run.
-        stop: how long to try to stop a prompt; a node that looks for no interrupt outlasts it.
-    """
-
-    patience: float = 15.0
-    silent: float = 60.0
-    stall: float | None = None
-    stop: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """All that a ComfyUI is reached by.
-
-    Attributes:
-        client: to ask.
-        events: to be told.
-        watch: knows whether it runs.
-        bounds: of time.
-    """
-
-    client: ComfyClient
-    events: EventStream
-    watch: Watch
-    bounds: Bounds
+def not_begun(seconds: float) -> ExecutionTimeout:
+    """What a job ends with that waited too long for those before it."""
+    return ExecutionTimeout(
+        f"the job waited {seconds:g} s in ComfyUI's queue and was not begun",
+        hint="try again when there is less to do, or allow a longer wait in the queue",
+    )
 
 
 class PromptRun:
@@ -154,24 +127,34 @@ class PromptRun:
         finally:
             self._may_come_until = may_come_until
 
-    def wait(self, cancel: CancellationToken, timeout_seconds: float, queue_timeout_seconds: float) -> dict[str, Any]:
-        """The history entry of the prompt, once it has ended."""
+    def wait(
+        self, cancel: CancellationToken, allowed: Allowed, on_end: Callable[[], None] = lambda: None
+    ) -> dict[str, Any]:
+        """The history entry of the prompt, once it has ended.
+
+        Args:
+            cancel: ends the waiting.
+            allowed: how long it may take.
+            on_end: called as soon as the socket says that it ended, before the history is asked.
+        """
         ask_at = time.monotonic() + (0.0 if self._unsure else self._interval())
         while True:
             cancel.raise_if_cancelled()
             if crash := self._watch.crash_of(self._generation):
                 raise self._stopped(crash)
-            late = self._late(timeout_seconds, queue_timeout_seconds)
+            late = self._late(allowed)
             if late or time.monotonic() >= ask_at:
                 entry = self._ask(thoroughly=bool(late))
                 if entry is not None:
                     self._hear_the_rest()
                     return entry
-                if late := self._late(timeout_seconds, queue_timeout_seconds):
+                if late := self._late(allowed):
                     raise late
                 ask_at = time.monotonic() + self._interval()
             event = self._subscription.next(min(_CANCEL_LOOK_SECONDS, ask_at - time.monotonic()))
             if event is not None and self._hear(event):
+                if self._ended:
+                    on_end()
                 ask_at = time.monotonic()
 
     def _hear_the_rest(self) -> None:
@@ -212,6 +195,7 @@ class PromptRun:
             timeout = min(max(left, _LEAST_READ_TIMEOUT), _ASK_READ_TIMEOUT)
             if self._watch.crash_of(self._generation):
                 return True
+            may_still_come = self._may_still_come()  # before it is looked for: it may arrive in between
             try:
                 if self._client.history(self._prompt_id, read_timeout=timeout) is not None:
                     return True
@@ -221,7 +205,7 @@ class PromptRun:
                 elif self._prompt_id in pending:
                     self._client.delete_pending(self._prompt_id, read_timeout=timeout)
                     continue
-                elif not self._may_still_come():
+                elif not may_still_come:
                     return True
             except ComfyUnavailable as error:
                 if trouble != (trouble := error.message):  # each kind once
@@ -280,18 +264,15 @@ class PromptRun:
             where = f"while running {self.meter.where()}"
         return ComfyStopped(f"{cause} {where}", began=began, crash=crash, hint=SEND_AGAIN)
 
-    def _late(self, timeout_seconds: float, queue_timeout_seconds: float) -> ExecutionTimeout | None:
+    def _late(self, allowed: Allowed) -> ExecutionTimeout | None:
         now = time.monotonic()
         if self._started_at is None:
-            if now - self._queued_at < queue_timeout_seconds:
+            if allowed.waited_seconds + now - self._queued_at < allowed.queue_seconds:
                 return None
+            return not_begun(allowed.queue_seconds)
+        if now - self._started_at >= allowed.seconds:
             return ExecutionTimeout(
-                f"the job waited {queue_timeout_seconds:g} s in ComfyUI's queue and was not begun",
-                hint="try again when there is less to do, or allow a longer wait in the queue",
-            )
-        if now - self._started_at >= timeout_seconds:
-            return ExecutionTimeout(
-                f"the job did not finish within {round(timeout_seconds, 2):g} s ({self.meter.where()})",
+                f"the job did not finish within {round(allowed.seconds, 2):g} s ({self.meter.where()})",
                 hint="allow it more time, or ask for less: fewer steps, a smaller size",
             )
         stall = self._bounds.stall

@@ -63,6 +63,7 @@ class Supervisor:
         self._restart_for: str | None = None
         self._given_up: str | None = None
         self._closing = threading.Event()
+        self._launched = threading.Event()
         self._thread: threading.Thread | None = None
 
     @property
@@ -98,6 +99,12 @@ class Supervisor:
                 return Crash(_CLOSED)
             gone = Crash("it was restarted") if generation < self.generation else None
             return self._crashes.get(generation, gone)
+
+    def begin(self) -> None:
+        """Start it, if nobody did; returns when its process runs or can't be started, which `wait_until_up` tells."""
+        self._watch()
+        if self._thread is not None:
+            self._launched.wait()
 
     def wait_until_up(self, cancel: CancellationToken) -> None:
         """Wait for the start or restart, at most as long as a start may take.
@@ -162,6 +169,7 @@ class Supervisor:
         """End the process, and the thread that watches it."""
         with self._changed:
             self._closing.set()
+            self._launched.set()  # where it is closed before its thread has begun, nobody else says so
             self._up = False
             self._changed.notify_all()
             thread = self._thread
@@ -184,6 +192,7 @@ class Supervisor:
             except Exception as error:  # the thread's edge: without it ComfyUI would never come back
                 log.exception("watching ComfyUI failed; it is started again")
                 self._failed(ComfyUnavailable(f"ComfyUI can't be started: {type(error).__name__}", hint=_HINT))
+            self._launched.set()  # also where it could not be
             self._closing.wait(pause_seconds(self.crashes_in_a_row))
 
     def _watch_one(self) -> None:
@@ -200,7 +209,7 @@ class Supervisor:
             self._before()
             if self._closing.is_set():  # that may have taken a while
                 return False
-            self.process.start()
+            self.process.start(launched=self._launched.set)
             self._verify()
         except ComfyUnavailable as error:
             self.process.stop()

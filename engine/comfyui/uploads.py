@@ -12,10 +12,10 @@ from urllib3.filepost import choose_boundary, encode_multipart_formdata
 
 
 class FormWithFile:
-    """A form (`multipart/form-data`, RFC 7578) to hand to `requests` as data.
+    """A form (`multipart/form-data`, RFC 7578) to hand to `urllib3` as a body.
 
-    `requests` builds the body of a form with files in memory, several times the file's size. What has a length and
-    `read` it sends piece by piece, with a Content-Length (2.34, `PreparedRequest.prepare_body`).
+    `urllib3` builds the body of a form with files in memory, several times the file's size. What has `read` it sends
+    piece by piece, under the Content-Length that it is given (2.7, `util.request.body_to_chunks`).
 
     Args:
         fields: the form's other fields.

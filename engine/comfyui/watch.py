@@ -68,6 +68,9 @@ class Watch(Protocol):
     def crash_of(self, generation: int) -> Crash | None:
         """How that process ended; None while it runs, or nobody can know."""
 
+    def begin(self) -> None:
+        """Start it, if it is ours and was not started yet; returns when its process runs, before it answers."""
+
     def wait_until_up(self, cancel: CancellationToken) -> None:
         """Wait for a ComfyUI that answers; start it, if nobody did.
 

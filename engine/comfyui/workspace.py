@@ -8,7 +8,7 @@ import posixpath
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,7 +24,7 @@ from engine.results import Execution
 log = logging.getLogger(__name__)
 
 _ABANDONED_SECONDS = 24 * 3600.0
-_FORGET_SECONDS = 5.0
+_HISTORY_SECONDS = 5.0
 _CLOCK_SECONDS = 2.0  # a file system may keep times in whole seconds
 
 
@@ -32,25 +32,32 @@ class Workspace:
     """A job's own folder in ComfyUI's input, output and temp folders.
 
     A context manager: at its end, whatever the end was, the job's input files are gone, where ComfyUI's disk is
-    ours. With `cleanup` its result files and its history entry are gone as well, save where the results could not be
-    stored or something unforeseen happened: then they stay, for whoever looks after the machine.
+    ours. With `forget` its result files are gone as well, and its history entry soon is, save where the results could
+    not be stored or something unforeseen happened: then they stay, for whoever looks after the machine.
 
     Args:
         client: of the ComfyUI.
         folders: its folders, where they are on this machine.
         job_id: names the folder.
         prompt_id: ComfyUI's id for the job.
-        cleanup: whether result files and history entries are removed.
+        forget: has the history entry of a prompt removed; None keeps entries and result files.
     """
 
     def __init__(
-        self, client: ComfyClient, folders: SharedFolders | None, job_id: str, prompt_id: str, *, cleanup: bool
+        self,
+        client: ComfyClient,
+        folders: SharedFolders | None,
+        job_id: str,
+        prompt_id: str,
+        *,
+        forget: Callable[[str], None] | None,
     ) -> None:
         # A job that is run again gets another folder: what is left of the first run can't be taken for its own.
         self.folder = job_folder(job_id)
         self._client = client
         self._folders = folders
-        self._cleanup = cleanup
+        self._forget = forget
+        self._reported: Mapping[str, Any] | None = None
         self._prompt_id = prompt_id
         self._inputs = 0
         self._marked: set[str] = set()
@@ -76,8 +83,13 @@ class Workspace:
         kept = not isinstance(error, EngineError | KeyboardInterrupt | None)
         if isinstance(error, StorageError):
             kept = not error.results_kept
-        if self._cleanup and not kept:
-            self._forget(gone=isinstance(error, ComfyUnavailable))
+        if self._forget is not None and not kept:
+            self._remove_results(self._forget, gone=isinstance(error, ComfyUnavailable))
+
+    @property
+    def keeps_inputs(self) -> bool:
+        """Whether the job's input files stay: nothing can remove them where ComfyUI's disk is not ours."""
+        return self._folders is None
 
     def add(self, path: Path, filename: str) -> str:
         """Put a file where loader nodes find it.
@@ -115,7 +127,7 @@ class Workspace:
         its cache by every input of a node and hands a node only those that it declares. What comes before the output
         nodes stays cached.
         """
-        if (self._folders is None or not self._cleanup) and not anew:
+        if (self._folders is None or self._forget is None) and not anew:
             return graph
         linked = {link[0] for node in graph.values() for _, link in links(node)}
         isolated = {}
@@ -132,10 +144,15 @@ class Workspace:
             isolated[node_id] = {**node, "inputs": inputs}
         return isolated
 
-    def _forget(self, *, gone: bool) -> None:
+    def ran(self, execution: Execution) -> None:
+        """Tell what came of the job, so that it is not asked for again when it is removed."""
+        self._reported = execution.outputs
+
+    def _remove_results(self, forget: Callable[[str], None], *, gone: bool) -> None:
         """Remove what the job left in ComfyUI. Never raises: the results are the caller's by now, or nobody's.
 
         Args:
+            forget: has its history entry removed.
             gone: ComfyUI does not answer: it is not asked again.
         """
         folders = self._folders
@@ -144,13 +161,20 @@ class Workspace:
                 folders.remove(self.folder, folders.output, folders.temp)
         if gone:
             return
+        if folders is not None and self._marked:
+            self._remove_marked(self._outputs(), folders)
+        forget(self._prompt_id)
+
+    def _outputs(self) -> Mapping[str, Any]:
+        """What the job's nodes reported, also where it failed."""
+        if self._reported is not None:
+            return self._reported
         try:
-            if folders is not None and self._marked:
-                entry = self._client.history(self._prompt_id, read_timeout=_FORGET_SECONDS) or {}
-                self._remove_marked(entry.get("outputs") or {}, folders)
-            self._client.delete_history(self._prompt_id, read_timeout=_FORGET_SECONDS)
+            entry = self._client.history(self._prompt_id, read_timeout=_HISTORY_SECONDS) or {}
         except ComfyUnavailable as error:
-            log.warning("the history entry of prompt %s stays: %s", self._prompt_id, error)
+            log.warning("what prompt %s left beside its folder stays: %s", self._prompt_id, error)
+            return {}
+        return dict(entry.get("outputs") or {})
 
     def _remove_marked(self, outputs: Mapping[str, Any], folders: SharedFolders) -> None:
         """Remove what nodes named themselves (PreviewImage), beside the job's folder.

@@ -93,7 +93,7 @@ def _stamped(
             output.path, target, content_type=output.content_type, metadata=delivery.metadata, stamp=stamp
         )
         warnings += [_sentence(output, warning) for warning in found]
-        return _described(replace(output, path=target)) if changed else output
+        return _hashed(replace(output, path=target)) if changed else output
     except Unfinished as problem:
         _note(output, problem, warnings)
         return output
@@ -116,7 +116,13 @@ def _new_file(folder: Path, content_type: str) -> Path:
 
 
 def _described(output: OutputFile) -> OutputFile:
-    """The result with what its new file changed."""
+    """The result with what its new file changed, its size included."""
+    size = facts.size(output.path, output.content_type) if output.path else None
+    return _hashed(replace(output, width=size[0], height=size[1]) if size else output)
+
+
+def _hashed(output: OutputFile) -> OutputFile:
+    """The result with the hash and the length of its new file."""
     if output.path is None:
         return output
     try:
@@ -125,14 +131,7 @@ def _described(output: OutputFile) -> OutputFile:
             size_bytes = file.tell()
     except OSError as error:
         raise Unfinished("was changed, but can't be read again: it stays as it was") from error
-    size = facts.size(output.path, output.content_type)
-    return replace(
-        output,
-        sha256=digest,
-        size_bytes=size_bytes,
-        width=size[0] if size else output.width,
-        height=size[1] if size else output.height,
-    )
+    return replace(output, sha256=digest, size_bytes=size_bytes)
 
 
 def _metadata_stays(output: OutputFile) -> str:

@@ -8,13 +8,14 @@ from engine.dialing import Public
 from engine.s3.errors import translated
 from engine.s3.options import S3Options
 from engine.s3.public_only import connect_publicly
-from engine.transfers import cuttable, make_cuttable
+from engine.transfers import Body, cuttable, make_cuttable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _ATTEMPTS = 4
 _CONNECTIONS = 32
+_SMALL_BYTES = 2 * 1024 * 1024
 
 
 def build_client(options: S3Options, *, public: Public | None = None, attempts: int = _ATTEMPTS) -> S3Client:
@@ -56,10 +57,22 @@ def build_client(options: S3Options, *, public: Public | None = None, attempts: 
                 proxies=None if public is None else {},
             ),
         )
+    client.meta.events.register_last("before-call.s3", _send_small_bodies_at_once)
     _make_cuttable(client)
     if public is not None:
         connect_publicly(client, public)
     return client
+
+
+def _send_small_bodies_at_once(params: dict[str, Any], **_: Any) -> None:
+    """Ask the bucket for nothing before a body that is soon sent.
+
+    botocore (1.44, `add_expect_header`) has each upload from a file wait for the server to say that it wants it
+    (`Expect: 100-continue`): a whole round trip more. It is worth its time where a long body would be sent in vain.
+    """
+    body = params.get("body")
+    if isinstance(body, Body) and body.length <= _SMALL_BYTES:
+        params["headers"].pop("Expect", None)
 
 
 def _make_cuttable(client: S3Client) -> None:

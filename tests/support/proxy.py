@@ -25,6 +25,7 @@ class CuttableProxy:
 
     Attributes:
         url: where it listens.
+        requests: the method and path of each that passed, without what is behind a question mark, in order.
     """
 
     def __init__(self, target_url):
@@ -32,6 +33,7 @@ class CuttableProxy:
         self._target = (target.hostname, target.port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.requests = []
         self._lock = threading.Lock()
         self._connections = []
         self._threads = []
@@ -118,6 +120,8 @@ class CuttableProxy:
         back.start()
         with contextlib.suppress(OSError):
             while data := connection.client.recv(65536):
+                if data.startswith((b"GET /", b"POST /")):  # a head begins a chunk of its own
+                    self.requests.append(data.split(b" HTTP/")[0].split(b"?")[0].decode())
                 if data.startswith(b"GET /ws"):
                     connection.is_websocket = True
                     if self._refused_websockets:
