@@ -1,4 +1,4 @@
-"""How the worker ends: it takes no more jobs, lets those that run finish for a while, and answers the rest.
+"""How the worker takes jobs and ends: it takes no more, lets those that run finish for a while, and answers the rest.
 
 The SDK (runpod 1.12, rp_scale.py) ends on SIGTERM too, but waits for running jobs without a bound, stops listening to
 cancellations meanwhile, and then sits out the poll for the next job, of up to 90 s. The platform kills long before.
@@ -17,15 +17,17 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
 from engine.cancellation import CancellationToken
-from engine.envelope import failure_reply
 from engine.errors import Cancelled
+from engine.intake import Bounds, Choice, Intake
 from engine.logs import event
+from engine.replies import failure_reply
 from engine.runpod_sdk import load_runpod
 
 log = logging.getLogger(__name__)
@@ -51,12 +53,14 @@ class _Running:
         job_id: the job's.
         cancel: asks the job to stop.
         work: its reply to come; whoever sets it first has the word.
+        replied: its reply is with the SDK, and on its way.
     """
 
     task: asyncio.Task[Any]
     job_id: str
     cancel: CancellationToken
     work: asyncio.Future[Reply]
+    replied: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Shutdown:
@@ -67,17 +71,24 @@ class Shutdown:
 
     Args:
         drain_seconds: how long jobs that run may still take.
-        at_once: how many jobs the SDK is to have at once.
+        intake: says how many jobs the SDK is to have at once; left out, one.
+        taking: called once, when the first job is about to be asked for; it must not take long.
     """
 
-    def __init__(self, drain_seconds: float, at_once: int = 1) -> None:
+    def __init__(
+        self, drain_seconds: float, intake: Intake | None = None, *, taking: Callable[[], None] | None = None
+    ) -> None:
         self._drain_seconds = drain_seconds
-        self._at_once = at_once
+        self._intake = intake or Intake(Bounds(most=1))
+        self._replace = False
+        self._asks = True
+        self._on_taking = taking
         self._jobs: set[_Running] = set()
         self._taking: asyncio.Task[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Task[None] | None = None
-        self._hurry = asyncio.Event()
+        self._hurry = False
+        self._news = asyncio.Event()  # that a job is over, or that it hurries
         self._stopping = False
 
     def serve(self, handler: Callable[[dict[str, Any]], Awaitable[Reply]]) -> None:
@@ -97,9 +108,14 @@ class Shutdown:
             return
         running = _Running(task, job_id, cancel, work)
         self._jobs.add(running)
-        task.add_done_callback(lambda _: self._jobs.discard(running))
+        task.add_done_callback(lambda _: self._over(running))
+        work.add_done_callback(lambda _: task.add_done_callback(self._measured(time.monotonic())))
         if self._stopping:
             cancel.cancel(_told_to_stop())
+
+    def _over(self, running: _Running) -> None:
+        self._jobs.discard(running)
+        self._news.set()
 
     def _concurrency(self, current: int) -> int:
         """The SDK's `concurrency_modifier`: how many jobs to have at once.
@@ -112,11 +128,69 @@ class Shutdown:
             self._loop = asyncio.get_running_loop()
             for number in _SIGNALS:
                 signal.signal(number, self._on_signal)
+            if self._on_taking:
+                self._on_taking()
         if not self._ending:
-            return self._at_once
+            self._intake.jobs = self._at_once(current)
+            self._asks = self._intake.jobs == current
+            return self._intake.jobs
         # With zero the SDK would not begin a job that it has taken already, so first it must have begun all. Any other
         # number than the present one keeps it from asking for jobs as well, for as long as it has one.
+        self._asks = False
         return 0 if _jobs_of_the_sdk() <= len(self._jobs) else current + 1
+
+    def _at_once(self, current: int) -> int:
+        """How many jobs to have, while the worker does not end. A change: the SDK asks for none until it has none."""
+        choice = Choice(1, "the worker is to be replaced") if self._replace else self._intake.choose(current)
+        if choice.jobs == current:
+            return current
+        # What it has taken and not begun it counts twice, and begins within the new number: a change had better wait
+        # until it has begun all. But for a lower one that would be too late where it asks for more at once.
+        jobs = _jobs_of_the_sdk()
+        not_begun = max(jobs - len(self._jobs), 0)
+        if not_begun and (choice.jobs > current or jobs + not_begun >= current):
+            return current
+        event(log, logging.INFO, "jobs at once", jobs=choice.jobs, before=current, reason=choice.reason)
+        return choice.jobs
+
+    async def isolated(self, reply: Reply) -> Reply:
+        """A reply as the SDK may have it: only the last one in the worker may ask for the worker to be replaced.
+
+        The platform ends the worker then, with whatever it is doing. Where other jobs are in it, or one may come any
+        moment, the reply goes without, and the worker has one job at a time from then on: the next one asks. Called
+        in the task in which the SDK runs the job.
+
+        Args:
+            reply: with `refresh_worker` where the worker is to be replaced.
+        """
+        own = next((each for each in self._jobs if each.task is asyncio.current_task()), None)
+        if own is not None:
+            own.replied.set()
+        self._replace = bool(reply.get("refresh_worker"))
+        if not self._replace:
+            return reply
+        until = time.monotonic() + _POST_SECONDS
+        while not self._is_last():
+            # Of several that end together the last one waits for the posts of the others.
+            if not all(each.replied.is_set() for each in self._jobs) or time.monotonic() > until:
+                return {name: value for name, value in reply.items() if name != "refresh_worker"}
+            await asyncio.sleep(_LOOK_SECONDS)
+        return reply
+
+    def _is_last(self) -> bool:
+        """Whether there is one job at most in the worker, and none is being asked for."""
+        if self._taking is None:
+            return True  # whoever else gets the jobs
+        return self._count() <= 1 and (self._intake.jobs == 1 or not self._asks)
+
+    def _measured(self, replied_at: float) -> Callable[[asyncio.Task[Any]], None]:
+        """Takes the time that the SDK has needed to post a reply, once its task is over."""
+
+        def measured(task: asyncio.Task[Any]) -> None:
+            if not task.cancelled():
+                self._intake.posted(time.monotonic() - replied_at)
+
+        return measured
 
     @property
     def longest_seconds(self) -> float:
@@ -137,7 +211,8 @@ class Shutdown:
         """
         if self._ending:
             event(log, logging.WARNING, "told again to end: what is left is cut short", signal=number.name)
-            self._hurry.set()
+            self._hurry = True
+            self._news.set()
             return
         drain_seconds = self._drain_seconds if number == signal.SIGTERM else 0.0
         jobs = self._count()
@@ -168,12 +243,17 @@ class Shutdown:
                 running.work.set_result(failure_reply(_told_to_stop()))
 
     async def _until_idle(self, seconds: float) -> None:
-        """Wait until every job is answered, at most so long, or until the next signal."""
+        """Wait until every job is answered, at most so long, or until the next signal.
+
+        It returns at once when the last one is: an SDK that was kept from asking by a change of its number (see
+        `_concurrency`) looks every second whether it has a job left, and then asks for more.
+        """
         until = asyncio.get_running_loop().time() + seconds
-        while self._count() and not self._hurry.is_set() and (left := until - asyncio.get_running_loop().time()) > 0:
+        while self._count() and not self._hurry and (left := until - asyncio.get_running_loop().time()) > 0:
+            self._news.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), min(left, _LOOK_SECONDS))
-        self._hurry.clear()
+                await asyncio.wait_for(self._news.wait(), min(left, _LOOK_SECONDS))
+        self._hurry = False
 
     def _count(self) -> int:
         """How many jobs were taken and not yet answered; the SDK's count has those as well that it has yet to begin.

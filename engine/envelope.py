@@ -19,6 +19,7 @@ from engine.job import Job
 from engine.job_account import Account
 from engine.jobs import Runner
 from engine.logs import about, hiding, secrets_in
+from engine.order import next_order
 from engine.raw_graph import CUSTOM, UiGraphs, brings_graph, graph_document, parse_raw
 from engine.replies import MOST_LEVELS, failure_reply, fitting, fitting_failure, too_deep
 from engine.request import Request, parse_request, unpacked
@@ -42,6 +43,7 @@ class Context:
         cancel: asks it to stop.
         on_progress: is told how far it is, unless the request declines.
         allow_files: media values may name files of this machine.
+        order: its place among the jobs of this process.
     """
 
     runner: Runner
@@ -51,6 +53,7 @@ class Context:
     cancel: CancellationToken | None = None
     on_progress: OnProgress | None = None
     allow_files: bool = False
+    order: int = 0
 
 
 def answer(
@@ -62,6 +65,7 @@ def answer(
     on_progress: OnProgress | None = None,
     allow_files: bool = False,
     s3_config: Any = None,
+    order: int | None = None,
 ) -> dict[str, Any]:
     """Do what a request says.
 
@@ -76,6 +80,7 @@ def answer(
         on_progress: is told how far it is, unless the request declines.
         allow_files: media values may name files of this machine.
         s3_config: what stood beside the input in the job.
+        order: its place among the jobs of this process (`engine.order`); left out, behind those that were begun.
 
     Returns:
         The reply, in JSON's types, no longer than the platform takes.
@@ -83,7 +88,7 @@ def answer(
     Raises:
         Cancelled: it was asked to stop.
     """
-    account = Account(runner.tally, job_id)
+    account = Account(runner.tally, runner.intake, job_id)
     with about(job_id=job_id), contextlib.ExitStack() as hidden:
         try:
             document = unpacked(document)
@@ -94,7 +99,9 @@ def answer(
             own_graph = _brings_graph(request, runner)
             with about(workflow=CUSTOM if own_graph else _known_name(request, runner)):
                 account.taken(request.action, own_graph=own_graph)
-                context = Context(runner, account, job_id, hidden, cancel, on_progress, allow_files)
+                if order is None:
+                    order = next_order() if request.action == "run" else 0  # of what never comes to ComfyUI
+                context = Context(runner, account, job_id, hidden, cancel, on_progress, allow_files, order)
                 reply = _ACTIONS[request.action](request, context)
                 reply = fitting(reply, runner.settings.response_limit_bytes)
                 account.done()
@@ -153,7 +160,7 @@ def _line(entry: Entry, runner: Runner) -> dict[str, Any]:
 
 
 def _run_where_asked(request: Request, context: Context) -> dict[str, Any]:
-    with context.runner.using(request.version_id, context.cancel) as environment:
+    with context.runner.using(request.version_id, context.cancel, context.order) as environment:
         context.account.runs_in(environment)
         return _run(request, context)
 
@@ -178,6 +185,7 @@ def _run(request: Request, context: Context) -> dict[str, Any]:
         s3_config=request.s3_config,
         previews=request.previews,
         comfy_org_api_key=request.comfy_org_api_key,
+        order=context.order,
     )
     told = context.on_progress if request.progress else None
 

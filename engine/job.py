@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.graph import Graph
+from engine.order import next_order
 from engine.storage import DeliveryRequest
 from engine.timings import Timings
 
@@ -34,6 +35,7 @@ class Job:
         retries: how often its caller allows a result that quality gates refuse to be made anew, below what the map says
             and with other seeds than the payload's; None for what the map says, and the payload's own seeds.
         notes: what its caller is warned of beforehand.
+        order: its place among the jobs of this process; of several that are ready, the lowest goes to ComfyUI first.
     """
 
     id: str
@@ -52,3 +54,4 @@ class Job:
     discard: bool = False
     retries: int | None = None
     notes: tuple[str, ...] = ()
+    order: int = field(default_factory=next_order)

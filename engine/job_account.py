@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from engine.errors import Cancelled, EngineError, GraphRejected, RequestError, node_name
+from engine.intake import Intake, Ran
 from engine.logs import event
 from engine.results import JobResult, Progress
 from engine.tally import LastError, Tally, now
@@ -22,11 +23,13 @@ class Account:
 
     Args:
         tally: counts it.
+        intake: is told how long it took.
         job_id: the platform's, or a caller's.
     """
 
-    def __init__(self, tally: Tally, job_id: str) -> None:
+    def __init__(self, tally: Tally, intake: Intake, job_id: str) -> None:
         self._tally = tally
+        self._intake = intake
         self._job_id = job_id
         self._start = time.monotonic()
         self._facts: dict[str, Any] = {}
@@ -60,6 +63,10 @@ class Account:
 
     def at(self, progress: Progress) -> None:
         """It is there; where it does not end well, it is told which node ran."""
+        if progress.fraction < 1:
+            self._intake.executes(self)
+        else:  # its results are on their way
+            self._intake.ended(self, None)
         # Without its title, which in a graph of the caller's own is the caller's.
         self._node = node_name(progress.node_class or "", progress.node_id) if progress.node_id else None
 
@@ -76,12 +83,14 @@ class Account:
         """It ended well."""
         if self._counted:
             self._tally.done()
+        self._intake.ended(self, self._timings.ran() if self._timings else None)
         event(log, logging.INFO, "job done", **self._facts, **self._circumstances())
 
     def cancelled(self, error: Cancelled) -> None:
         """It was cancelled."""
         if self._counted:
             self._tally.cancelled()
+        self._left()
         event(log, logging.INFO, "job cancelled", reason=error.message, node=self._node, **self._circumstances())
 
     def failed(self, error: EngineError, *, unexpected: bool = False) -> None:
@@ -95,6 +104,7 @@ class Account:
         last = None if its_callers else LastError(error.code, error.message, self._job_id, now())
         if self._counted:
             self._tally.failed(error.code, last=last)
+        self._left()
         level = logging.WARNING if its_callers else logging.ERROR
         told = {"parameters": _places(error)} if its_callers and error.problems else {"error": error.message}
         facts = {
@@ -106,6 +116,11 @@ class Account:
             "detail": error.detail,
         }
         event(log, level, "job failed", exc_info=unexpected, code=error.code, **facts)
+
+    def _left(self) -> None:
+        """It has no result; ComfyUI may have been at it for long all the same."""
+        seconds = self._intake.executing_seconds(self)
+        self._intake.ended(self, None if seconds is None else Ran(seconds))
 
     def _circumstances(self) -> dict[str, Any]:
         where = {"environment": self._environment}

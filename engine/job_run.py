@@ -53,6 +53,8 @@ class JobRun:
     executed_seconds: float = 0.0
     queued_seconds: float = 0.0
     _told: float = 0.0
+    _sent: dict[Path, str] = field(default_factory=dict)
+    _has_results: bool = False
     _span: tuple[float, float] = (0.0, 1.0)
 
     @property
@@ -90,9 +92,23 @@ class JobRun:
         if self.on_progress is not None:
             self.on_progress(replace(progress, fraction=self._told, attempt=self.attempt))
 
+    def folder_for(self, prompt_id: str) -> Path:
+        """Where the files of one run go: the job's own folder for the first, as most have no other."""
+        first, self._has_results = not self._has_results, True
+        folder = self.folder if first else self.folder / prompt_id
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def place_anew(self) -> None:
+        """ComfyUI was gone, and may have lost the files."""
+        self._sent.clear()
+
     def placed(self, space: Space) -> dict[str, str]:
-        """Put the files where ComfyUI finds them, each once; gives what it knows them by."""
-        known: dict[Path, str] = {}
+        """Put the files where ComfyUI finds them, each once; gives what it knows them by.
+
+        What was sent to a ComfyUI whose disk is not ours stays there, also for the tries to come.
+        """
+        known = self._sent if space.keeps_inputs else {}
         for file in self.files.values():
             self.cancel.raise_if_cancelled()
             if file.path not in known:

@@ -19,6 +19,7 @@ from engine.comfyui import new_prompt_id
 from engine.delivery import Delivery, Naming, StorageMode
 from engine.errors import ComfyUnavailable
 from engine.graph_plan import GraphPlan
+from engine.intake import Bounds, Intake
 from engine.job import Job
 from engine.job_run import JobRun
 from engine.live_nodes import LiveNodes
@@ -52,6 +53,7 @@ class Runner:
         live: what the running ComfyUI has.
         coming: the models that are being fetched.
         tally: the jobs it was given.
+        intake: how many of them it had better have at once.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Runner:
         self.coming = Coming()
         self._readiness: dict[str | None, tuple[Settings, Readiness]] = {}
         self.tally = Tally()
+        self.intake = Intake(Bounds(1 if settings.refresh_worker else settings.jobs_at_once, settings.job_hold_seconds))
         self._give_comfy = comfy
         self._opened: Comfy | None = None
         self._environments = environments or OneComfy()
@@ -139,10 +142,10 @@ class Runner:
         return self._environments.known(version_id) == self.environment
 
     def using(
-        self, version_id: str | None, cancel: CancellationToken | None = None
+        self, version_id: str | None, cancel: CancellationToken | None = None, order: int | None = None
     ) -> AbstractContextManager[str | None]:
         """Have an environment while jobs run: see `Backend.using`."""
-        return self._environments.using(version_id, cancel or CancellationToken())
+        return self._environments.using(version_id, cancel or CancellationToken(), order)
 
     @property
     def started(self) -> bool:

@@ -97,6 +97,7 @@ class Maker:
                 return step()
             except (ComfyUnavailable, ResultGone) as error:
                 self._tries.count(error)
+                run.place_anew()
             run.job.timings.retries += 1
             self._comfy().suspect()
             try:
@@ -120,8 +121,7 @@ class Maker:
     def _once(self, run: JobRun) -> Made:
         job, plan, timings = run.job, run.plan, run.job.timings
         prompt_id = self._tries.prompt_id()
-        folder = run.folder / prompt_id
-        folder.mkdir()
+        folder = run.folder_for(prompt_id)
         with contextlib.ExitStack() as held:
             space = held.enter_context(self._comfy().workspace(job.id, prompt_id))
             with timings.measure("fetch"):
@@ -130,25 +130,24 @@ class Maker:
             run.cancel.raise_if_cancelled()
             with timings.measure("execute"):
                 execution = self._execute(run, graph, prompt_id, folder)
+            space.ran(execution)
             run.executed_seconds += execution.execute_seconds
             run.queued_seconds += execution.queue_seconds
             timings.seconds |= {"queue": run.queued_seconds, "execute": run.executed_seconds}
             with timings.measure("store"):
-                outputs, warnings = self._described(run, execution, folder / "outputs")
+                outputs, warnings = self._described(run, execution, folder)
             return Made(
                 outputs=tuple(outputs),
                 values=run.values,
                 execute_seconds=execution.execute_seconds,
                 warnings=(*execution.warnings, *warnings),
-                folder=folder / "outputs",
+                folder=folder,
                 space=held.pop_all(),
             )
 
     def _execute(self, run: JobRun, graph: Graph, prompt_id: str, folder: Path) -> Execution:
         job, plan = run.job, run.plan
         key = job.comfy_org_api_key or self._settings.comfy_org_api_key
-        frames = folder / "frames"
-        frames.mkdir()
         try:
             return self._comfy().execute(
                 graph,
@@ -158,10 +157,11 @@ class Maker:
                 queue_timeout_seconds=self._settings.queue_timeout_seconds,
                 on_progress=run.tell,
                 extra_data={"api_key_comfy_org": key} if key else None,
-                frames_folder=frames,
+                frames_folder=folder / "frames",
                 needed_outputs=plan.needed_outputs,
                 previews=job.previews,
                 floor=run.reached,
+                order=job.order,
             )
         except (GraphRejected, OutOfMemory) as error:
             if isinstance(error, GraphRejected):
@@ -183,7 +183,6 @@ class Maker:
 
     def _described(self, run: JobRun, execution: Execution, folder: Path) -> tuple[list[OutputFile], list[str]]:
         """What came of it, and what is missing of it."""
-        folder.mkdir()
         found = self._collected(run, execution, folder)
         names = {raw.name for raw, _ in found}
         warnings = [

@@ -7,6 +7,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from engine.intake import Ran
+
+_WAITING = ("queue", "start")
+"""For the jobs before it, and for ComfyUI to start."""
+
 
 @dataclass(slots=True)
 class Timings:
@@ -29,6 +34,15 @@ class Timings:
             yield
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - start
+
+    def ran(self) -> Ran | None:
+        """What the job took of ComfyUI's time and besides; None where it was not executed."""
+        executed = self.seconds.get("execute")
+        if executed is None:
+            return None
+        waited = sum(self.seconds.get(name, 0.0) for name in _WAITING)
+        besides = max(time.monotonic() - self._start - executed - waited, 0.0)
+        return Ran(executed, None if self.retries else besides)
 
     def total(self) -> dict[str, float]:
         """All of them, with the total since the beginning."""

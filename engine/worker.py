@@ -1,4 +1,4 @@
-"""The RunPod adapter: one job at a time from the queue, in a thread, cancellable, with progress.
+"""The RunPod adapter: jobs from the queue, each in a thread, cancellable, with progress.
 
 The SDK (runpod 1.12) calls an async handler as a task and cancels it when the job is stopped; a plain function would
 run on its event loop, where nothing else could then run. Cancelling a task does not stop its thread, so a token goes
@@ -23,6 +23,7 @@ from engine.errors import Cancelled, EngineError
 from engine.jobs import Runner
 from engine.journal import Journal
 from engine.logs import event
+from engine.order import coming
 from engine.reporting import Post, Reporter
 from engine.settings import Settings
 from engine.storage import Storages
@@ -64,17 +65,23 @@ class Worker:
 
     async def handle(self, job: dict[str, Any]) -> dict[str, Any]:
         """Answer one job; never raises, but for a cancellation."""
+        if not _runs_something(job):
+            return await self._handle(job, None)
+        with coming.job() as order:  # on the event loop: in the order in which the SDK began them
+            return await self._handle(job, order)
+
+    async def _handle(self, job: dict[str, Any], order: int | None) -> dict[str, Any]:
         cancel = CancellationToken()
         reporter = Reporter(functools.partial(self._post, job)) if self._post else None
         job_id = _id_of(job)
         try:
-            work = in_thread(functools.partial(self._reply, job, cancel, reporter), f"job-{job_id}")
+            work = in_thread(functools.partial(self._reply, job, order, cancel, reporter), f"job-{job_id}")
         except RuntimeError:
             event(log, logging.ERROR, "a job could not be begun", exc_info=True, job_id=job_id)
             return failure_reply(EngineError("the worker could not begin the job", retryable=True))
         self._shutdown.add(job_id, cancel, work)
         try:
-            return await asyncio.shield(work)
+            return await self._shutdown.isolated(await asyncio.shield(work))
         except asyncio.CancelledError:
             cancel.cancel()
             if reporter:
@@ -87,12 +94,14 @@ class Worker:
             if reporter:
                 await reporter.close()
 
-    def _reply(self, job: dict[str, Any], cancel: CancellationToken, reporter: Reporter | None) -> dict[str, Any]:
+    def _reply(
+        self, job: dict[str, Any], order: int | None, cancel: CancellationToken, reporter: Reporter | None
+    ) -> dict[str, Any]:
         """The reply, whatever happens; in a job's own thread."""
         try:
             if self._before_first and _runs_something(job) and _wants(job) in (None, self._runner.settings.version_id):
                 self._before_first(cancel)
-            reply = self._answer(job, cancel, reporter)
+            reply = self._answer(job, order, cancel, reporter)
         except Cancelled as error:
             # Its caller hears of it only where somebody else stopped it: in ComfyUI, or the end of the worker.
             reply = failure_reply(error)
@@ -104,7 +113,9 @@ class Worker:
             reply = {**reply, "refresh_worker": True}  # the SDK takes it out of the reply (runpod 1.12, rp_job.py)
         return reply
 
-    def _answer(self, job: dict[str, Any], cancel: CancellationToken, reporter: Reporter | None) -> dict[str, Any]:
+    def _answer(
+        self, job: dict[str, Any], order: int | None, cancel: CancellationToken, reporter: Reporter | None
+    ) -> dict[str, Any]:
         def run() -> dict[str, Any]:
             reply = answer(
                 job.get("input"),
@@ -113,6 +124,7 @@ class Worker:
                 cancel=cancel,
                 on_progress=reporter,
                 s3_config=job.get("s3Config"),  # where RunPod puts the bucket that a request brings
+                order=order,
             )
             # Said here, and not of a reply that the journal gives again: nothing has run for that one.
             return {**reply, "refresh_worker": True} if self._refresh and _runs_something(job) else reply
@@ -132,9 +144,9 @@ def _id_of(job: Any) -> str:
     return str((job.get("id") if isinstance(job, dict) else None) or "local")
 
 
-def _runs_something(job: dict[str, Any]) -> bool:
+def _runs_something(job: Any) -> bool:
     """Whether it needs a ComfyUI, as `list` and its like do not; a request that is wrong counts as one that does."""
-    request = job.get("input")
+    request = job.get("input") if isinstance(job, dict) else None
     return not isinstance(request, dict) or request.get("action") in (None, "run")
 
 

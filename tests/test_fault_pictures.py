@@ -108,6 +108,6 @@ def test_pictures_that_look_the_same_are_all_results(simulator, tmp_path):
 
 def test_a_picture_that_does_not_fit_on_the_disk_is_an_error_of_the_storage(simulator, tmp_path):
     with ComfyUI(simulator.url) as comfy, pytest.raises(StorageError) as caught:
-        execute(comfy, tmp_path / "no such folder")
+        execute(comfy, tmp_path / "no such folder" / "frames")
 
     assert os.strerror(errno.ENOENT) in caught.value.message

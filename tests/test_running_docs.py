@@ -10,8 +10,8 @@ from support.worker import run_handler, worker_environment
 from support.workflows import ROOT
 
 from engine import Catalog
+from engine.comfyui import Bounds
 from engine.comfyui.previews import LONGEST_SIDE, MOST_BYTES
-from engine.comfyui.prompt_run import Bounds
 from engine.fitness import checks
 from engine.settings import load_settings, variables
 

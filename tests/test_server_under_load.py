@@ -64,7 +64,8 @@ def test_two_hundred_clients_at_once_get_their_job_or_are_asked_to_come_again(sl
         answers = posted(f"{server.url}/runsync?wait=1000", large, CLIENTS)
         assert {status for status, _, _ in answers} <= {200, 429}
         assert any(status == 200 for status, _, _ in answers)
-        assert memory(server.process) - before < 100 * MEGABYTE  # of 200 that were sent, and their JSON
+        # Of 200 that were sent, and as much again for their JSON: some 50 to 110, by how they meet.
+        assert memory(server.process) - before < 150 * MEGABYTE
 
 
 def test_a_server_that_is_killed_ends_every_job_that_waited_once(slow, tmp_path):

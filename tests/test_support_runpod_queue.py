@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+import requests
 from support.runpod_queue import serve_runpod_queue
 
 HANDLER = """
@@ -95,3 +96,22 @@ def test_a_cancelled_job_that_waits_is_never_taken(queue, tmp_path):
 def test_waiting_ends_with_an_error(queue):
     with pytest.raises(TimeoutError, match="no result of job-1"):
         queue.wait(queue.submit({}), timeout=0.01)
+
+
+def test_it_tells_who_had_a_job_and_when_from_some_way_off():
+    with serve_runpod_queue(delay_seconds=0.02) as queue:
+        job = queue.submit({"number": 1})
+        with pytest.raises(KeyError):
+            queue.span(job)
+        asked = queue.environment(pod="second")["RUNPOD_WEBHOOK_GET_JOB"].replace("$ID", "second")
+        assert requests.get(asked, timeout=10).json()["id"] == job
+        queue.wait_pods(1)
+        span = queue.span(job)
+        assert (span.pod, span.posted) == ("second", None)
+        done = asked.split("?")[0].replace("job-take", "job-done") + f"/{job}"
+        answered = requests.post(done, json={"output": 2}, timeout=10)
+        assert answered.elapsed.total_seconds() >= 0.02
+        assert queue.span(job).posted >= span.taken
+        queue.submit({})
+        with pytest.raises(TimeoutError, match="2 pods"):
+            queue.wait_pods(2, 0.01)

@@ -2,14 +2,17 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.runners import runner_on
 from support.runpod_queue import serve_runpod_queue
 from support.worker import OWN_WORKER, running_script, worker_environment
 
+from engine.cancellation import CancellationToken
 from engine.comfyui import ComfyUI
-from engine.errors import ComfyUnavailable
+from engine.errors import Cancelled, ComfyUnavailable
+from engine.warming import WarmUp
 from engine.worker import Worker
 
 RESIZE = {"workflow": "resize", "payload": {"width": 16}}
@@ -195,3 +198,46 @@ def test_the_platform_is_told_to_replace_a_worn_out_machine(comfy_url, tmp_path)
             assert posted["output"]["outputs"]
             assert "refresh_worker" not in posted["output"]
         assert "the worker asks to be replaced" in (tmp_path / "log").read_text()
+
+
+def test_of_several_that_want_to_be_the_last_one_only_the_last_says_so(comfy_url, tmp_path):
+    """The platform ends the worker with the reply that asks for it, and any other job in it."""
+    with serve_runpod_queue() as queue:
+        variables = worker_environment(comfy_url, **queue.environment(), WORN_OUT="it crashed three times", AT_ONCE="4")
+        jobs = [queue.submit(RESIZE) for _ in range(4)]
+        with running_script(OWN_WORKER, variables, tmp_path / "log"):
+            posted = [queue.wait(job, 60) for job in jobs]
+            later = queue.wait(queue.submit(RESIZE), 60)
+    assert all(each["output"]["outputs"] for each in posted)
+    told = [job for job in jobs if queue.result(job).get("stopPod")]
+    assert len(told) == 1
+    assert max(jobs, key=lambda job: queue.span(job).posted) == told[0]
+    assert later["stopPod"] is True  # nobody replaced it
+
+
+class Watched(CancellationToken):
+    """A token that tells when it is looked at: who waits looks."""
+
+    def __init__(self):
+        super().__init__()
+        self.looked = threading.Event()
+
+    def raise_if_cancelled(self):
+        self.looked.set()
+        super().raise_if_cancelled()
+
+
+def test_jobs_that_come_together_wait_for_the_warm_up(tmp_path, hanging):
+    warm_up, waiting, cancelled = WarmUp(runner_on(hanging, tmp_path), "resize"), Watched(), CancellationToken()
+    cancelled.cancel()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(warm_up)
+        assert hanging.held.wait(30)
+        second = pool.submit(warm_up, waiting)
+        assert waiting.looked.wait(30)
+        with pytest.raises(Cancelled):
+            warm_up(cancelled)
+        assert not second.done()
+        hanging.let_go.set()
+        first.result(30)
+        second.result(30)

@@ -91,14 +91,6 @@ class TooManyRequests(EngineError):
     retryable = True
 
 
-class ServerEnds(EngineError):
-    """The server is about to end."""
-
-    code = "server_ends"
-    meaning = "the server is about to end"
-    retryable = True
-
-
 _STATUS = {
     "invalid_request": 422,
     "invalid_payload": 422,
@@ -129,7 +121,6 @@ _STATUS = {
     "binding_not_found": 503,
     "comfy_unavailable": 503,
     "environment_unverified": 503,
-    "server_ends": 503,
     "execution_timeout": 504,
     "job_expired": 504,
 }

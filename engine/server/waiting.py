@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 
 from engine.local_queue import JobRecord, LocalQueue
-from engine.server import watching
 from engine.server.context import ServerContext
+from engine.server.watching import watching
 
 
 async def until_over(context: ServerContext, job_id: str, seconds: float) -> JobRecord:
@@ -21,7 +21,7 @@ async def until_over(context: ServerContext, job_id: str, seconds: float) -> Job
     Raises:
         UnknownJob: there is none of that id.
     """
-    over = asyncio.ensure_future(watching.until_over(context.queue, job_id, seconds))
+    over = asyncio.ensure_future(_over(context.queue, job_id, seconds))
     ending = asyncio.ensure_future(context.ending.wait())
     try:
         await asyncio.wait([over, ending], return_when=asyncio.FIRST_COMPLETED)
@@ -42,3 +42,12 @@ async def stands(queue: LocalQueue, job_id: str) -> JobRecord:
         UnknownJob: there is none of that id.
     """
     return await asyncio.to_thread(queue.get, job_id)
+
+
+async def _over(queue: LocalQueue, job_id: str, seconds: float) -> JobRecord:
+    """How a job stands once it is over, or after so long."""
+    until = asyncio.get_running_loop().time() + seconds
+    async with watching(queue, job_id) as watched:
+        while not watched.latest.state.final and (left := until - asyncio.get_running_loop().time()) > 0:
+            await watched.changed(left)
+        return watched.latest

@@ -67,16 +67,3 @@ async def watching(queue: LocalQueue, job_id: str) -> AsyncIterator[Watched]:
     finally:
         with CancelScope(shield=True):  # whoever reads a stream hangs up at any time, and Starlette cancels it then
             await run_in_threadpool(block.__exit__, None, None, None)
-
-
-async def until_over(queue: LocalQueue, job_id: str, seconds: float) -> JobRecord:
-    """How a job stands once it is over, or after so long.
-
-    Raises:
-        UnknownJob: there is none of that id.
-    """
-    until = asyncio.get_running_loop().time() + seconds
-    async with watching(queue, job_id) as watched:
-        while not watched.latest.state.final and (left := until - asyncio.get_running_loop().time()) > 0:
-            await watched.changed(left)
-        return watched.latest

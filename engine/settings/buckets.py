@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
-from engine.settings.fields import Url, named
+from engine.settings.fields import Part, Url, named
 
 
-class S3Settings(BaseSettings):
+class S3Settings(Part):
     """A bucket that speaks S3."""
 
     s3_bucket: str | None = Field(
@@ -108,7 +107,7 @@ class S3Settings(BaseSettings):
     )
 
 
-class GCSSettings(BaseSettings):
+class GCSSettings(Part):
     """A bucket of Google Cloud Storage, with service-account credentials (the extra `gcs`)."""
 
     gcs_bucket: str | None = Field(

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import NoDecode
 
 from engine.errors import Problem, SettingsError
-from engine.settings.fields import UpperCase, Urls, named
+from engine.settings.fields import Part, UpperCase, Urls, named
 from engine.volume import VERSION_ID
 
 
-class ComfySettings(BaseSettings):
+class ComfySettings(Part):
     """ComfyUI."""
 
     comfy_url: Urls = Field(

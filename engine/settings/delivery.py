@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
-from pydantic_settings import BaseSettings
 
-from engine.settings.fields import named
+from engine.settings.fields import Part, named
 
 
 def _storage(value: Any) -> Any:
@@ -16,7 +15,7 @@ def _storage(value: Any) -> Any:
     return "inline" if word == "base64" else word  # what `output_mode` of a request calls it (engine.dialects)
 
 
-class DeliverySettings(BaseSettings):
+class DeliverySettings(Part):
     """Results."""
 
     storage: Annotated[Literal["s3", "gcs", "inline", "directory"] | None, BeforeValidator(_storage)] = Field(

@@ -7,7 +7,16 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator
 from pydantic.fields import FieldInfo
-from pydantic_settings import NoDecode
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Part(BaseSettings):
+    """The base of the settings of one matter, which `Settings` has all of.
+
+    Only that is ever read, so that pydantic is to build what reads it, and nothing for each part.
+    """
+
+    model_config = SettingsConfigDict(defer_build=True)
 
 
 class Aliases(AliasChoices):

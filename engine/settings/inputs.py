@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
-from engine.settings.fields import Names, Url, named
+from engine.settings.fields import Names, Part, Url, named
 
 _MIB = 1024 * 1024
 
 
-class InputSettings(BaseSettings):
+class InputSettings(Part):
     """Files that callers send or name."""
 
     allow_private_urls: bool = Field(

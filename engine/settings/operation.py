@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings
 
-from engine.settings.fields import UpperCase, named
+from engine.settings.fields import Part, UpperCase, named
 
 
-class OperationSettings(BaseSettings):
+class OperationSettings(Part):
     """The log and the journal."""
 
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], UpperCase] = Field(

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings
 
-from engine.settings.fields import Names, Url, named
+from engine.settings.fields import Names, Part, Url, named
 
 
-class ServerSettings(BaseSettings):
+class ServerSettings(Part):
     """The local API, which runs on a Pod and on a laptop."""
 
     api_host: str = Field(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
-from engine.settings.fields import Url, named
+from engine.settings.fields import Part, Url, named
 
 
-class TokenSettings(BaseSettings):
+class TokenSettings(Part):
     """Sites that models are fetched from."""
 
     hf_token: str | None = Field(

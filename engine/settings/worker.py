@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
 
-from engine.settings.fields import named
+from engine.settings.fields import Part, named
 
 
-class WorkerSettings(BaseSettings):
+class WorkerSettings(Part):
     """The worker."""
 
     comfy_start: Literal["boot", "first_job"] = Field(
@@ -80,6 +79,23 @@ class WorkerSettings(BaseSettings):
         validation_alias=named("REFRESH_WORKER"),
         description="ask to be replaced after every job that runs a workflow, so that each finds a new worker; each "
         "then waits for one to start",
+    )
+    jobs_at_once: int = Field(
+        32,
+        ge=1,
+        le=64,
+        validation_alias=named("JOBS_AT_ONCE"),
+        description="the most jobs that a worker has at once, where they are short: one executes, the inputs of the "
+        "next and the results of the last are on their way; 1 takes one after the other. A worker with REFRESH_WORKER "
+        "has one",
+    )
+    job_hold_seconds: float = Field(
+        30,
+        ge=0,
+        allow_inf_nan=False,
+        validation_alias=named("JOB_HOLD_SECONDS"),
+        description="how long a job may have to wait in a worker for those before it; fewer are taken at once where "
+        "they execute for longer",
     )
     runpod_progress: bool = Field(
         True, validation_alias=named("RUNPOD_PROGRESS"), description="tell RunPod how far a job is, while it runs"

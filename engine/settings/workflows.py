@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import NoDecode
 
 from engine import bundled_workflows
-from engine.settings.fields import Names, named
+from engine.settings.fields import Names, Part, named
 from engine.workflows_path import Entry, entries_of
 
 
-class WorkflowSettings(BaseSettings):
+class WorkflowSettings(Part):
     """Workflows and requests."""
 
     workflows_path: Annotated[tuple[Entry, ...], NoDecode] = Field(

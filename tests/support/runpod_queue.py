@@ -9,7 +9,8 @@ The shapes are the SDK's (runpod 1.12, `serverless/modules/rp_job.py`, `rp_http.
     POST /v2/ENDPOINT/job-stream/POD/JOB?…                            a part of a streamed result
     GET  /v2/ENDPOINT/ping/POD?…&job_id=…                             a heartbeat
 
-Takes and stops are held open until there is something to say, as the platform does.
+Takes and stops are held open until there is something to say, as the platform does. It can be as far away as the
+platform: half of `delay_seconds` goes by before a request is heard, half before its answer is.
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import select
+import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -30,11 +35,27 @@ ENDPOINT_ID = "test-endpoint"
 _HOLD_SECONDS = 1.0
 
 
+@dataclass(frozen=True)
+class Span:
+    """A job's time in the hands of a worker.
+
+    Attributes:
+        pod: whose worker.
+        taken: when the queue gave it away, in seconds since the epoch.
+        posted: when its result had come; None while it has not.
+    """
+
+    pod: str
+    taken: float
+    posted: float | None
+
+
 class RunPodQueue:
     """The queue of one endpoint. Its methods are for tests; a worker reaches it by HTTP."""
 
-    def __init__(self, hold_seconds: float = _HOLD_SECONDS) -> None:
+    def __init__(self, hold_seconds: float = _HOLD_SECONDS, delay_seconds: float = 0.0) -> None:
         self._hold_seconds = hold_seconds
+        self.delay_seconds = delay_seconds
         self._changed = threading.Condition()
         self._ids = (f"job-{number}" for number in itertools.count(1))
         self._waiting: list[dict[str, Any]] = []
@@ -47,6 +68,8 @@ class RunPodQueue:
         self._pings: list[list[str]] = []
         self._posts: list[tuple[str, dict[str, Any]]] = []
         self._takes_held = 0
+        self._askers: set[str] = set()
+        self._spans: dict[str, Span] = {}
         self._closed = False
         self.base_url = ""
 
@@ -73,6 +96,19 @@ class RunPodQueue:
     def wait_asked(self, timeout: float = 30) -> None:
         """Waits until a worker asks for a job and there is none."""
         self._until(lambda: self._takes_held, timeout, "a take that is held")
+
+    def wait_pods(self, count: int, timeout: float = 30) -> None:
+        """Waits until so many pods have asked for a job at least once."""
+        self._until(lambda: len(self._askers) >= count, timeout, f"{count} pods that ask")
+
+    def span(self, job_id: str) -> Span:
+        """Who has, or had, a job that was taken, and when.
+
+        Raises:
+            KeyError: nobody took it yet.
+        """
+        with self._changed:
+            return self._spans[job_id]
 
     def wait_progress(self, job_id: str, count: int = 1, timeout: float = 30) -> list[Any]:
         """Waits until a job has reported so often; gives the reports."""
@@ -157,14 +193,18 @@ class RunPodQueue:
 
     # What a worker's requests do.
 
-    def take(self, count: int, pod: str) -> list[dict[str, Any]]:
+    def take(self, count: int, pod: str, hung_up: Callable[[], bool]) -> list[dict[str, Any]]:
         with self._changed:
             self._takes_held += 1
+            self._askers.add(pod)
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._waiting or self._closed, self._hold_seconds)
             self._takes_held -= 1
+            if hung_up():  # a worker that ended while it was waiting: what it were given would be lost
+                return []
             taken, self._waiting = self._waiting[:count], self._waiting[count:]
             self._running.update((job["id"], pod) for job in taken)
+            self._spans.update((job["id"], Span(pod, time.time(), None)) for job in taken)
             self._changed.notify_all()
             return taken
 
@@ -183,6 +223,8 @@ class RunPodQueue:
             elif body.get("status") == "IN_PROGRESS":
                 self._progress.setdefault(job_id, []).append(body.get("output"))
             else:
+                if job_id not in self._results and (span := self._spans.get(job_id)):
+                    self._spans[job_id] = Span(span.pod, span.taken, time.time())
                 self._results.setdefault(job_id, body)
                 self._running.pop(job_id, None)
             self._changed.notify_all()
@@ -200,16 +242,23 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Else a body waits 40 ms for the acknowledgement of its head, where a connection is kept.
+    disable_nagle_algorithm = True
     server: _Server
 
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # a worker that is killed hangs up between two requests
+            super().handle()
+
     def do_GET(self) -> None:
+        self._travel()
         kind, asked = self._kind(), parse_qs(urlsplit(self.path).query)
         queue, pod = self.server.queue, urlsplit(self.path).path.split("/")[-1]
         if kind == "job-take":
-            jobs = queue.take(1, pod)
+            jobs = queue.take(1, pod, self._hung_up)
             self._answer(jobs[0] if jobs else None)
         elif kind == "job-take-batch":
-            self._answer(queue.take(int(asked["batch_size"][0]), pod) or None)
+            self._answer(queue.take(int(asked["batch_size"][0]), pod, self._hung_up) or None)
         elif kind == "job-stop":
             stops = queue.stops(pod)
             self._answer({"jobsToStop": stops} if stops else None)
@@ -222,6 +271,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         kind = self._kind()
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        self._travel()
         if kind not in ("job-done", "job-stream"):
             self.send_error(404)
             return
@@ -232,8 +282,17 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path).path.split("/")
         return parts[3] if parts[:3] == ["", "v2", ENDPOINT_ID] else ""
 
+    def _hung_up(self) -> bool:
+        """Whether the client has closed the connection on which it waits for an answer."""
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        try:
+            return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
+        except ConnectionError:
+            return True
+
     def _answer(self, content: Any) -> None:
         body = b"" if content is None else json.dumps(content).encode()
+        self._travel()
         with contextlib.suppress(ConnectionError):  # a worker that stops hangs up on what it waits for
             self.send_response(204 if content is None else 200)
             if body:
@@ -242,14 +301,23 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(body)
 
+    def _travel(self) -> None:
+        """Half a round trip."""
+        time.sleep(self.server.queue.delay_seconds / 2)
+
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         pass
 
 
 @contextlib.contextmanager
-def serve_runpod_queue(hold_seconds: float = _HOLD_SECONDS) -> Iterator[RunPodQueue]:
-    """A queue that answers until the block ends; takes and stops with nothing to say are held so long."""
-    queue = RunPodQueue(hold_seconds)
+def serve_runpod_queue(hold_seconds: float = _HOLD_SECONDS, delay_seconds: float = 0.0) -> Iterator[RunPodQueue]:
+    """A queue that answers until the block ends.
+
+    Args:
+        hold_seconds: so long takes and stops with nothing to say are held.
+        delay_seconds: the round trip to it, which every request takes longer.
+    """
+    queue = RunPodQueue(hold_seconds, delay_seconds)
     server = _Server(("127.0.0.1", 0), _Handler)
     server.queue = queue
     queue.base_url = f"http://127.0.0.1:{server.server_address[1]}"

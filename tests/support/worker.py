@@ -14,6 +14,7 @@ import os
 from engine import Catalog
 from engine.comfyui import ComfyUI
 from engine.draining import Shutdown, ending_in_time
+from engine.intake import Bounds, Choice, Intake
 from engine.jobs import Runner
 from engine.reporting import post_to_runpod
 from engine.settings import load_settings
@@ -23,11 +24,15 @@ from engine.worker import Worker
 class Worn(ComfyUI):
     worn_out = os.environ.get("WORN_OUT")
 
+class Always(Intake):
+    def choose(self, present):
+        return Choice(int(os.environ.get("AT_ONCE", "1")), "the test says so")
+
 logging.basicConfig()
 settings = load_settings()
 with Worn(settings.comfy_url) as comfy, ending_in_time():
     runner = Runner(Catalog(settings.workflows_path), lambda: comfy, Storages(settings, default="inline"), settings)
-    shutdown = Shutdown(settings.drain_seconds, at_once=int(os.environ.get("AT_ONCE", "1")))
+    shutdown = Shutdown(settings.drain_seconds, Always(Bounds()))
     shutdown.serve(Worker(runner, post_to_runpod(), shutdown=shutdown).handle)
     runner.close()
 """
