@@ -57,7 +57,7 @@ viewer: $(MODULES)
 
 # The locks again, after a change of pyproject.toml. (That of JavaScript: .venv/bin/npm install, after one of package.json.)
 lock: | $(UV)
-	$(COMPILE) --extra gcs --extra mcp --extra ui --group test --group lint --group build --group image --output-file $(LOCK) pyproject.toml
+	$(COMPILE) --extra gcs --extra mcp --extra ui --group test --group lint --group bench --group build --group image --output-file $(LOCK) pyproject.toml
 	$(COMPILE) --extra gcs --extra mcp --group build --constraints $(LOCK) --output-file $(ENGINE_LOCK) pyproject.toml
 	$(COMPILE) --group image --constraints $(LOCK) --output-file $(TOOLS_LOCK)
 
@@ -75,12 +75,13 @@ rendered: setup
 screenshots: setup
 	$(BIN)/python -m pytest --screenshots=docs/pictures tests/test_playground_pictures.py
 
-# The measurements behind the numbers in the README.
+# Every measurement, into docs/performance.md: make bench [COMFY_URL=… or COMFY_HOME=…, with COMFY_PYTHON and COMFY_ARGS],
+# on the simulator without; BENCH_REPORT=… keeps the numbers in another folder. It says how long it takes, and fails in
+# the end where a bound is not kept.
+BENCH_REPORT ?= benchmarks/results
 bench: setup
-	$(BIN)/python benchmarks/render.py
-	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/memory.py
-	$(BIN)/python benchmarks/checks.py
+	COMFY_URL="$(COMFY_URL)" COMFY_HOME="$(COMFY_HOME)" COMFY_PYTHON="$(COMFY_PYTHON)" COMFY_ARGS="$(COMFY_ARGS)" \
+		$(BIN)/python benchmarks/all.py --report "$(BENCH_REPORT)"
 
 # What `engine add` makes of ComfyUI's official workflows, some hundred of them: minutes the first time.
 authoring: setup

@@ -1,26 +1,34 @@
-"""How much memory a worker needs for a large result, above what it needs for a small one.
+"""How much memory a worker needs for a large result, and for many jobs.
 
 A job makes one file of 1 GiB; its worker, a process of its own, stores it in a bucket. ComfyUI is the simulator with
 one node that writes a file of that size; the bucket is a real S3 server. Once ComfyUI's disk is the worker's too, and
 once all goes through HTTP. These deliver a latent as it is; then a picture, into which the worker first puts the
 workflow's values, goes to a folder: the way into a bucket is the same for every file, and takes long.
+
+Then 10,000 trivial jobs, a few at a time: what the process of the worker has after every five hundred.
 """
 
 import argparse
+import gc
 import json
+import os
 import resource
 import struct
 import subprocess
 import sys
 import tempfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+from reporting import Report, bounded, exit_with, options_of
+
 MEBIBYTE = 1024 * 1024
 SMALL = 1 * MEBIBYTE
 CHUNK = 64 * 1024
+AT_ONCE = 3
 
 
 def work(options):
@@ -52,6 +60,45 @@ def work(options):
         assert not reply["warnings"], reply
         runner.close()
     print(most_memory())
+
+
+def work_often(options):
+    """The worker of many jobs: print what it has after some, and after some more."""
+    from support.workflows import write_workflow
+
+    from engine import Catalog
+    from engine.comfyui import ComfyUI, SharedFolders
+    from engine.envelope import answer
+    from engine.jobs import Runner
+    from engine.settings import Settings
+    from engine.storage import Storages
+
+    graph = {
+        "1": {"class_type": "EmptyImage", "inputs": {"width": 16, "height": 16, "batch_size": 1, "color": 0}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "many"}},
+    }
+    parameters = {"color": {"type": "integer", "bind": "$['1'].inputs.color"}}
+    settings = Settings(storage="inline")
+    with ComfyUI(options.url, folders=SharedFolders.below(Path(options.base))) as comfy:
+        catalog = Catalog([write_workflow(Path(options.folder), "many", graph, {"parameters": parameters})])
+        runner = Runner(catalog, lambda: comfy, Storages(settings, default="inline"), settings)
+
+        def job(number):
+            return answer({"workflow": "many", "payload": {"color": number}}, runner, job_id=f"many-{number}")
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for begin in range(0, options.jobs, options.step):
+                for reply in pool.map(job, range(begin, begin + options.step)):
+                    assert reply["outputs"], reply
+                gc.collect()
+                print(begin + options.step, resting_memory(), flush=True)
+        runner.close()
+
+
+def resting_memory():
+    """The MiB that this process has in the machine's memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / MEBIBYTE
 
 
 def most_memory():
@@ -97,12 +144,37 @@ def peak(size, suffix, url, base, settings, folder):
     return int(output.split()[-1])
 
 
-def measure(size):
+def measure_many(report, jobs):
+    """Many jobs: what the worker has, over their number."""
+    if not Path("/proc/self/statm").exists():
+        report.say("Many jobs are measured on Linux alone.")
+        return
+    from under_test import simulator_under_test
+
+    step = max(jobs // 20, 1)
+    with tempfile.TemporaryDirectory() as folder, simulator_under_test() as comfy:
+        arguments = ["--many", "--jobs", str(jobs), "--step", str(step), "--url", comfy.url, "--base", str(comfy.base)]
+        command = [sys.executable, __file__, *arguments, "--folder", folder]
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    points = [(int(number), float(mebibytes)) for number, mebibytes in map(str.split, output.splitlines())]
+    tenth = next(mebibytes for number, mebibytes in points if number >= jobs / 10)
+    report.figure(f"after {jobs // 10:,} trivial jobs a worker rests at", tenth, "MiB", digits=1)
+    report.figure(f"after {jobs:,} it has grown by", points[-1][1] - tenth, "MiB", at_most=5, digits=1)
+
+    def draw(axes):
+        axes.plot([number for number, _ in points], [mebibytes for _, mebibytes in points], marker=".")
+        axes.set_xlabel("jobs")
+        axes.set_ylabel("MiB in memory, at rest")
+        axes.set_ylim(0, max(mebibytes for _, mebibytes in points) * 1.2)
+
+    report.plot("memory", "What a worker has in memory, over the jobs that it has run", draw)
+
+
+def measure(report, size):
     """All ways, each against a job with a small result."""
     from support.s3 import serve_s3
 
-    from engine.simulator import Simulator, media
-    from engine.simulator.calls import Outcome
+    from engine.simulator import Outcome, Simulator
 
     def save(call):
         wanted = Path(call.inputs["filename_prefix"])
@@ -112,31 +184,63 @@ def measure(size):
             (write_picture if wanted.suffix == ".png" else write_latent)(file, int(wanted.stem))
         return Outcome((), {"latents": [{"filename": path.name, "subfolder": place.subfolder, "type": "output"}]})
 
-    from engine.simulator import executor
-
-    executor.OPERATIONS = {**executor.OPERATIONS, "SaveLatent": save}
-    assert media.OPERATIONS["SaveLatent"] is not save
     for way, suffix, shared, bucket in (
         ("from the shared disk", ".latent", True, True),
         ("over HTTP", ".latent", False, True),
         ("as a picture with its values in it", ".png", True, False),
     ):
         # Anew for each, so that what lies on the disk goes before the system has to write it all.
-        with tempfile.TemporaryDirectory() as folder, serve_s3(Path(folder) / "s3") as server, Simulator() as simulator:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            serve_s3(Path(folder) / "s3") as server,
+            Simulator(operations={"SaveLatent": save}) as simulator,
+        ):
             base = str(simulator.folders.base) if shared else None
             settings = {"storage": "directory", "output_folder": str(Path(folder) / "delivered")}
             if bucket:
                 settings = {f"s3_{key}": value for key, value in server.options().items()}
             low, high = (peak(each, suffix, simulator.url, base, settings, folder) for each in (SMALL, size))
-            print(f"{size // MEBIBYTE} MiB {way}: peak {high} MiB, {high - low} MiB above a job of 1 MiB ({low} MiB)")
-            assert high - low < 64, "a large result must not pass through memory"
+            what = f"{size // MEBIBYTE} MiB {way}: above a job of 1 MiB ({low} MiB)"
+            report.figure(what, high - low, "MiB", at_most=63, digits=0)  # it must not pass through memory
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", type=int, default=1024 * MEBIBYTE)
+def main():
+    parser = options_of(argparse.ArgumentParser(description=__doc__))
+    parser.add_argument(
+        "--size",
+        type=bounded(int, 0),
+        default=1024 * MEBIBYTE,
+        metavar="BYTES",
+        help="of the large result; 0 leaves it out",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=bounded(int, 0),
+        default=10_000,
+        metavar="N",
+        help="how many trivial ones (%(default)s); 0 leaves them out",
+    )
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--many", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--step", type=int, help=argparse.SUPPRESS)
     for name in ("--suffix", "--url", "--base", "--settings", "--folder"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    work(options) if options.work else measure(options.size)
+    if options.work:
+        return work(options)
+    if options.many:
+        return work_often(options)
+    about = (
+        "The memory of a worker's process, on the simulator in another: "
+        "the most that it has with one large result, and what it has at rest after many jobs."
+    )
+    report = Report("memory", "Memory", about, options.report)
+    if options.size:
+        measure(report, options.size)
+    if options.jobs:
+        measure_many(report, options.jobs)
+    return report.end()
+
+
+if __name__ == "__main__":
+    exit_with(main)
