@@ -1,16 +1,26 @@
-"""Turns: those who want the same share one, those who want something else wait for it to end."""
+"""Turns: those who want the same share one, those who want something else wait for it to end.
+
+Jobs that were taken together ask for their turns within some milliseconds, in any order. So one that asks before its
+elders waits for them: nothing but the parsing of their requests keeps them, and a turn that is given in the wrong order
+would cost two more starts of ComfyUI.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from engine.cancellation import CancellationToken
-from engine.order import next_order
+from engine.order import Coming, coming_to_turns, next_order
 from engine.row import LOOK_SECONDS, Row
 
 _T = TypeVar("_T")
+
+_MOMENT_SECONDS = 1.0
+_ELDERS_LOOK_SECONDS = 0.002
+"""An elder may also be refused, or cancelled, which nobody tells the turns."""
 
 
 class Turns(Generic[_T]):
@@ -19,11 +29,22 @@ class Turns(Generic[_T]):
     Args:
         begin: called with what is wanted when a turn begins; what it raises ends the turn, and goes to who asked.
         end: called when the last of a turn has left it. No other turn begins before it is done.
+        moment_seconds: how long at most to wait for those before in the order that may still ask.
+        expected: knows who may still ask.
     """
 
-    def __init__(self, begin: Callable[[_T], None], end: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        begin: Callable[[_T], None],
+        end: Callable[[], None],
+        *,
+        moment_seconds: float = _MOMENT_SECONDS,
+        expected: Coming = coming_to_turns,
+    ) -> None:
         self._begin = begin
         self._end = end
+        self._moment_seconds = moment_seconds
+        self._expected = expected
         self._row = Row()
         self._inside: list[_T] = []
 
@@ -54,13 +75,20 @@ class Turns(Generic[_T]):
                     self._row.changed.notify_all()
 
     def _enter(self, wanted: _T, cancel: CancellationToken, seconds: float, order: int) -> None:
+        elders_until = time.monotonic() + min(self._moment_seconds, seconds)
+
         def kept_back() -> float:
-            return LOOK_SECONDS if self._inside and self._inside[0] != wanted else 0.0
+            if self._inside and self._inside[0] != wanted:
+                return LOOK_SECONDS
+            if not self._expected.any_before(order):
+                return 0.0
+            return min(max(elders_until - time.monotonic(), 0.0), _ELDERS_LOOK_SECONDS)
 
         def go_on() -> None:
             if not self._inside:
                 self._begin(wanted)
             self._inside.append(wanted)
 
+        self._expected.came(order)
         # In order also where the present turn is the one that is wanted: else others might wait for ever.
         self._row.wait(order, cancel, seconds, kept_back=kept_back, go_on=go_on)

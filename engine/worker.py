@@ -23,7 +23,7 @@ from engine.errors import Cancelled, EngineError
 from engine.jobs import Runner
 from engine.journal import Journal
 from engine.logs import event
-from engine.order import coming
+from engine.order import taken
 from engine.reporting import Post, Reporter
 from engine.settings import Settings
 from engine.storage import Storages
@@ -67,7 +67,7 @@ class Worker:
         """Answer one job; never raises, but for a cancellation."""
         if not _runs_something(job):
             return await self._handle(job, None)
-        with coming.job() as order:  # on the event loop: in the order in which the SDK began them
+        with taken() as order:  # on the event loop: in the order in which the SDK began them
             return await self._handle(job, order)
 
     async def _handle(self, job: dict[str, Any], order: int | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 
 from engine.cancellation import CancellationToken
 from engine.errors import Cancelled
-from engine.order import next_order
+from engine.order import Coming, next_order
 from engine.row import Late
 from engine.turns import Turns
 
@@ -14,9 +14,9 @@ from engine.turns import Turns
 class Told:
     """Turns that write down what begins and ends."""
 
-    def __init__(self):
+    def __init__(self, **options):
         self.told = []
-        self.turns = Turns(self.told.append, lambda: self.told.append("end"))
+        self.turns = Turns(self.told.append, lambda: self.told.append("end"), **options)
 
     def hold(self, wanted, cancel=None, seconds=30, order=None):
         return self.turns.hold(wanted, cancel or CancellationToken(), seconds, order)
@@ -70,6 +70,35 @@ def test_who_was_taken_before_goes_first_even_where_its_thread_comes_later(told)
     assert waits.inside.wait(30)
     waits.let_go()
     assert told.told == ["a", "end", "b", "in b", "end"]
+
+
+def test_of_those_that_were_taken_together_the_first_has_the_first_turn_whoever_asks_first():
+    expected = Coming()
+    told = Told(moment_seconds=60, expected=expected)
+    with expected.job() as first, expected.job() as second, expected.job() as third:
+        last = Inside(told, "a", order=third)
+        assert last.cancel.looked.wait(30)
+        middle = Inside(told, "b", order=second)
+        assert middle.cancel.looked.wait(30)
+        assert told.told == []
+        with told.hold("a", order=first):
+            pass
+        assert middle.inside.wait(30)
+        middle.let_go()
+        last.let_go()
+    assert told.told == ["a", "end", "b", "in b", "end", "a", "in a", "end"]
+
+
+def test_one_that_does_not_ask_is_not_waited_for():
+    expected = Coming()
+    told = Told(moment_seconds=60, expected=expected)
+    with expected.job():
+        pass  # it was refused
+    with expected.job(), expected.job() as order:
+        told.turns = Turns(told.told.append, lambda: None, moment_seconds=0.01, expected=expected)
+        with told.hold("a", seconds=60, order=order):
+            pass  # after the moment
+    assert told.told == ["a"]
 
 
 def test_who_wants_the_same_shares_a_turn(told):

@@ -23,8 +23,9 @@ LONGEST_SECONDS = 180
 _JOB_SECONDS = 0.4  # about what a job takes
 MEBIBYTE = 1024 * 1024
 NAMED = {"comfy_unavailable", "execution_timeout", "execution_failed", "out_of_memory", "no_outputs"}
-ROOM = {"memory": 48 * MEBIBYTE, "threads": 4, "files": 8, "leftovers": 0}
-"""By how much a worker may hold more at the end than after the warm-up."""
+ROOM = {"memory": 48 * MEBIBYTE, "threads": 12, "files": 16, "leftovers": 0}
+"""By how much a worker may hold more at the end than after the warm-up: eight threads and the connections that they use
+are kept, and how many of them the first jobs needed at once is chance."""
 
 SETTINGS = {
     "TIMEOUT_SECONDS": "8",
