@@ -40,6 +40,8 @@ def exit_with(main: Callable[[], int]) -> NoReturn:
         sys.exit(main())
     except (Failed, EngineError, RequestException) as error:
         print(f"could not measure: {error}", file=sys.stderr)
+        if detail := getattr(error, "detail", None):  # the log of a ComfyUI that was started here is gone by now
+            print(detail, file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

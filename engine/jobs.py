@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.metadata
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -29,6 +28,7 @@ from engine.nodes import NodeCatalogue
 from engine.plans import NamedPlan, Plan
 from engine.readiness import Coming, Readiness
 from engine.results import InputFile, JobResult, StoredOutput
+from engine.scratch import Scratch
 from engine.settings import Settings
 from engine.storage import DeliveryRequest, Storages
 from engine.tally import Tally
@@ -78,6 +78,7 @@ class Runner:
         self._opened: Comfy | None = None
         self._environments = environments or OneComfy()
         self._storages = storages
+        self._scratch = Scratch()
 
     def warm(self) -> None:
         """Build what the first result would wait for; sends nothing.
@@ -169,9 +170,10 @@ class Runner:
         return unless_cancelled(functools.partial(self.live.get, refresh=refresh), cancel)
 
     def close(self) -> None:
-        """Close what is open towards buckets and the network."""
+        """Close what is open towards buckets and the network, and remove what is kept for further jobs."""
         self.media.close()
         self._storages.close()
+        self._scratch.close()
 
     def run(
         self, job: Job, *, cancel: CancellationToken | None = None, on_progress: OnProgress | None = None
@@ -187,8 +189,8 @@ class Runner:
         plan.check_ready(self.readiness)  # before anything is fetched, started or waited for
         delivery = self._delivery(job, plan)
         cancel.raise_if_cancelled()
-        with tempfile.TemporaryDirectory(prefix="job-") as scratch:
-            run = JobRun(job, plan, delivery, Path(scratch), cancel, on_progress, self._longest_seconds(job, plan))
+        with self._scratch.folder() as folder:
+            run = JobRun(job, plan, delivery, folder, cancel, on_progress, self._longest_seconds(job, plan))
             with timings.measure("fetch"):
                 run.files = self._fetch(job, plan, run.folder / "inputs", cancel)
             tries = Tries(job.prompt_id)

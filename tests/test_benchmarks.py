@@ -1,6 +1,7 @@
 """The benchmarks run, and docs/performance.md is what they found."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -166,3 +167,13 @@ def test_what_can_not_be_measured_is_wrong_usage(program, arguments):
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert done.stderr
+
+
+def test_a_comfyui_that_does_not_start_is_told_with_what_it_wrote(tmp_path):
+    (tmp_path / "main.py").write_text("raise SystemExit('No module named torch')")
+    environment = {"PATH": os.environ["PATH"], "COMFY_HOME": str(tmp_path), "COMFY_PYTHON": sys.executable}
+    done = run("overhead.py", env=environment)
+    assert done.returncode == 2
+    assert "could not measure: ComfyUI was started and ended at once with status 1" in done.stderr
+    assert "No module named torch" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -63,7 +63,7 @@ LAYERS = [
     {"logs"},
     {"schema", "nodes", "settings"},
     {"map_parts", "quality"},
-    {"transfers", "row"},
+    {"transfers", "row", "scratch"},
     {
         "command_options",
         "results",

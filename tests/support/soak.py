@@ -99,7 +99,7 @@ class _Worker:
         proc = Path(f"/proc/{self.process.pid}")
         status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
         places = [self.home / name for name in ("input", "output", "temp")]
-        left = [path for place in places for path in place.rglob("*")] + list(self.temporary.glob("job-*"))
+        left = [path for place in places for path in place.rglob("*")] + list(self.temporary.glob("job-*/*"))
         return {
             "memory": int(status["VmRSS"].split()[0]) * 1024,
             "threads": int(status["Threads"]),
