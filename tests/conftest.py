@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import hypothesis
 import pytest
 from support.levels import LevelsReport
 from support.operator_workflows import CONTROL_NET, LORAS
@@ -25,6 +26,12 @@ from support.verified import STATS, VerifiedReport
 
 from engine.cancellation import CancellationToken
 from engine.comfyui import ComfyProcess, ComfyUI, SharedFolders, new_prompt_id
+
+# How fast the machine is, is nothing that a test asserts.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 pytest_plugins = ["support.browser_fixtures"]
 

@@ -32,7 +32,7 @@ def places_of(path, graph):
 @example(".text", '["a.b"]')
 @example("['*']", ".text")
 @example(".where", ".text")
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_path_leads_where_the_parser_says(node, name):
     path = f"${node}.inputs{name}"
     keys = ["6", "57:8", "text", "where", "wherenot", "where_", "a b", "a.b", "é", "a-b"]

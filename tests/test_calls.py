@@ -10,7 +10,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.command import NODE
 
@@ -159,7 +159,6 @@ values = st.recursive(
 
 @given(payload=st.dictionaries(st.text(max_size=6), values, max_size=4))
 @example(payload={"prompt": HOSTILE[5]})
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_python_reads_any_payload_as_it_is(payload):
     calls = [each for each in ast.walk(ast.parse(example_call("python", "x", payload))) if isinstance(each, ast.Call)]
     (sent,) = [word.value for call in calls for word in call.keywords if word.arg == "json"]

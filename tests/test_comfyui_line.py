@@ -54,7 +54,7 @@ class Jobs:
 
 
 @given(st.permutations(range(6)))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_those_that_wait_pass_in_their_order_and_no_more_than_there_is_room_for(come):
     line = Line(room=1)
     with Jobs(line) as jobs:

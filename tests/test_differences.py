@@ -2,7 +2,7 @@
 
 import copy
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.authoring.differences import ABSENT, InputChange, differences, lines_of
@@ -84,12 +84,7 @@ NODES = st.fixed_dictionaries(
 GRAPHS = st.dictionaries(st.sampled_from("1234"), NODES)
 
 
-# On a busy machine the first draw takes longer than hypothesis thinks right.
-patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
 @given(GRAPHS, GRAPHS)
-@patiently
 def test_the_differences_lead_from_one_graph_to_the_other(before, after):
     rebuilt = copy.deepcopy(before)
     for change in differences(before, after):
@@ -108,13 +103,11 @@ def test_the_differences_lead_from_one_graph_to_the_other(before, after):
 
 
 @given(GRAPHS)
-@patiently
 def test_a_graph_does_not_differ_from_itself(graph):
     assert not differences(graph, copy.deepcopy(graph))
 
 
 @given(GRAPHS, GRAPHS)
-@patiently
 def test_every_difference_can_be_told(before, after):
     for change in differences(before, after):
         assert all(line.strip() for line in lines_of(change, before, after))

@@ -114,7 +114,7 @@ def graphs(draw):
 
 
 @given(graph=graphs())
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_any_graph_gets_a_map_that_loads_and_gives_it_back(graph):
     found, expected = rendered_back(drafted(graph), graph)
     assert found == expected

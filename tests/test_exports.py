@@ -307,7 +307,7 @@ def test_a_converter_can_be_given():
     assert "can't be started" in refusal(picture(), convert=nothing).message
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from([comfy_png(), comfy_webp(), comfy_jpeg(), comfy_animated_png()]), st.data())
 def test_a_damaged_picture_never_crashes(data, draw):
     damaged = bytearray(data)

@@ -29,7 +29,7 @@ def containers_in(value):
 
 
 @given(st.dictionaries(st.text(max_size=3), NODES, max_size=4))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_copies_equal_the_nodes_and_share_no_container(graph):
     before = copy.deepcopy(graph)
     copies = NodeCopies(graph, set(graph))

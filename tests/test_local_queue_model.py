@@ -122,7 +122,5 @@ class OnPaper(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-OnPaper.TestCase.settings = settings(
-    max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-)
+OnPaper.TestCase.settings = settings(max_examples=12, stateful_step_count=25, suppress_health_check=list(HealthCheck))
 TestTheQueue = OnPaper.TestCase

@@ -89,7 +89,7 @@ def test_whole_numbers_stay_where_javascript_reads_them():
     assert shown["description"] == "-1 draws one."
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     mode=st.sampled_from(["RGB", "RGBA", "L", "LA", "P", "1", "I;16", "CMYK"]),
     form=st.sampled_from(["PNG", "JPEG", "WEBP", "TIFF", "GIF"]),

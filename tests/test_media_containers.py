@@ -5,7 +5,7 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from support.finishing import (
@@ -100,7 +100,6 @@ def test_bytes_after_the_picture_stay_with_all_else_or_go(container, content):
 
 
 @every_picture
-@settings(deadline=None)
 @given(data=st.data())
 def test_a_file_cut_off_anywhere_is_refused(container, content, data):
     length = data.draw(st.integers(0, len(content) - 1))
@@ -109,7 +108,6 @@ def test_a_file_cut_off_anywhere_is_refused(container, content, data):
 
 
 @every_picture
-@settings(deadline=None)
 @given(data=st.data())
 def test_a_file_with_wrong_bytes_is_refused_or_understood(container, content, data):
     wrong = bytearray(content)
@@ -152,7 +150,6 @@ NAMES = st.text("abcdefghijklmnopqrstuvwxyz", min_size=3, max_size=3).map(lambda
 CHUNKS = st.lists(st.tuples(NAMES, st.binary(max_size=40)), max_size=6)
 
 
-@settings(deadline=None)
 @given(before=CHUNKS, after=CHUNKS)
 def test_chunks_of_any_name_survive_in_order(before, after):
     base = named_chunks(comfy_png())
@@ -174,7 +171,6 @@ SEGMENTS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(SEGMENTS)
 def test_segments_of_any_application_survive_in_order(segments):
     content = comfy_jpeg()
@@ -189,7 +185,6 @@ def test_segments_of_any_application_survive_in_order(segments):
     assert 0xFE not in {each.marker for each in jpeg.segments(stripped)}
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=41))
 def test_unknown_webp_chunks_survive(more):
     content = comfy_webp(xmp=b"<x:xmpmeta>KSampler</x:xmpmeta>")
@@ -232,7 +227,6 @@ TAGS = st.dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(first=TAGS, second=TAGS)
 def test_exif_texts_are_added_to_those_that_are_there(first, second):
     block = exif.changed(exif.changed(b"", first, turned=6), second)
@@ -271,7 +265,6 @@ def test_a_description_by_someone_else_stays():
     assert stamp_text.in_exif(stamped) == {"seed": 7}
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_exif_of_any_bytes(content):
     for start in (b"", b"II*\0", b"MM\0*\0\0\0\x08"):

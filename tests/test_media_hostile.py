@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support import media
 from support.web import drip, reply, serve_raw, serve_web
@@ -603,7 +603,6 @@ def test_any_value_is_understood_or_refused(value, sent, takes_names):
     st.sampled_from(["image", "mask", "video", "audio", "file"]),
 )
 @example(values=["a"], sent={"a": "data:,\ud800abc"}, kind="file")
-@settings(deadline=None)
 def test_any_value_is_read_or_refused(values, sent, kind):
     # Only public hosts may be called, and none of these is one.
     reader = MediaReader(Settings(fetch_image_seconds=5))

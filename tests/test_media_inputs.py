@@ -101,7 +101,7 @@ def test_a_data_uri_without_base64(read):
     ending=st.sampled_from(["", "\n", "\r\n", " "]),
     data_uri=st.booleans(),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_spelling_of_base64_gives_the_same_bytes(read, content, url_alphabet, padded, line, ending, data_uri):
     text = (base64.urlsafe_b64encode if url_alphabet else base64.b64encode)(content).decode()
     if not padded:
@@ -119,7 +119,7 @@ def test_base64_longer_than_one_piece(read):
 
 
 @given(st.text(max_size=100))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_is_read_or_refused(read, text):
     with contextlib.suppress(InputRejected, InputUnavailable):  # anything else fails the test
         read(text, "file").path.unlink()

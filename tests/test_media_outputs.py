@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from support import films, media
@@ -122,7 +122,6 @@ def test_how_long_animations_are(described, content, seconds):
     assert output.fps is None
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_an_animation_of_wrong_bytes_is_described_all_the_same(tmp_path_factory, data):
     content = bytearray(data.draw(st.sampled_from(ANIMATIONS)))

@@ -326,7 +326,7 @@ def test_a_drawing_with_a_palette_is_scaled_smoothly(file):
 
 
 @given(width=st.integers(1, 90), height=st.integers(1, 90), longest=st.integers(1, 90))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_longest_side_is_what_was_asked_for_and_nothing_grows(file, width, height, longest):
     picture = prepare(file(saved(Image.new("L", (width, height)), "PNG")), PictureBounds(10_000, resize_to=longest))
     assert max(picture.width, picture.height) == min(longest, max(width, height))
@@ -366,7 +366,7 @@ def test_what_is_no_picture_has_no_size(file, refusal, content):
 
 
 @given(at=st.integers(0, 2000), byte=st.integers(0, 255), form=st.sampled_from(["PNG", "JPEG", "WEBP", "TIFF", "AVIF"]))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_one_wrong_byte_gives_a_picture_or_a_reason(file, at, byte, form):
     content = bytearray(saved(quarters(), form, orientation=6))
     content[at % len(content)] = byte

@@ -4,7 +4,7 @@ import itertools
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.finishing import comfy_jpeg, comfy_png, comfy_webp
 
@@ -16,7 +16,6 @@ CONTENT = bytes(range(256)) * 50
 PLACES = st.integers(0, len(CONTENT) + 10)
 
 
-@settings(deadline=None)
 @given(looks=st.lists(st.tuples(PLACES, PLACES), max_size=20))
 def test_a_view_shows_what_the_file_holds(tmp_path_factory, looks):
     path = tmp_path_factory.mktemp("view") / "file"

@@ -101,7 +101,7 @@ def renumbered_as_rendered(graph, document, ids):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(rng=st.randoms(use_true_random=False))
 def test_a_map_follows_its_nodes_to_whatever_ids(name, rng):
     graph, document = shipped(name)

@@ -463,7 +463,7 @@ PAYLOADS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(payload=PAYLOADS)
 def test_both_make_the_same_graph(payload, portrait, build):
     old = build(payload, lambda _: "in.png")

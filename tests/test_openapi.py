@@ -204,7 +204,7 @@ def workflows(draw):
 
 
 @given(workflows())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 def test_any_map_gives_a_valid_document_with_its_own_verdict(case):
     workflow, payload = case
     document = document_of([workflow])

@@ -81,7 +81,7 @@ def test_alternatives_are_wired_by_a_computed_link(workflow):
     assert "40" in graph
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.booleans(), st.booleans(), st.booleans(), st.integers(0, 5))
 def test_whatever_is_on_or_off_the_graph_holds_together(workflow, control, upscale, image, count):
     payload = {"loras": loras(count), "upscale": 2 if upscale else 1}
@@ -103,7 +103,7 @@ def containers(value):
     return set()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.booleans(), st.booleans(), st.integers(0, 4))
 def test_no_two_graphs_share_what_one_could_change(workflow, control, previews, count):
     values = workflow.validate({"prompt": "x", "loras": loras(count)} | ({"control_image": PICTURE} if control else {}))

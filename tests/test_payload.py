@@ -310,7 +310,7 @@ def cases(draw):
 
 
 @given(cases())
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 def test_the_json_schema_gives_our_verdict(case):
     documents, payload = case
     declared = parsed(documents)
@@ -325,7 +325,7 @@ def test_the_json_schema_gives_our_verdict(case):
 
 
 @given(st.data())
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
 def test_no_payload_makes_anything_but_values_or_a_refusal_that_names_its_parameter(data):
     workflow = FUZZED[data.draw(st.sampled_from(sorted(FUZZED)))]
     names = [*workflow.parameters, "unknown", ""]

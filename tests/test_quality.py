@@ -32,7 +32,7 @@ from engine.quality import CHECKS
 TONES = st.sampled_from(sorted(MONK_TONES))
 NEUTRAL_LIGHTS = st.sampled_from(["plain", "warm", "dim", "dim and warm"])
 SIZES = st.tuples(st.integers(256, 900), st.integers(256, 900))
-bounded = settings(deadline=None, max_examples=25)  # each draws pictures
+bounded = settings(max_examples=25)  # each draws pictures
 
 
 def score(name, picture, against=None):

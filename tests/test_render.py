@@ -251,7 +251,7 @@ def everything(request, tmp_path_factory):
 
 
 @given(payload=EVERYTHING, other=EVERYTHING, previews=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_who_spoils_a_rendered_graph_spoils_no_other_and_no_values(everything, payload, other, previews):
     """With repeats, switches and a computed link: nodes that nothing touched are as much the caller's as the others."""
     template = copy.deepcopy(dict(everything.template))
@@ -274,7 +274,7 @@ def test_who_spoils_a_rendered_graph_spoils_no_other_and_no_values(everything, p
 
 
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=8), st.integers(0, 2**64 - 1)), min_size=2, max_size=12))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_concurrent_renders_do_not_touch_each_other(calls):
     workflow = Catalog([ROOT])["resize" if len(calls) % 2 else "txt2img"]
     before = json.dumps(workflow.template)

@@ -136,7 +136,7 @@ VALUES = st.one_of(
 PARTS = st.lists(st.tuples(FIELDS, st.none() | st.text('ab./\\"é', max_size=8), VALUES), max_size=5)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts=PARTS, cut=st.integers(0, 400) | st.just(10_000))
 def test_whatever_a_form_holds_it_is_taken_or_refused_in_words(server, parts, cut):
     files = [(name, (filename, value.encode("utf-8", "replace"))) for name, filename, value in parts]

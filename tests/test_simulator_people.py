@@ -36,13 +36,13 @@ def test_a_part_of_a_word_is_not_a_person(prompt):
     assert not spoken_of(prompt)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**64 - 1), size=st.sampled_from(SIZES))
 def test_people_pass_the_check_of_skin_for_every_seed(seed, size):
     assert passes(drawn("portrait photo of a woman", seed, size))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**53), words=st.integers(1, 300), size=st.sampled_from(SIZES))
 def test_a_long_prompt_leaves_enough_of_them_to_see(seed, words, size):
     assert passes(drawn("a man in the rain, " * words, seed, size))

@@ -292,7 +292,7 @@ SUBGRAPH = objects(
 DEFINITIONS = objects(subgraphs=st.lists(SUBGRAPH, max_size=2))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.fixed_dictionaries(
         {"nodes": NODES_OF_ANY_KIND}, optional={"links": LINKS, "definitions": DEFINITIONS, "extra": JSON}

@@ -231,7 +231,7 @@ NODE = st.builds(
 LINK = st.tuples(st.sampled_from([-10, *range(6)]), st.integers(-1, 3), st.sampled_from([-20, *range(6)]), SLOT)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(NODE, max_size=6), st.lists(LINK, max_size=12), st.lists(st.integers(0, 12), max_size=3))
 def test_after_it_every_link_is_of_one_slot_and_comes_from_a_node_that_runs(nodes, links, leading_out):
     keys = ("origin_id", "origin_slot", "target_id", "target_slot")

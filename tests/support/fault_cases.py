@@ -204,7 +204,7 @@ class Bench:
 
     def leftovers(self):
         """Files and folders that jobs left in ComfyUI's folders and in the temporary one."""
-        return sorted(self.contents() - self.own) + list(self.scratch.glob("job-*"))
+        return sorted(self.contents() - self.own) + list(self.scratch.glob("job-*/*"))
 
     def contents(self):
         """What is in ComfyUI's folders."""
