@@ -139,6 +139,9 @@ def soak(folder, *, seed=1, jobs=500, workers=4, share_of_faults=0.15, share_of_
         for number, worker in enumerate(running):
             if worker.process.poll() is not None:
                 summary.violations.append(f"worker {number} ended with status {worker.process.returncode}")
+    for number, worker in enumerate(running):
+        if left := [path.name for path in worker.temporary.glob("job-*")]:
+            summary.violations.append(f"worker {number} has ended and left {', '.join(left)}")
     for number, (first, last) in enumerate(summary.held):
         for key, room in ROOM.items():
             if last[key] > first[key] + room:
