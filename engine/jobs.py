@@ -222,8 +222,9 @@ class Runner:
         """
         examples = self.catalog[name].examples
         payload = examples[0].payload if examples else {}
-        with self.using(None, cancel):
-            self.run(Job("warm-up", name, payload, prompt_id=new_prompt_id(), discard=True), cancel=cancel)
+        # Before all others: those that were taken wait for this.
+        with self.using(None, cancel, order=0):
+            self.run(Job("warm-up", name, payload, prompt_id=new_prompt_id(), discard=True, order=0), cancel=cancel)
 
     def _stored(self, run: JobRun, made: Made) -> tuple[list[StoredOutput], list[str]]:
         """A result where its caller gets at it, in the form that was asked for; with the warnings."""

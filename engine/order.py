@@ -1,4 +1,4 @@
-"""The order in which the jobs of this process were taken, and which of them have not come to where it counts."""
+"""The order in which the jobs of this process were taken, and which of them have not passed where it counts."""
 
 import contextlib
 import itertools
@@ -14,7 +14,7 @@ def next_order() -> int:
 
 
 class Coming:
-    """The jobs that were taken together with others, and did not come to a place yet where jobs go on in their order.
+    """The jobs that were taken together with others, and did not pass a place yet where jobs go on in their order.
 
     Safe to use from several threads.
     """
@@ -36,17 +36,13 @@ class Coming:
         try:
             yield order
         finally:
-            self.came(order)
+            with self._lock:
+                self._orders.discard(order)
 
     def any_before(self, order: int) -> bool:
         """Whether one that is before it in the order may still come."""
         with self._lock:
             return any(each < order for each in self._orders)
-
-    def came(self, order: int) -> None:
-        """It is there, and waits with the others: nobody expects it any more."""
-        with self._lock:
-            self._orders.discard(order)
 
     def passed(self, order: int) -> None:
         """It goes on: nobody waits for it any more, nor for those before it, which had their time."""
@@ -55,10 +51,10 @@ class Coming:
 
 
 coming_to_turns = Coming()
-"""Those of this process that have not asked for their turn (see `engine.turns`)."""
+"""Those of this process that have not had their turn (see `engine.turns`)."""
 
 coming = Coming()
-"""Those of this process that have not come to the line before ComfyUI (see `engine.comfyui.line`)."""
+"""Those of this process that have not passed the line before ComfyUI (see `engine.comfyui.line`)."""
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
 import weakref
 from collections import deque
@@ -47,14 +48,22 @@ class Scratch:
     def _one(self) -> Path:
         with contextlib.suppress(IndexError):
             while True:
-                kept = self._kept.pop()
-                if kept.is_dir():  # else the system has tidied up
+                if _is_ours(kept := self._kept.pop()):
                     return kept
         return Path(tempfile.mkdtemp(prefix=_PREFIX))
 
     def close(self) -> None:
         """Remove the folders that are kept, and those that are in use as soon as they are not."""
         self._removed()
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether it is still there: the system may have tidied up, and then anybody can make one of that name."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def _emptied(folder: Path) -> bool:
@@ -71,5 +80,6 @@ def _emptied(folder: Path) -> bool:
 
 
 def _remove_all(kept: deque[Path]) -> None:
-    while kept:
-        shutil.rmtree(kept.pop(), ignore_errors=True)
+    with contextlib.suppress(IndexError):  # also where another thread takes the last
+        while True:
+            shutil.rmtree(kept.pop(), ignore_errors=True)

@@ -85,10 +85,10 @@ class Turns(Generic[_T]):
             return min(max(elders_until - time.monotonic(), 0.0), _ELDERS_LOOK_SECONDS)
 
         def go_on() -> None:
+            self._expected.passed(order)
             if not self._inside:
                 self._begin(wanted)
             self._inside.append(wanted)
 
-        self._expected.came(order)
         # In order also where the present turn is the one that is wanted: else others might wait for ever.
         self._row.wait(order, cancel, seconds, kept_back=kept_back, go_on=go_on)

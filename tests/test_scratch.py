@@ -72,6 +72,17 @@ def test_one_that_was_tidied_up_by_the_system_is_made_anew(scratch):
         assert other.is_dir()
 
 
+def test_what_others_put_in_its_place_is_not_used(scratch, temporary):
+    with scratch.folder() as folder:
+        pass
+    folder.rmdir()
+    folder.symlink_to(temporary)
+    with scratch.folder() as other:
+        assert other != folder
+        assert not other.is_symlink()
+    folder.unlink()
+
+
 def test_one_that_can_not_be_emptied_is_not_used_again(scratch):
     with scratch.folder() as folder:
         folder.rename(folder.with_name("moved"))

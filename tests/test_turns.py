@@ -89,16 +89,15 @@ def test_of_those_that_were_taken_together_the_first_has_the_first_turn_whoever_
     assert told.told == ["a", "end", "b", "in b", "end", "a", "in a", "end"]
 
 
-def test_one_that_does_not_ask_is_not_waited_for():
+def test_one_that_does_not_ask_is_waited_for_once():
     expected = Coming()
-    told = Told(moment_seconds=60, expected=expected)
     with expected.job():
         pass  # it was refused
-    with expected.job(), expected.job() as order:
-        told.turns = Turns(told.told.append, lambda: None, moment_seconds=0.01, expected=expected)
-        with told.hold("a", seconds=60, order=order):
+    with expected.job(), expected.job() as second, expected.job() as third:
+        with Told(moment_seconds=0.01, expected=expected).hold("a", seconds=60, order=second):
             pass  # after the moment
-    assert told.told == ["a"]
+        with Told(moment_seconds=60, expected=expected).hold("a", seconds=60, order=third):
+            pass  # at once
 
 
 def test_who_wants_the_same_shares_a_turn(told):
