@@ -46,7 +46,8 @@ def client(comfyui):
         yield client
 
 
-def test_several_are_forgotten_with_one_request_at_the_latest_when_it_closes(comfyui, client):
+def test_several_are_forgotten_with_one_request_at_the_latest_when_it_closes(comfyui, client, monkeypatch):
+    monkeypatch.setattr("engine.comfyui.forgetting._GATHER_SECONDS", 60)  # closing ends it
     forgetting = Forgetting(client)
     for each in ("a", "b", "c"):
         forgetting.add(each)
@@ -66,9 +67,10 @@ def test_a_busy_comfyui_is_asked_again(comfyui, client):
 
 
 def test_closing_waits_for_no_comfyui_that_is_gone(unused_port, caplog):
+    before = set(threading.enumerate())
     with contextlib.closing(ComfyClient(f"http://127.0.0.1:{unused_port}")) as client:
         forgetting = Forgetting(client)
         forgetting.add("a")
         forgetting.close()
     assert "the history entries of prompts a may stay: no ComfyUI answers" in caplog.text
-    assert not [each for each in threading.enumerate() if each.name == "comfyui-forgetting"]
+    assert not [each for each in set(threading.enumerate()) - before if each.name == "comfyui-forgetting"]

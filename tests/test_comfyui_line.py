@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -62,7 +63,7 @@ def test_those_that_wait_pass_in_their_order_and_no_more_than_there_is_room_for(
         jobs.wait_for(1)
         waiting = [jobs.come(order) for order in come]
         while len(line) < len(come):
-            pass
+            time.sleep(0.001)
         jobs.leave[100].set()
         for count, order in enumerate(range(6), start=2):
             jobs.wait_for(count)
@@ -91,7 +92,7 @@ def test_of_those_that_were_taken_together_the_first_passes_first_whoever_is_rea
         jobs.come(third)
         jobs.come(second)
         while len(jobs.line) < 2:
-            pass
+            time.sleep(0.001)
         assert jobs.passed == []
         jobs.come(first)
         for count, order in enumerate((first, second, third), start=1):

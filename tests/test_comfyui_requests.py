@@ -55,7 +55,8 @@ def jobs(proxy, comfy_base, tmp_path):
 
 
 @pytest.mark.parametrize(("shared", "files"), [(True, []), (False, ["GET /view", "GET /view"])])
-def test_a_job_asks_for_what_it_can_t_know_and_for_nothing_else(jobs, shared, files):
+def test_a_job_asks_for_what_it_can_t_know_and_for_nothing_else(jobs, shared, files, monkeypatch):
+    monkeypatch.setattr("engine.comfyui.prompt_run._ASK_SECONDS", 60)  # else it asks again where the machine is slow
     asked, forgotten = jobs(3, shared=shared)
 
     assert asked == sorted((NEEDED + files) * 3)

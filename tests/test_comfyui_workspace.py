@@ -48,7 +48,8 @@ def contents(base):
 
 def forgotten(comfy, prompt_id):
     """Whether ComfyUI soon knows nothing of a prompt any more: its entry is removed behind the reply."""
-    for _ in range(100):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
         if comfy.client.history(prompt_id) is None:
             return True
         time.sleep(0.02)

@@ -78,17 +78,22 @@ def test_two_hundred_jobs_leave_nothing_behind(sharing_comfy, comfy_base, tmp_pa
     for number in range(60):  # what is made once is made by then
         run(number)
     gc.collect()
-    open_files, threads, memory = len(list(Path("/proc/self/fd").iterdir())), threading.active_count(), resident_bytes()
+    open_files, threads = len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
-    for number in range(200):
-        run(number)
-    gc.collect()
+    for _ in range(3):  # what is kept once is chance; a leak grows each time
+        held = resident_bytes()
+        for number in range(200):
+            run(number)
+        gc.collect()
+        if resident_bytes() < held + 16 * MEBIBYTE:
+            break
+    else:
+        raise AssertionError(f"two hundred jobs more took {(resident_bytes() - held) / MEBIBYTE:.0f} MiB each time")
 
     assert contents(comfy_base) <= before
     # A kept connection more, with both of its ends, or a thread, is chance; what twenty jobs leave behind is not.
     assert len(list(Path("/proc/self/fd").iterdir())) < open_files + 20
     assert threading.active_count() < threads + 20
-    assert resident_bytes() < memory + 16 * MEBIBYTE
     running, pending = sharing_comfy.client.queue()
     assert not running | pending
     runner.close()

@@ -234,8 +234,9 @@ def test_what_comfyui_finds_elsewhere_is_there(tmp_path):
         assert asked(runner, RUN)["outputs"]
         assert missing(runner) == []
         runner.readiness.look_again()
+        generation = comfy.watch.generation
         comfy.watch.restart("of a test")
-        assert not runner.started
+        assert not runner.started or comfy.watch.generation > generation  # on a busy machine it may be back by now
         assert asked(runner, RUN)["outputs"]  # a job that comes meanwhile waits for the restart
 
 
