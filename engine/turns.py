@@ -1,26 +1,22 @@
 """Turns: those who want the same share one, those who want something else wait for it to end.
 
-Jobs that were taken together ask for their turns within some milliseconds, in any order. So one that asks before its
-elders waits for them: nothing but the parsing of their requests keeps them, and a turn that is given in the wrong order
-would cost two more starts of ComfyUI.
+One that asks before its elders waits longer for them than ComfyUI's line: nothing but the parsing of their requests
+keeps them, and a turn that is given in the wrong order would cost two more starts of ComfyUI.
 """
 
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from engine.cancellation import CancellationToken
 from engine.order import Coming, coming_to_turns, next_order
-from engine.row import LOOK_SECONDS, Row
+from engine.row import Row
 
 _T = TypeVar("_T")
 
 _MOMENT_SECONDS = 1.0
-_ELDERS_LOOK_SECONDS = 0.002
-"""An elder may also be refused, or cancelled, which nobody tells the turns."""
 
 
 class Turns(Generic[_T]):
@@ -43,9 +39,7 @@ class Turns(Generic[_T]):
     ) -> None:
         self._begin = begin
         self._end = end
-        self._moment_seconds = moment_seconds
-        self._expected = expected
-        self._row = Row()
+        self._row = Row(expected, moment_seconds)
         self._inside: list[_T] = []
 
     @contextlib.contextmanager
@@ -75,17 +69,10 @@ class Turns(Generic[_T]):
                     self._row.changed.notify_all()
 
     def _enter(self, wanted: _T, cancel: CancellationToken, seconds: float, order: int) -> None:
-        elders_until = time.monotonic() + min(self._moment_seconds, seconds)
-
-        def kept_back() -> float:
-            if self._inside and self._inside[0] != wanted:
-                return LOOK_SECONDS
-            if not self._expected.any_before(order):
-                return 0.0
-            return min(max(elders_until - time.monotonic(), 0.0), _ELDERS_LOOK_SECONDS)
+        def kept_back() -> bool:
+            return bool(self._inside) and self._inside[0] != wanted
 
         def go_on() -> None:
-            self._expected.passed(order)
             if not self._inside:
                 self._begin(wanted)
             self._inside.append(wanted)

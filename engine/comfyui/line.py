@@ -3,23 +3,19 @@
 ComfyUI runs one prompt at a time. It is to find the next in its queue when one ends, and no more: what waits there
 can't be put in order any more, and is asked about with every look into the queue.
 
-Jobs that were taken together get ready within some milliseconds, in any order. So one that comes before its elders
-gives them a moment, and no more: the inputs of an elder may take long, and the GPU does not wait for them.
+The moment that one gives its elders is short: their inputs may take long, and the GPU does not wait for them.
 """
 
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 
 from engine.cancellation import CancellationToken
 from engine.order import Coming, coming
-from engine.row import LOOK_SECONDS, Row
+from engine.row import Row
 
 _MOMENT_SECONDS = 0.02
-_ELDERS_LOOK_SECONDS = 0.002
-"""An elder may also be refused, or cancelled, which nobody tells the line."""
 
 
 class Place:
@@ -40,17 +36,14 @@ class Line:
 
     Args:
         room: how many may be past it at once.
-        moment_seconds: how long one waits for those before it in the order that may still come. Whoever comes after one
-            that has passed does not wait for them again.
+        moment_seconds: how long one waits for those before it in the order that may still come; see `engine.row`.
         expected: knows who may still come.
     """
 
     def __init__(self, room: int = 2, moment_seconds: float = _MOMENT_SECONDS, expected: Coming = coming) -> None:
         self._room = room
-        self._moment_seconds = moment_seconds
-        self._row = Row()
+        self._row = Row(expected, moment_seconds)
         self._past = 0
-        self._expected = expected
 
     def __len__(self) -> int:
         """How many wait."""
@@ -82,17 +75,10 @@ class Line:
             self._row.changed.notify_all()
 
     def _enter(self, order: int, cancel: CancellationToken, seconds: float) -> None:
-        elders_until = time.monotonic() + min(self._moment_seconds, seconds)
-
-        def kept_back() -> float:
-            if self._past >= self._room:
-                return LOOK_SECONDS
-            if not self._expected.any_before(order):
-                return 0.0
-            return min(max(elders_until - time.monotonic(), 0.0), _ELDERS_LOOK_SECONDS)
+        def kept_back() -> bool:
+            return self._past >= self._room
 
         def go_on() -> None:
             self._past += 1
-            self._expected.passed(order)
 
         self._row.wait(order, cancel, seconds, kept_back=kept_back, go_on=go_on)
