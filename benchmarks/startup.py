@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from reporting import Report, bounded, exit_with, options_of  # noqa: E402
+from support.processes import ended  # noqa: E402
 from support.runpod_queue import serve_runpod_queue  # noqa: E402
 from support.worker import worker_environment  # noqa: E402
 from under_test import comfyui_under_test  # noqa: E402
@@ -120,15 +121,8 @@ def started(command, environment):
     """A worker, until the block ends; gives the time at which it was started."""
     began = time.perf_counter()
     process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
+    with ended(process, 20):
         yield began
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def until_take(command, url, **more):

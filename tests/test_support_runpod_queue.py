@@ -10,6 +10,7 @@ import sys
 
 import pytest
 import requests
+from support.processes import ended
 from support.runpod_queue import serve_runpod_queue
 
 HANDLER = """
@@ -46,15 +47,8 @@ def worker(queue, tmp_path):
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-        try:
+        with ended(process, 20):
             yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def test_the_real_sdk_works_for_this_queue(queue, tmp_path):

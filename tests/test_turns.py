@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from support.tokens import Watched
 
 from engine.cancellation import CancellationToken
 from engine.errors import Cancelled
@@ -20,18 +21,6 @@ class Told:
 
     def hold(self, wanted, cancel=None, seconds=30, order=None):
         return self.turns.hold(wanted, cancel or CancellationToken(), seconds, order)
-
-
-class Watched(CancellationToken):
-    """A token that tells when it is looked at: who waits for a turn looks."""
-
-    def __init__(self):
-        super().__init__()
-        self.looked = threading.Event()
-
-    def raise_if_cancelled(self):
-        self.looked.set()
-        super().raise_if_cancelled()
 
 
 class Inside(threading.Thread):

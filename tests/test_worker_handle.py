@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.runners import runner_on
 from support.runpod_queue import serve_runpod_queue
+from support.tokens import Watched
 from support.worker import OWN_WORKER, running_script, worker_environment
 
 from engine.cancellation import CancellationToken
@@ -213,18 +214,6 @@ def test_of_several_that_want_to_be_the_last_one_only_the_last_says_so(comfy_url
     assert len(told) == 1
     assert max(jobs, key=lambda job: queue.span(job).posted) == told[0]
     assert later["stopPod"] is True  # nobody replaced it
-
-
-class Watched(CancellationToken):
-    """A token that tells when it is looked at: who waits looks."""
-
-    def __init__(self):
-        super().__init__()
-        self.looked = threading.Event()
-
-    def raise_if_cancelled(self):
-        self.looked.set()
-        super().raise_if_cancelled()
 
 
 def test_jobs_that_come_together_wait_for_the_warm_up(tmp_path, hanging):

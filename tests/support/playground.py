@@ -13,6 +13,7 @@ from pathlib import Path
 
 import requests
 from support.command import ENGINE
+from support.processes import ended
 from support.workflows import ROOT
 
 CHECKPOINT = "random_sd15.safetensors"  # of random weights; the ComfyUI of the tests has it
@@ -78,16 +79,9 @@ def serving(folder: Path, *arguments: str, port: int | None = None, **environmen
             stderr=subprocess.STDOUT,
         )
     playground = Playground(f"http://127.0.0.1:{port}", process, folder)
-    try:
+    with ended(process, 20):
         _wait_for(playground)
         yield playground
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _wait_for(playground: Playground) -> None:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+from support.processes import ended
 from support.workflows import ROOT
 
 # One that takes several jobs at once, on a ComfyUI that may say that it is worn out.
@@ -67,15 +68,8 @@ def _running(arguments, environment, log_file):
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-        try:
+        with ended(process, 15):
             yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def run_handler(environment, *arguments):
