@@ -30,8 +30,10 @@ def _run(options: argparse.Namespace) -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     from engine.commands import serve_command
+    from engine.ending import leaving_threads
 
-    serve_command.serve(options.host, options.port)
+    with leaving_threads():
+        serve_command.serve(options.host, options.port)
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -111,10 +113,12 @@ def worker(arguments: Sequence[str]) -> None:
         _end_with(error, as_json=False)
     if choice.mode != "cli":
         gc.disable()  # nothing of what is imported now is garbage; engine.starting.beside enables it again
+        from engine.ending import leaving_threads
         from engine.starting.sequence import start
 
         sys.argv = [sys.argv[0], *choice.arguments]  # the SDK reads its own from there
-        start(choice)
+        with leaving_threads():
+            start(choice)
         return
     from engine.starting.places import find_all
 

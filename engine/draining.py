@@ -12,18 +12,16 @@ import asyncio
 import contextlib
 import contextvars
 import logging
-import multiprocessing
-import os
 import signal
-import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
 from engine.cancellation import CancellationToken
+from engine.ending import SIGNALS
 from engine.errors import Cancelled
 from engine.intake import Bounds, Choice, Intake
 from engine.logs import event
@@ -34,13 +32,10 @@ log = logging.getLogger(__name__)
 
 Reply = dict[str, Any]
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _STOP_SECONDS = 10.0
 """For cancelled jobs to come off the GPU and say so; after it they are answered for."""
 _POST_SECONDS = 5.0
 """For the last replies to reach the platform."""
-_CLOSE_SECONDS = 20.0
-"""For ComfyUI to end (10 s, then it is killed) and connections to close; after it the process ends all the same."""
 _LOOK_SECONDS = 0.05
 
 
@@ -126,7 +121,7 @@ class Shutdown:
         if self._taking is None:
             self._taking = asyncio.current_task()
             self._loop = asyncio.get_running_loop()
-            for number in _SIGNALS:
+            for number in SIGNALS:
                 signal.signal(number, self._on_signal)
             if self._on_taking:
                 self._on_taking()
@@ -263,40 +258,6 @@ class Shutdown:
         return max(len(self._jobs), _jobs_of_the_sdk()) if self._taking else len(self._jobs)
 
 
-def end_on_signals() -> None:
-    """Have signals end what the main thread does in the ordinary way, by SystemExit, until `Shutdown` takes over.
-
-    A process without a handler is ended without closing anything, or, as the first one of a container, not at all.
-    """
-    for number in _SIGNALS:
-        signal.signal(number, _exit)
-
-
-@contextlib.contextmanager
-def ending_in_time(close_seconds: float = _CLOSE_SECONDS) -> Iterator[None]:
-    """Have the process end soon after the block, whatever hangs in what is closed then.
-
-    So it is the innermost of what the worker opens. After the block signals change nothing more, and whatever closes
-    has a while; then the process ends without it.
-
-    Args:
-        close_seconds: how long the process may take to end after the block.
-    """
-    status: Any = 1
-    try:
-        yield
-        status = 0
-    except SystemExit as error:
-        status = error.code
-        raise
-    finally:
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-        timer = threading.Timer(close_seconds, _end_now, [status if isinstance(status, int) else int(bool(status))])
-        timer.daemon = True
-        timer.start()
-
-
 def in_thread(function: Callable[[], Reply], name: str) -> asyncio.Future[Reply]:
     """Run a function that never raises in a thread of its own, which keeps no process from ending.
 
@@ -320,20 +281,6 @@ def in_thread(function: Callable[[], Reply], name: str) -> asyncio.Future[Reply]
 
     threading.Thread(target=contextvars.copy_context().run, args=(run,), name=name, daemon=True).start()
     return work
-
-
-def _exit(_: int, __: FrameType | None) -> None:
-    raise SystemExit(0)
-
-
-def _end_now(status: int) -> None:
-    event(log, logging.ERROR, "something keeps the worker from ending; it ends without it")
-    for child in multiprocessing.active_children():  # the SDK's heartbeat, which would go on
-        child.kill()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(status)  # ComfyUI is ended by Linux when its parent ends: see ComfyProcess
 
 
 def _jobs_of_the_sdk() -> int:

@@ -229,31 +229,6 @@ def test_a_job_that_was_asked_for_before_the_end_is_answered_and_no_other_is_ask
     assert queue.waiting() == [other]
 
 
-@pytest.mark.parametrize(
-    ("ending", "status"), [("pass", 0), ("raise SystemExit(3)", 3), ("raise SystemExit('why')", 1)]
-)
-def test_a_thread_that_never_ends_keeps_no_process_from_ending(ending, status):
-    script = (
-        "import threading\nfrom engine.draining import ending_in_time\n"
-        "threading.Thread(target=threading.Event().wait).start()\n"
-        f"with ending_in_time(0.2):\n    {ending}\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, timeout=60, check=False)
-    assert done.returncode == status
-    assert b"keeps the worker from ending" in done.stderr
-
-
-def test_what_never_closes_keeps_no_process_from_ending():
-    script = (
-        "import contextlib, threading\nfrom engine.draining import ending_in_time\n"
-        "with contextlib.ExitStack() as opened, ending_in_time(0.2):\n"
-        "    opened.callback(threading.Event().wait)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, timeout=60, check=False)
-    assert done.returncode == 0
-    assert b"keeps the worker from ending" in done.stderr
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_single_job_at_a_terminal_can_be_stopped(checkpoint, slow_comfy, log, number, wait_until):
     request = json.dumps({"input": long_job(checkpoint, 30)})

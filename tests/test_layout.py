@@ -60,6 +60,7 @@ LAYERS = [
     {"installations"},
     {"snapshots"},
     {"kept_replies"},
+    {"ending"},
     {"logs"},
     {"schema", "nodes", "settings"},
     {"map_parts", "quality"},

@@ -10,7 +10,7 @@ from engine.cancellation import CancellationToken
 from engine.catalog import Catalog
 from engine.commands.folders import folders_of
 from engine.commands.output import print_note
-from engine.draining import ending_in_time
+from engine.ending import ending_in_time
 from engine.environments.choosing import settings_of_own
 from engine.errors import Cancelled, EngineError, UsageError
 from engine.local_queue.lanes import Lane

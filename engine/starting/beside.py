@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from engine.backend import Backend
 from engine.cancellation import CancellationToken
-from engine.draining import Shutdown, ending_in_time
+from engine.draining import Shutdown
+from engine.ending import ending_in_time
 from engine.environments.choosing import Environments
 from engine.errors import ComfyUnavailable
 from engine.fitness import checks

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from engine import in_capitals
 from engine.backend import Backend
-from engine.draining import end_on_signals
+from engine.ending import end_on_signals
 from engine.environments.choosing import Environments, settings_of_own, verify_own
 from engine.errors import ComfyUnavailable, EngineError, file_trouble
 from engine.logs import event

@@ -14,7 +14,8 @@ import logging
 import os
 from engine import Catalog
 from engine.comfyui import ComfyUI
-from engine.draining import Shutdown, ending_in_time
+from engine.draining import Shutdown
+from engine.ending import ending_in_time, leaving_threads
 from engine.intake import Bounds, Choice, Intake
 from engine.jobs import Runner
 from engine.reporting import post_to_runpod
@@ -31,7 +32,7 @@ class Always(Intake):
 
 logging.basicConfig()
 settings = load_settings()
-with Worn(settings.comfy_url) as comfy, ending_in_time():
+with leaving_threads(), Worn(settings.comfy_url) as comfy, ending_in_time():
     runner = Runner(Catalog(settings.workflows_path), lambda: comfy, Storages(settings, default="inline"), settings)
     shutdown = Shutdown(settings.drain_seconds, Always(Bounds()))
     shutdown.serve(Worker(runner, post_to_runpod(), shutdown=shutdown).handle)
