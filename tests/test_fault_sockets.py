@@ -165,7 +165,7 @@ def test_a_slow_way_changes_nothing(simulator, right_pixels):
 
 def test_a_half_open_socket_is_given_up_for_a_new_one(simulator):
     with CuttableProxy(simulator.url) as proxy:
-        stream = EventStream(proxy.url, ping_after=0.05)
+        stream = EventStream(proxy.url, ping_after=0.2)
         stream.start()
         try:
             before = stream.client_id
@@ -178,12 +178,12 @@ def test_a_half_open_socket_is_given_up_for_a_new_one(simulator):
 
 
 def test_a_silent_socket_that_answers_pings_is_kept(simulator):
-    stream = EventStream(simulator.url, ping_after=0.01)
+    stream = EventStream(simulator.url, ping_after=0.2)
     stream.start()
     try:
         before = stream.client_id
         with stream.subscribe("a job that waits") as waiting:
-            assert waiting.next(0.5) is None
+            assert waiting.next(2.0) is None  # unanswered it would be given up after one second
             assert stream.client_id == before
     finally:
         stream.close()
