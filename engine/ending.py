@@ -33,6 +33,26 @@ def end_on_signals() -> None:
         signal.signal(number, _exit)
 
 
+class _Outcome:
+    """How a block ended.
+
+    Attributes:
+        status: what Python ends the process with after it; None before, and where an error goes on, for Python to tell.
+    """
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None:
+            self.status = 0
+        elif isinstance(error, SystemExit):
+            self.status = error.code if isinstance(error.code, int) else int(error.code is not None)
+
+
 @contextlib.contextmanager
 def ending_in_time(close_seconds: float = _CLOSE_SECONDS) -> Iterator[None]:
     """Have the process end soon after the block, whatever hangs in what is closed then.
@@ -43,17 +63,14 @@ def ending_in_time(close_seconds: float = _CLOSE_SECONDS) -> Iterator[None]:
     Args:
         close_seconds: how long the process may take to end after the block.
     """
-    status = 1
+    outcome = _Outcome()
     try:
-        yield
-        status = 0
-    except SystemExit as error:
-        status = _status(error)
-        raise
+        with outcome:
+            yield
     finally:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        timer = threading.Timer(close_seconds, _end_in_spite, [status])
+        timer = threading.Timer(close_seconds, _end_in_spite, [1 if outcome.status is None else outcome.status])
         timer.daemon = True
         timer.start()
 
@@ -67,28 +84,19 @@ def leaving_threads() -> Iterator[None]:
     as pydantic's is while it calls a validator, the whole process aborts or crashes instead: a worker that did all
     that it was told to would seem to have failed. So this is the outermost of what decides the exit status.
     """
-    status: int | None = None
+    outcome = _Outcome()
 
     def end() -> None:
-        if status is not None:
-            _end_now(status)
+        if outcome.status is not None:
+            _end_now(outcome.status)
 
     atexit.register(end)  # what is registered first is called last
-    try:
+    with outcome:
         yield
-        status = 0
-    except SystemExit as error:
-        status = _status(error)
-        raise
 
 
 def _exit(_: int, __: FrameType | None) -> None:
     raise SystemExit(0)
-
-
-def _status(error: SystemExit) -> int:
-    """The status that Python ends the process with."""
-    return error.code if isinstance(error.code, int) else int(error.code is not None)
 
 
 def _end_in_spite(status: int) -> None:

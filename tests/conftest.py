@@ -11,11 +11,11 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import hypothesis
 import pytest
+from support import waiting
 from support.levels import LevelsReport
 from support.operator_workflows import CONTROL_NET, LORAS
 from support.proxy import CuttableProxy
@@ -327,14 +327,7 @@ def run(request):
 @pytest.fixture
 def wait_until():
     """Look at something until it holds; fail after half a minute."""
-
-    def wait(holds):
-        deadline = time.monotonic() + 30
-        while not holds():
-            assert time.monotonic() < deadline, "it never came to hold"
-            time.sleep(0.01)
-
-    return wait
+    return waiting.wait_until
 
 
 @pytest.fixture

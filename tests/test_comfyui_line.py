@@ -2,12 +2,12 @@
 
 import contextlib
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.waiting import wait_until
 
 from engine.cancellation import CancellationToken
 from engine.comfyui.line import Line
@@ -62,8 +62,7 @@ def test_those_that_wait_pass_in_their_order_and_no_more_than_there_is_room_for(
         jobs.come(100)
         jobs.wait_for(1)
         waiting = [jobs.come(order) for order in come]
-        while len(line) < len(come):
-            time.sleep(0.001)
+        wait_until(lambda: len(line) == len(come))
         jobs.leave[100].set()
         for count, order in enumerate(range(6), start=2):
             jobs.wait_for(count)
@@ -91,8 +90,7 @@ def test_of_those_that_were_taken_together_the_first_passes_first_whoever_is_rea
         first, second, third = (taken.enter_context(coming.job()) for _ in range(3))
         jobs.come(third)
         jobs.come(second)
-        while len(jobs.line) < 2:
-            time.sleep(0.001)
+        wait_until(lambda: len(jobs.line) == 2)
         assert jobs.passed == []
         jobs.come(first)
         for count, order in enumerate((first, second, third), start=1):
